@@ -1,0 +1,7 @@
+"""The explorer engine: a figure, its controls, and its text alternative."""
+
+from fpnlib.explore.controls import choice, slider, toggle
+from fpnlib.explore.explorer import Explorer, all_explorers, explorer
+from fpnlib.explore.text import number
+
+__all__ = ["Explorer", "all_explorers", "choice", "explorer", "number", "slider", "toggle"]

@@ -1,0 +1,16 @@
+"""Numbers as a reader sees them."""
+
+import math
+
+
+def number(value: float, digits: int = 3) -> str:
+    """Write a number with at most `digits` (1 to 4) significant digits, without an exponent where that reads well."""
+    value = float(value)
+    if not math.isfinite(value):
+        return "undefined" if math.isnan(value) else ("∞" if value > 0 else "−∞")
+    if value == int(value) and abs(value) < 10**digits:
+        return str(int(value)).replace("-", "−")
+    text = f"{value:.{digits}g}"
+    if "e" in text and 1e-4 <= abs(value) < 1e15:
+        text = f"{float(text):f}".rstrip("0").rstrip(".")
+    return text.replace("-", "−")
