@@ -1,0 +1,72 @@
+# Two commands for readers: `make lab` and `make test`. The rest is for those who write notes.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+WORKERS ?= 2
+LAB_FLAGS ?=
+
+BIN := .venv/bin
+STAMP := .venv/.installed
+# Jupyter refuses to run as root unless told; only then is it told.
+AS_ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)
+PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
+NBVAL := --nbval --nbval-current-env --nbval-cell-timeout=60
+
+.DEFAULT_GOAL := help
+.PHONY: help lab test install assets notebooks claims bench lint
+
+help:
+	@echo "make lab        install what is needed and open the notes in JupyterLab"
+	@echo "make test       install what is needed and run every test"
+	@echo "make notebooks  build notebooks/*.ipynb from notebooks/source/*.py   (NOTES=\"01 04\" builds only these)"
+	@echo "make claims     measure every claim of the ledger again"
+	@echo "make bench      run the benchmarks"
+	@echo "make lint       ruff, mypy, import-linter, notebook checks"
+
+lab: install assets
+	@echo "lab: press Ctrl-C here to stop JupyterLab"
+	@$(BIN)/jupyter lab notebooks/00-index.ipynb --ip=127.0.0.1 $(AS_ROOT) $(LAB_FLAGS)
+
+# Every phase runs even if an earlier one failed. The second holds every test; its kernels use one thread, so that
+# between them the notes are run twice, with one thread and with two.
+test: install assets
+	@failed=; \
+	echo "test: 1 of 2, the notes with two threads"; \
+	OMP_NUM_THREADS=2 $(PYTEST) $(NBVAL) notebooks || failed="$$failed 'the notes with two threads'"; \
+	echo "test: 2 of 2, everything with one thread, shapes checked"; \
+	OMP_NUM_THREADS=1 $(PYTEST) $(NBVAL) --jaxtyping-packages=fpnlib,beartype.beartype \
+		tests/unit tests/notebooks tests/browser notebooks || failed="$$failed 'everything with one thread'"; \
+	if [ -n "$$failed" ]; then echo "test: failed:$$failed" >&2; exit 1; fi
+
+install:
+	@if $(MAKE) --no-print-directory --question $(STAMP); \
+	then echo "install: skipped, .venv is newer than pyproject.toml and constraints.txt"; \
+	else $(MAKE) --no-print-directory $(STAMP); fi
+
+# The stamp comes last, so an interrupted installation is taken up again.
+$(STAMP): pyproject.toml constraints.txt
+	@test -n "$(PYTHON)" || { echo "install: no Python found; Python 3.11 is needed: make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { echo "install: $(PYTHON) is \
+	$$("$(PYTHON)" --version 2>&1), but Python 3.11 is needed: make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@test -x $(BIN)/pip || "$(PYTHON)" -m venv .venv || { rm -rf .venv; echo "install: $(PYTHON) cannot make a virtual \
+	environment (on Debian and Ubuntu the package python3-venv is missing)" >&2; exit 1; }
+	$(BIN)/pip install -c constraints.txt -e ".[lab,test]"
+	@touch $@
+
+# A machine without network can still read and run all that needs no weights.
+assets: install
+	@$(BIN)/python -m fpnlib.assets || echo "assets: not all could be fetched; when online, run: make assets"
+
+notebooks: install
+	@$(BIN)/python tools/notebooks.py build $(NOTES)
+
+claims: install
+	@$(BIN)/python -m fpnlib.claims --recompute
+
+bench: install
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/benchmarks --benchmark-enable
+
+lint: install
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/lint-imports
+	$(BIN)/mypy fpnlib tools
+	$(BIN)/python tools/notebooks.py check
