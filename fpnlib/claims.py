@@ -6,6 +6,7 @@
 import argparse
 import contextlib
 import dataclasses
+import functools
 import hashlib
 import json
 import math
@@ -364,9 +365,11 @@ def _recompute(claims: Sequence[Claim], options: argparse.Namespace, console: Co
         for claim in claims:
             seeds = range(options.seeds or claim.seeds) if claim.seeds else ()
             task = progress.add_task(claim.id, total=len(seeds) or 1)
-            result = compute(claim, seeds, backend=options.backend, step=lambda n, task=task: progress.advance(task, n))
+            advance = functools.partial(progress.advance, task)
+            result = compute(claim, seeds, backend=options.backend, step=advance, resume=PARTIAL)
             result.save()
-            _clear_partial(claim)
+            for chunk in PARTIAL.glob(f"{claim.id}-*.json"):
+                chunk.unlink()
 
 
 if __name__ == "__main__":

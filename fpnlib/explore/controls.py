@@ -61,3 +61,10 @@ def ends(control: ipywidgets.Widget) -> tuple[object, ...]:
     if isinstance(control, ipywidgets.Dropdown):
         return tuple(control.options)
     return (control.min, control.max)
+
+
+def step_for(span: float, stops: int = 200) -> float:
+    """Return a round step (1, 2 or 5 times a power of ten) that divides `span` into about `stops` stops."""
+    raw = span / stops
+    power = 10.0 ** math.floor(math.log10(raw))
+    return min((m * power for m in (1, 2, 5, 10)), key=lambda step: abs(math.log(step / raw)))

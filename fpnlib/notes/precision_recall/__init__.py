@@ -1,0 +1,1 @@
+"""Note 01: precision and recall."""
