@@ -153,20 +153,20 @@ class Result:
     command: str
     date: str
 
-    def save(self, folder: Path = RESULTS) -> None:
-        """Write `<folder>/<id>.json`, whole or not at all."""
-        _write_json(folder / f"{self.id}.json", dataclasses.asdict(self))
+    def save(self) -> None:
+        """Write `results/<id>.json`, whole or not at all."""
+        _write_json(RESULTS / f"{self.id}.json", dataclasses.asdict(self))
 
     @classmethod
-    def load(cls, id: str, folder: Path = RESULTS) -> "Result":
+    def load(cls, id: str) -> "Result":
         """Read a stored result.
 
         Raises:
             ValueError: none is stored for `id`, or the file is damaged.
         """
-        path = folder / f"{id}.json"
+        path = RESULTS / f"{id}.json"
         remedy = f"run `python -m fpnlib.claims --recompute {id}`"
-        require(path.exists(), "id", repr(id), f"a claim with a result in {folder}; {remedy}")
+        require(path.exists(), "id", repr(id), f"a claim with a result in {RESULTS}; {remedy}")
         try:
             stored = json.loads(path.read_text(encoding="utf-8"))
             measurement = stored.pop("measurement")
@@ -231,11 +231,12 @@ def compute(
     per_seed: dict[str, list[float]] = {}
     if claim.seeds:
         chunks = [seeds[i : i + _CHUNK] for i in range(0, len(seeds), _CHUNK)]
-        parallel = joblib.Parallel(n_jobs=-1, backend=backend, return_as="generator")
-        for chunk in parallel(joblib.delayed(_measure_chunk)(claim, chunk, resume) for chunk in chunks):
-            step(len(chunk["effect"]))
-            for name, values in chunk.items():
-                per_seed.setdefault(name, []).extend(values)
+        calls = (joblib.delayed(_measure_chunk)(claim, chunk, resume) for chunk in chunks)
+        with joblib.parallel_config(backend=backend):
+            for chunk in joblib.Parallel(n_jobs=-1, return_as="generator")(calls):
+                step(len(chunk["effect"]))
+                for name, values in chunk.items():
+                    per_seed.setdefault(name, []).extend(values)
         measurement = Measurement.over_seeds(per_seed)
     else:
         measurement = claim.measure()
