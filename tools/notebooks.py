@@ -3,6 +3,7 @@
 import argparse
 import hashlib
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -12,12 +13,13 @@ from pathlib import Path
 
 import jupytext
 import nbformat
-import notebook_rules as rules
 from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
+
+import notebook_rules as rules
 
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = ROOT / "notebooks"
@@ -29,6 +31,7 @@ _METADATA = {
 _TEXT_METADATA = {
     "jupytext": {"notebook_metadata_filter": "-all", "cell_metadata_filter": "tags,-all", "main_language": "python"}
 }
+_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
 class BuildError(Exception):
@@ -57,28 +60,31 @@ def execute(source: Path) -> NotebookNode:
         BuildError: a cell raised or wrote to stderr; says which and shows the traceback or the text.
     """
     notebook = read_source(source)
-    # Only this interpreter's own kernel: one that somebody installed under the same name would be another Python.
-    kernels = AsyncKernelManager(
-        kernel_name="python3", kernel_spec_manager=KernelSpecManager(kernel_dirs=[], ensure_native_kernel=True)
-    )
-    client = NotebookClient(
-        notebook,
-        km=kernels,
-        timeout=600,
-        record_timing=False,
-        store_widget_state=False,
-        resources={"metadata": {"path": str(source.parents[1])}},
-    )
-    with tempfile.TemporaryDirectory() as settings:
+    with tempfile.TemporaryDirectory() as scratch:
+        # Only this interpreter's own kernel: one that somebody installed under the same name would be another Python.
+        kernels = AsyncKernelManager(
+            kernel_name="python3",
+            kernel_spec_manager=KernelSpecManager(kernel_dirs=[], ensure_native_kernel=True),
+            transport="ipc",
+            ip=f"{scratch}/kernel",
+        )
+        client = NotebookClient(
+            notebook,
+            km=kernels,
+            timeout=600,
+            record_timing=False,
+            store_widget_state=False,
+            resources={"metadata": {"path": str(source.parents[1])}},
+        )
         # One thread, so that sums do not depend on the machine; no personal settings, so that outputs do not either.
-        environment = os.environ | {"OMP_NUM_THREADS": "1", "IPYTHONDIR": settings}
+        environment = os.environ | {"OMP_NUM_THREADS": "1", "IPYTHONDIR": f"{scratch}/ipython"}
         try:
             client.execute(env=environment, cleanup_kc=True)
         except (CellTimeoutError, DeadKernelError) as error:
             raise BuildError(f"{source.name}: {error}") from error
         except CellExecutionError as error:
             number = next(n for n, cell in enumerate(notebook.cells, 1) if _raised(cell))
-            raise BuildError(f"{source.name}, cell {number} raised\n{error}") from error
+            raise BuildError(f"{source.name}, cell {number} raised\n{_COLOURS.sub('', str(error))}") from error
     for number, cell in enumerate(notebook.cells, 1):
         for output in cell.get("outputs", []):
             if output.get("name") == "stderr":
