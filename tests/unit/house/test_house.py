@@ -1,0 +1,146 @@
+"""The repository itself: its settings agree, it names no registry, its layers hold, its pictures have words."""
+
+import re
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from itertools import chain
+from pathlib import Path
+
+import nbformat
+import pytest
+import yaml
+
+import notebook_rules
+
+ROOT = Path(__file__).resolve().parents[3]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+PINS = (ROOT / "constraints.txt").read_text().splitlines()
+INSTALL = '-c constraints.txt -e ".[lab,test]"'
+# What tools make and git ignores; hidden folders other than these two are tools' too.
+MADE = {"__pycache__", "build", "out", "fpnlib.egg-info"}
+HIDDEN = {".ci", ".github"}
+
+
+def files(folder: Path = ROOT) -> Iterator[Path]:
+    """Every file of the repository, also where there is no git."""
+    for path in sorted(folder.iterdir()):
+        if path.is_file():
+            yield path
+        elif path.name not in MADE and (not path.name.startswith(".") or path.name in HIDDEN):
+            yield from files(path)
+
+
+def normal(requirement: str) -> str:
+    """The normal form of the name in a requirement or a pin."""
+    return re.sub(r"[-_.]+", "-", re.match(r"[\w.-]+", requirement)[0]).lower()
+
+
+def run(*command: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, *command], capture_output=True, text=True, cwd=ROOT)
+
+
+def test_conda_installs_what_pip_installs():
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text())
+    python, pip, by_pip = environment["dependencies"]
+    assert python == "python=3.11"
+    assert PROJECT["project"]["requires-python"] == ">=3.11,<3.12"
+    assert pip == "pip"
+    assert " ".join(by_pip["pip"]).replace(".[lab,test]", '".[lab,test]"') == INSTALL
+
+
+def test_make_and_the_workflow_install_the_same():
+    assert f"pip install {INSTALL}\n" in (ROOT / "Makefile").read_text()
+    workflow = yaml.safe_load((ROOT / ".github/workflows/test.yml").read_text())
+    steps = workflow["jobs"]["test"]["steps"]
+    assert steps[-1] == {"run": ".ci/run"}
+    assert steps[1]["with"]["python-version"] == "3.11"
+    assert (ROOT / ".ci/run").stat().st_mode & 0o111
+    assert (ROOT / ".ci/run").read_text().rstrip().endswith("make test")
+
+
+def test_every_direct_dependency_is_pinned():
+    project = PROJECT["project"]
+    wanted = chain(project["dependencies"], *project["optional-dependencies"].values())
+    assert {normal(name) for name in wanted} - {normal(pin) for pin in PINS} == set()
+
+
+def test_pins_are_exact_and_torch_is_the_plain_release():
+    assert "torch==2.13.0" in PINS
+    assert "torch==2.13.0" in PROJECT["project"]["dependencies"]
+    assert [pin for pin in PINS if not re.fullmatch(r"[\w.-]+==[\w.]+", pin)] == []
+    assert [pin for pin in PINS if pin.startswith(("nvidia", "triton"))] == []
+
+
+def test_no_file_names_a_registry_or_a_download_address():
+    # In pieces, for this file is one of those read.
+    hosts = ("pypi.|org", "python|hosted", "anaconda.|org", "download.py|torch", "hugging|face.co", "npmjs.|org")
+    options = ("index|-url", "find|-links")
+    patterns = [re.escape(name.replace("|", "")) for name in hosts + options]
+    patterns.append(r"https?://[^\s\"]+\.(?:whl|tar\.gz|tgz|conda)\b")
+    named = re.compile("|".join(patterns))
+    found = {
+        str(path.relative_to(ROOT)): match[0]
+        for path in files()
+        if (match := named.search(path.read_bytes().decode(errors="ignore")))
+    }
+    assert found == {}
+    assert named.search("see https://py" + "pi.org/simple")
+
+
+def test_layers_hold():
+    done = run("-c", "from importlinter.cli import lint_imports_command; lint_imports_command()")
+    assert done.returncode == 0, done.stdout
+    assert "0 broken" in done.stdout
+
+
+def test_everything_below_the_pictures_is_held_to_draw_nothing():
+    (contract,) = (c for c in PROJECT["tool"]["importlinter"]["contracts"] if c["type"] == "forbidden")
+    assert {"matplotlib", "ipywidgets"} <= set(contract["forbidden_modules"])
+    science = {"metrics", "ops", "models", "schedules", "data", "assets", "training"}
+    present = {
+        path.stem for path in (ROOT / "fpnlib").iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()
+    }
+    assert set(contract["source_modules"]) == {f"fpnlib.{name}" for name in science & present}
+
+
+def test_importing_the_library_is_cheap():
+    heavy = run("-X", "importtime", "-c", "import fpnlib").stderr
+    assert "fpnlib" in heavy
+    loaded = {line.rsplit("|", 1)[-1].strip() for line in heavy.splitlines()}
+    assert loaded.isdisjoint({"torch", "numpy", "matplotlib", "ipywidgets"})
+
+
+def test_pictures_in_markdown_have_alt_text():
+    pages = [path for path in files() if path.suffix == ".md"]
+    assert ROOT / "README.md" in pages
+    for page in pages:
+        assert notebook_rules.missing_alt_text(page.read_text()) == [], page
+
+
+def test_links_in_markdown_lead_somewhere():
+    for page in (path for path in files() if path.suffix == ".md"):
+        notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell(page.read_text())])
+        assert notebook_rules.broken_links(notebook, page.parent, ROOT) == [], page
+
+
+@pytest.mark.parametrize("options", [["check"], ["format", "--check"]], ids=["rules", "layout"])
+def test_code_is_as_ruff_wants_it(options):
+    done = run("-m", "ruff", *options)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_pre_commit_knows_only_local_hooks():
+    repositories = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]
+    assert [repository["repo"] for repository in repositories] == ["local"]
+    done = run("-m", "pre_commit", "validate-config")
+    assert done.returncode == 0, done.stdout
+
+
+def test_versions_agree():
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    library = re.search(r'__version__ = "(.+)"', (ROOT / "fpnlib/__init__.py").read_text())[1]
+    assert citation["version"] == library == PROJECT["project"]["version"]
+    assert citation["license"] == PROJECT["project"]["license"]["text"]
+    assert (ROOT / "LICENSE").read_text().startswith("MIT License")
