@@ -1,9 +1,12 @@
 """What note 01 shows: a threshold, the prevalence, four ways to sum up a ranking, and boxes that count or do not."""
 
+import torch
+
+from fpnlib.data.photos import labelled_photo
 from fpnlib.explore import explorer
 from fpnlib.metrics import ArrayLike
-from fpnlib.notes.precision_recall.detection import DetectionExplorer
-from fpnlib.notes.precision_recall.examples import digit_scores
+from fpnlib.notes.precision_recall.detection import DetectionExplorer, read_detections, read_images
+from fpnlib.notes.precision_recall.examples import cafe_detections, cafe_targets, digit_scores
 from fpnlib.notes.precision_recall.prevalence import PrevalenceExplorer
 from fpnlib.notes.precision_recall.ranking import RankingExplorer
 from fpnlib.notes.precision_recall.threshold import ThresholdExplorer
@@ -52,7 +55,15 @@ def detection(predictions: object = None, targets: object = None, image: object 
         targets: dicts of boxes and labels in the same order, or the path of the COCO annotations.
         image: the photo to draw under the boxes, (H, W, 3) or a path, or one per image; grey without.
     """
-    return DetectionExplorer(predictions, targets, image)
+    if predictions is None and targets is None:
+        labels = cafe_targets()
+        perfect = {**labels, "scores": torch.ones(len(labels["boxes"]))}
+        sets = {"a real detector": [cafe_detections()], "the labels themselves": [perfect]}
+        return DetectionExplorer(sets, [labels], [labelled_photo("cafe").image])
+    if predictions is None or targets is None:
+        raise ValueError("predictions, targets: got only one of the two, allowed: both or neither")
+    yours, wanted = read_detections(predictions, targets)
+    return DetectionExplorer({"yours": yours}, wanted, read_images(image, len(wanted)))
 
 
 EXPLORERS = (precision_recall, prevalence, interpolations, detection)

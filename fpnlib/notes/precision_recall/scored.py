@@ -1,11 +1,9 @@
 """Scores of two classes, sorted once, so that a threshold costs two look-ups."""
 
 import numpy as np
-import torch
 
 from fpnlib.explore.controls import step_for
-from fpnlib.metrics import ArrayLike
-from fpnlib.metrics.classification import scores_and_targets
+from fpnlib.metrics.arrays import ArrayLike, as_floats, as_mask
 from fpnlib.validation import require
 
 
@@ -17,11 +15,14 @@ class Scored:
     """
 
     def __init__(self, scores: ArrayLike, targets: ArrayLike) -> None:
-        values, positive = scores_and_targets(scores, targets)
-        self.positives = np.sort(values[positive].double().numpy())
-        self.negatives = np.sort(values[~positive].double().numpy())
+        values, positive = as_floats("scores", scores).astype(float), as_mask("targets", targets)
+        require(values.ndim == 1 and values.size > 0, "scores", f"shape {values.shape}", "one dimension, not empty")
+        require(values.shape == positive.shape, "targets", f"shape {positive.shape}", f"{values.shape}, as scores")
+        require(bool(np.isfinite(values).all()), "scores", "infinite scores", "finite numbers, to draw them")
+        self.positives = np.sort(values[positive])
+        self.negatives = np.sort(values[~positive])
         self.size = len(values)
-        self.ranking = positive[torch.argsort(values, descending=True, stable=True)].numpy()
+        self.ranking = positive[np.argsort(-values, kind="stable")]
         got = f"{len(self.positives)} positives, {len(self.negatives)} negatives"
         require(min(len(self.positives), len(self.negatives)) > 0, "targets", got, "at least one of each")
         self._low, self._high = float(values.min()), float(values.max())

@@ -1,0 +1,187 @@
+"""The exercises of note 01."""
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from fpnlib.exercises import Exercise
+from fpnlib.metrics import average_precision
+
+Answer = Callable[..., Any]
+
+
+def precision_and_recall(scores: np.ndarray, targets: np.ndarray, threshold: float) -> tuple[float, float]:
+    """Return precision and recall when scores of at least `threshold` are flagged."""
+    flagged = scores >= threshold
+    right = (flagged & targets).sum()
+    precision = right / flagged.sum() if flagged.any() else 1.0
+    return precision, right / targets.sum()
+
+
+def _swapped(scores: np.ndarray, targets: np.ndarray, threshold: float) -> tuple[float, float]:
+    precision, recall = precision_and_recall(scores, targets, threshold)
+    return recall, precision
+
+
+def _strictly_above(scores: np.ndarray, targets: np.ndarray, threshold: float) -> tuple[float, float]:
+    return precision_and_recall(scores, targets, np.nextafter(threshold, np.inf))
+
+
+def _accuracy(scores: np.ndarray, targets: np.ndarray, threshold: float) -> tuple[float, float]:
+    _, recall = precision_and_recall(scores, targets, threshold)
+    return ((scores >= threshold) == targets).mean(), recall
+
+
+def _specificity(scores: np.ndarray, targets: np.ndarray, threshold: float) -> tuple[float, float]:
+    precision, _ = precision_and_recall(scores, targets, threshold)
+    return precision, (~targets & (scores < threshold)).sum() / (~targets).sum()
+
+
+_COUNT_FAULTS = {
+    "Precision and recall are swapped: precision divides by what was flagged, recall by what is positive.": _swapped,
+    "A score equal to the threshold must be flagged too: ≥, not >.": _strictly_above,
+    "Your first number is the accuracy. Precision looks only at what was flagged.": _accuracy,
+    "Your second number counts negatives. Recall looks only at the positives.": _specificity,
+}
+
+
+def _examine_counts(answer: Answer) -> str | None:
+    rng = np.random.default_rng(0)
+    cases = []
+    for _ in range(40):
+        n = int(rng.integers(4, 30))
+        scores, targets = rng.integers(0, 8, n) / 8, rng.random(n) < 0.4
+        targets[:2] = True, False
+        cases.append((scores, targets, float(rng.choice(scores))))
+    cases.append((np.array([0.1, 0.2]), np.array([True, False]), 0.5))
+    return _compare(answer, precision_and_recall, cases, _COUNT_FAULTS, "Where nothing is flagged, precision is 1.")
+
+
+def stepwise_average_precision(ranking: np.ndarray) -> float:
+    """Return AP without interpolation; `ranking` is True where the item is positive, best score first."""
+    hits = ranking.cumsum()
+    precision = hits / np.arange(1, len(ranking) + 1)
+    return float(precision[ranking].mean())
+
+
+def _mean_over_all_ranks(ranking: np.ndarray) -> float:
+    return float((ranking.cumsum() / np.arange(1, len(ranking) + 1)).mean())
+
+
+def _trapezoids(ranking: np.ndarray) -> float:
+    precision = np.concatenate([[1], ranking.cumsum() / np.arange(1, len(ranking) + 1)])
+    recall = np.concatenate([[0], ranking.cumsum() / ranking.sum()])
+    return float((np.diff(recall) * (precision[1:] + precision[:-1]) / 2).sum())
+
+
+def _with_envelope(ranking: np.ndarray) -> float:
+    precision = ranking.cumsum() / np.arange(1, len(ranking) + 1)
+    return float(np.maximum.accumulate(precision[::-1])[::-1][ranking].mean())
+
+
+_AP_FAULTS = {
+    "You averaged the precision over all ranks. Only ranks where recall grows, the positives, have a weight.": (
+        _mean_over_all_ranks
+    ),
+    "You joined the points by straight lines. Between two points precision is no line, so AP uses steps.": _trapezoids,
+    "You took the best precision further down the ranking. That is the interpolated AP.": _with_envelope,
+}
+
+
+def _examine_ap(answer: Answer) -> str | None:
+    rng = np.random.default_rng(1)
+    cases = []
+    for _ in range(40):
+        ranking = rng.random(int(rng.integers(2, 25))) < 0.5
+        ranking[rng.integers(len(ranking))] = True
+        cases.append((ranking,))
+
+    def reference(ranking: np.ndarray) -> float:
+        return average_precision(-np.arange(len(ranking), dtype=float), ranking)
+
+    return _compare(answer, reference, cases, _AP_FAULTS)
+
+
+def rarer_precision(recall: float, false_positive_rate: float, ratio: float) -> float:
+    """Return the precision when there are `ratio` negatives per positive."""
+    return recall / (recall + ratio * false_positive_rate)
+
+
+def _ignores_ratio(recall: float, false_positive_rate: float, ratio: float) -> float:
+    return recall / (recall + false_positive_rate)
+
+
+def _divides_by_crowd(recall: float, false_positive_rate: float, ratio: float) -> float:
+    return recall / (1 + ratio)
+
+
+def _ratio_on_recall(recall: float, false_positive_rate: float, ratio: float) -> float:
+    return ratio * recall / (ratio * recall + false_positive_rate)
+
+
+_RATIO_FAULTS = {
+    "The ratio is not in it: with more negatives the same false positive rate makes more false positives.": (
+        _ignores_ratio
+    ),
+    "You divided by everybody. Precision divides by those who were flagged.": _divides_by_crowd,
+    "The ratio weighs the positives. It is the negatives that are many.": _ratio_on_recall,
+}
+
+
+def _examine_ratio(answer: Answer) -> str | None:
+    rng = np.random.default_rng(2)
+    cases = [(*rng.uniform(0.1, 1, 2).round(2).tolist(), int(rng.integers(1, 200))) for _ in range(40)]
+    return _compare(answer, rarer_precision, cases, _RATIO_FAULTS)
+
+
+def _compare(
+    answer: Answer,
+    reference: Answer,
+    cases: list[tuple[Any, ...]],
+    faults: Mapping[str, Answer],
+    otherwise: str = "",
+) -> str | None:
+    """Return None when the answer is right in every case, else what is wrong: a known fault if it fits them all."""
+    given = [answer(*case) for case in cases]
+    wrong = [i for i, case in enumerate(cases) if not _close(given[i], reference(*case))]
+    if not wrong:
+        return None
+    for fault, formula in faults.items():
+        if all(_close(value, formula(*case)) for value, case in zip(given, cases, strict=True)):
+            return fault
+    first = wrong[0]
+    shown = ", ".join(np.array2string(np.asarray(part), separator=", ") for part in cases[first])
+    right = np.round(reference(*cases[first]), 4).tolist()
+    return f"For ({shown}) you gave {given[first]!r}, it is {right}. {otherwise}".strip()
+
+
+def _close(a: Any, b: Any) -> bool:
+    a, b = np.atleast_1d(np.asarray(a, float)), np.atleast_1d(np.asarray(b, float))
+    return a.shape == b.shape and all(math.isclose(x, y, abs_tol=1e-6) for x, y in zip(a, b, strict=True))
+
+
+EXERCISES = (
+    Exercise(
+        "precision and recall",
+        "Write f(scores, targets, threshold) that returns (precision, recall); the first two are NumPy arrays.",
+        _examine_counts,
+        precision_and_recall,
+        ((_swapped, "swapped"), (_strictly_above, "≥"), (_accuracy, "accuracy"), (_specificity, "negatives")),
+    ),
+    Exercise(
+        "average precision",
+        "Write f(ranking) that returns AP without interpolation; ranking is a boolean array, best score first.",
+        _examine_ap,
+        stepwise_average_precision,
+        ((_mean_over_all_ranks, "all ranks"), (_trapezoids, "straight lines"), (_with_envelope, "interpolated")),
+    ),
+    Exercise(
+        "rarer positives",
+        "Write f(recall, false_positive_rate, ratio) that returns the precision at `ratio` negatives per positive.",
+        _examine_ratio,
+        rarer_precision,
+        ((_ignores_ratio, "more negatives"), (_divides_by_crowd, "everybody"), (_ratio_on_recall, "negatives")),
+    ),
+)

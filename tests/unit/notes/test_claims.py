@@ -1,0 +1,54 @@
+"""Every stored result is measured again: exact claims in full, claims with chance at two of their seeds."""
+
+import math
+
+import pytest
+
+from fpnlib.claims import CONFIDENCE, RESULTS, Measurement, Result, all_claims, compute
+
+IDS = sorted(all_claims())
+
+
+def flat(numbers):
+    return {
+        (name, i): value
+        for name, values in numbers.items()
+        for i, value in enumerate(values if isinstance(values, list) else [values])
+    }
+
+
+@pytest.mark.parametrize("id", IDS)
+def test_the_stored_result_is_measured_again(id):
+    claim, stored = all_claims()[id], Result.load(id)
+    if claim.seeds:
+        picked = [0, len(stored.seeds) // 2]
+        again = compute(claim, [stored.seeds[i] for i in picked])
+        for name, values in stored.per_seed.items():
+            assert again.per_seed[name] == pytest.approx([values[i] for i in picked], rel=1e-3, abs=1e-5), name
+    else:
+        again = compute(claim)
+        assert again.measurement.n == stored.measurement.n
+        assert again.measurement.effect == pytest.approx(stored.measurement.effect, rel=1e-3, abs=1e-5)
+        assert flat(again.measurement.numbers) == pytest.approx(flat(stored.measurement.numbers), rel=1e-3, abs=1e-5)
+
+
+@pytest.mark.parametrize("id", IDS)
+def test_the_stored_verdict_follows_from_the_stored_numbers(id):
+    claim, stored = all_claims()[id], Result.load(id)
+    assert stored.criterion == claim.criterion.text
+    assert stored.verdict == claim.criterion.judge(stored.measurement)
+    if claim.seeds:
+        assert len(stored.seeds) >= 8
+        again = Measurement.over_seeds(stored.per_seed)
+        assert again.effect == pytest.approx(stored.measurement.effect)
+        assert again.interval == pytest.approx(stored.measurement.interval)
+    assert stored.measurement.interval[0] <= stored.measurement.effect <= stored.measurement.interval[1]
+    assert math.isfinite(stored.measurement.effect)
+
+
+def test_no_result_is_stored_without_its_claim():
+    assert sorted(path.stem for path in RESULTS.glob("*.json")) == IDS
+
+
+def test_intervals_say_what_they_are():
+    assert CONFIDENCE == 0.95

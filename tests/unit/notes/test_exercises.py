@@ -1,0 +1,50 @@
+import pytest
+
+from fpnlib.exercises import all_exercises, check, solution
+
+NAMES = sorted(all_exercises())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_solution_passes(name):
+    feedback = check(name, all_exercises()[name].solution)
+    assert feedback.right, feedback
+    assert repr(feedback) == f"{name}: right"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_plausible_wrong_answers_are_told_what_is_wrong(name):
+    wrong = all_exercises()[name].wrong
+    assert len(wrong) >= 2
+    faults = {check(name, answer).fault for answer, _ in wrong}
+    assert len(faults) == len(wrong), "two wrong answers are told the same"
+    for answer, word in wrong:
+        feedback = check(name, answer)
+        assert not feedback.right
+        assert word in feedback.fault
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_unknown_fault_is_shown_by_example(name):
+    feedback = check(name, lambda *case: 17.0)
+    assert not feedback.right
+    assert "17" in feedback.fault
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_answer_and_a_raising_answer(name):
+    assert "no answer yet" in check(name, ...).fault
+    assert "raised ZeroDivisionError" in check(name, lambda *case: 1 / 0).fault
+    assert repr(check(name, ...)).startswith(f"{name}: not yet. ")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_solution_can_be_shown(name):
+    assert len(solution(name)) > 10
+
+
+def test_an_unknown_exercise_lists_the_known():
+    with pytest.raises(ValueError, match="name: got 'alchemy', allowed: .*'average precision'"):
+        check("alchemy", 1)
+    with pytest.raises(ValueError, match="name: got 'alchemy'"):
+        solution("alchemy")

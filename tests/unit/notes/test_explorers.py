@@ -1,0 +1,133 @@
+"""The state sweep: every explorer of the book, at the ends of its controls and at states drawn at random."""
+
+import dataclasses
+import io
+import itertools
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from ipywidgets import Checkbox, Dropdown, IntSlider
+from PIL import Image
+
+from fpnlib.explore import all_explorers
+from fpnlib.explore.controls import ends
+
+NAMES = sorted(all_explorers())
+
+
+@pytest.fixture(scope="module")
+def explorers():
+    made = {}
+    yield lambda name: made.setdefault(name, all_explorers()[name]())
+    for explorer in made.values():
+        explorer.close()
+
+
+def numbers_in(value):
+    if dataclasses.is_dataclass(value):
+        value = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, list | tuple):
+        for item in value:
+            yield from numbers_in(item)
+    elif isinstance(value, torch.Tensor | np.ndarray | float | int):
+        yield torch.as_tensor(value)
+
+
+def check_state(explorer, state):
+    explorer.set(**state)
+    assert explorer.state == state
+    for numbers in numbers_in(explorer.data):
+        assert numbers.isfinite().all() if numbers.is_floating_point() else True, state
+    for name, holds in explorer.invariants(explorer.data).items():
+        assert holds, (name, state)
+    assert len(explorer.readout) > 20
+    assert "nan" not in explorer.readout
+    assert all(len(number.strip("−.").replace(".", "").lstrip("0")) <= 5 for number in floats_in(explorer.readout))
+    picture = np.asarray(Image.open(io.BytesIO(explorer.frame())))
+    assert picture.shape[1::-1] == explorer.size
+    assert picture.std() > 5
+    return picture
+
+
+def floats_in(text):
+    return [word for word in text.replace(",", " ").split() if "." in word.strip(".,") and word.strip("−.,")[0].isdigit()]
+
+
+def random_value(control):
+    if isinstance(control, Dropdown | Checkbox):
+        return st.sampled_from(ends(control))
+    if isinstance(control, IntSlider):
+        return st.integers(control.min, control.max)
+    stops = round((control.max - control.min) / control.step)
+    return st.integers(0, stops).map(lambda k: min(control.max, control.min + k * control.step))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_all_ends_of_all_controls_pairwise(name, explorers):
+    explorer = explorers(name)
+    default = all_explorers()[name]().state
+    pairs = list(itertools.combinations(default, 2)) or [(key,) for key in default]
+    for keys in pairs:
+        for values in itertools.product(*(ends(explorer.widgets[key]) for key in keys)):
+            check_state(explorer, default | dict(zip(keys, values, strict=True)))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_states_drawn_at_random(name, explorers):
+    explorer = explorers(name)
+
+    @settings(max_examples=30, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+    @given(st.fixed_dictionaries({key: random_value(control) for key, control in explorer.widgets.items()}))
+    def sweep(state):
+        check_state(explorer, state)
+
+    sweep()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_control_moves_picture_and_readout(name, explorers):
+    explorer = explorers(name)
+    default = all_explorers()[name]().state
+    for key in default:
+        base = check_state(explorer, default)
+        words, changed_picture, changed_words = explorer.readout, False, False
+        middle = [v for v in (explorer.widgets[key],) if not isinstance(v, Dropdown | Checkbox)]
+        values = [*ends(explorer.widgets[key]), *((v.min + (v.max - v.min) // 2) for v in middle)]
+        for value in values:
+            picture = check_state(explorer, default | {key: type(default[key])(value)})
+            changed_picture |= bool((picture != base).any())
+            changed_words |= explorer.readout != words
+        assert changed_picture, f"{key} does nothing to the picture"
+        assert changed_words, f"{key} does nothing to the readout"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_same_state_same_data_and_picture(name, explorers):
+    fresh = all_explorers()[name]()
+    again = explorers(name).set(**fresh.state)
+    assert repr(fresh) == repr(again)
+    assert fresh.frame() == again.frame()
+    for ours, theirs in zip(numbers_in(fresh.data), numbers_in(again.data), strict=True):
+        assert torch.equal(ours, theirs)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_repr_begins_with_the_call_that_restores_the_state(name, explorers):
+    explorer = explorers(name)
+    call = repr(explorer).split("\n")[0]
+    restored = eval(call, {name: all_explorers()[name]})
+    assert restored.state == pytest.approx(explorer.state)
+    assert restored.readout == explorer.readout
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_controls_have_labels_and_the_factory_says_what_it_shows(name, explorers):
+    explorer = explorers(name)
+    assert all(control.description for control in explorer.widgets.values())
+    assert len(explorer.title) > 20
+    assert all_explorers()[name].__doc__
