@@ -1,0 +1,21 @@
+"""Operations on boxes, regions and feature maps."""
+
+from fpnlib.ops.boxes import box_iou, nms
+from fpnlib.ops.projection import degenerate_width, least_padding, project_box
+from fpnlib.ops.receptive_field import Add, AxisField, Concat, ReceptiveField, receptive_field
+from fpnlib.ops.roi import roi_align, roi_pool
+
+__all__ = [
+    "Add",
+    "AxisField",
+    "Concat",
+    "ReceptiveField",
+    "box_iou",
+    "degenerate_width",
+    "least_padding",
+    "nms",
+    "project_box",
+    "receptive_field",
+    "roi_align",
+    "roi_pool",
+]
