@@ -8,6 +8,7 @@ import contextlib
 import dataclasses
 import functools
 import hashlib
+import html
 import json
 import math
 import os
@@ -296,6 +297,50 @@ def ledger(ids: Sequence[str] = ()) -> list[tuple[Claim, Result | None]]:
     return [(claim, Result.load(claim.id) if (RESULTS / f"{claim.id}.json").exists() else None) for claim in chosen]
 
 
+@dataclasses.dataclass(frozen=True)
+class Verdicts:
+    """The ledger's rows as a note shows them: a table in the notebook, lines of text elsewhere."""
+
+    rows: tuple[tuple[Claim, Result], ...]
+
+    def __repr__(self) -> str:
+        return "\n".join(
+            f"{claim.id} {result.verdict}: {_three(result.measurement.effect)}, {_interval(result)}, "
+            f"n = {result.measurement.n}"
+            for claim, result in self.rows
+        )
+
+    def _repr_html_(self) -> str:
+        heads = ("claim", "the saying", "what would make it hold", "effect", "95 % interval", "n", "verdict")
+        lines = ["".join(f'<th style="text-align:left">{head}</th>' for head in heads)]
+        for claim, result in self.rows:
+            m = result.measurement
+            cells = (claim.id, claim.says, result.criterion, _three(m.effect), _interval(result), m.n, result.verdict)
+            lines.append("".join(f'<td style="text-align:left">{html.escape(str(cell))}</td>' for cell in cells))
+        return f"<table>{''.join(f'<tr>{line}</tr>' for line in lines)}</table>"
+
+
+def verdicts(note: str = "") -> Verdicts:
+    """Return the stored results whose claim ids begin with `note`, such as "PR"; all by default.
+
+    Raises:
+        ValueError: no claim's id begins so, or one has no stored result.
+    """
+    claims = all_claims()
+    chosen = [claim for id, claim in claims.items() if not note or id.partition("-")[0] == note]
+    require(bool(chosen), "note", repr(note), ", ".join(sorted({id.partition("-")[0] for id in claims})))
+    return Verdicts(tuple((claim, Result.load(claim.id)) for claim in chosen))
+
+
+def _three(value: float) -> str:
+    return f"{value:.3g}"
+
+
+def _interval(result: Result) -> str:
+    low, high = result.measurement.interval
+    return "exact" if not result.seeds and low == high else f"{_three(low)} … {_three(high)}"
+
+
 def table(rows: Sequence[tuple[Claim, Result | None]]) -> Table:
     """Return the ledger as a rich table."""
     colours = {"holds": "green", "fails": "red", "depends": "yellow"}
@@ -307,11 +352,8 @@ def table(rows: Sequence[tuple[Claim, Result | None]]) -> Table:
             shown.add_row(claim.id, claim.says, claim.criterion.text, "", "", "", "not measured yet")
             continue
         m = result.measurement
-        interval = (
-            "exact" if not result.seeds and m.interval[0] == m.interval[1] else "{:.3g} … {:.3g}".format(*m.interval)
-        )
         verdict = f"[{colours[result.verdict]}]{result.verdict}[/]"
-        shown.add_row(claim.id, claim.says, result.criterion, f"{m.effect:.3g}", interval, str(m.n), verdict)
+        shown.add_row(claim.id, claim.says, result.criterion, _three(m.effect), _interval(result), str(m.n), verdict)
     return shown
 
 

@@ -2,6 +2,7 @@
 
 from fpnlib.explore.controls import choice, slider, toggle
 from fpnlib.explore.explorer import Explorer, all_explorers, explorer
+from fpnlib.explore.source import source
 from fpnlib.explore.text import number
 
-__all__ = ["Explorer", "all_explorers", "choice", "explorer", "number", "slider", "toggle"]
+__all__ = ["Explorer", "all_explorers", "choice", "explorer", "number", "slider", "source", "toggle"]

@@ -159,14 +159,14 @@ class Explorer(Generic[Data]):
         self.data, self.readout = data, readout
 
     def _drawn(self) -> Canvas:
-        with rc_context(STYLE):
-            if self._canvas is None:
+        if self._canvas is None:
+            with rc_context(STYLE):
                 canvas = Canvas(*self.size)
                 moving = list(self.build(canvas.figure))
                 self.draw(self.data)
                 canvas.freeze(moving)
-                self._canvas = canvas
-            self.draw(self.data)
+            self._canvas = canvas
+        self.draw(self.data)
         return self._canvas
 
     def _view(self) -> ipywidgets.VBox:

@@ -106,7 +106,8 @@ def _threshold_counts(scores: np.ndarray, hits: np.ndarray) -> tuple[np.ndarray,
 
 
 def _tensor(values: np.ndarray) -> Tensor:
-    return torch.from_numpy(np.ascontiguousarray(values, dtype=np.float64))
+    # a copy: torch takes no negative strides, and NumPy calls a reversed single element contiguous
+    return torch.from_numpy(np.array(values, dtype=np.float64, order="C"))
 
 
 def precision_recall_curve(

@@ -17,7 +17,8 @@ from fpnlib.data.photos import load_image
 from fpnlib.explore import Explorer, choice, number, slider
 from fpnlib.explore.controls import step_for
 from fpnlib.explore.style import BLUE, FAINT, GREEN, INK, RED
-from fpnlib.metrics import ArrayLike, detection_average_precision, match_detections
+from fpnlib.metrics import detection_average_precision, match_detections
+from fpnlib.metrics.arrays import ArrayLike
 from fpnlib.validation import require
 
 Detections = Mapping[str, ArrayLike]

@@ -4,7 +4,7 @@ import torch
 
 from fpnlib.data.photos import labelled_photo
 from fpnlib.explore import explorer
-from fpnlib.metrics import ArrayLike
+from fpnlib.metrics.arrays import ArrayLike
 from fpnlib.notes.precision_recall.detection import DetectionExplorer, read_detections, read_images
 from fpnlib.notes.precision_recall.examples import cafe_detections, cafe_targets, digit_scores
 from fpnlib.notes.precision_recall.prevalence import PrevalenceExplorer

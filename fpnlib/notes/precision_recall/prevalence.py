@@ -10,7 +10,8 @@ from matplotlib.figure import Figure
 
 from fpnlib.explore import Explorer, number, slider
 from fpnlib.explore.style import BLUE, FAINT, INK, MUTED, ORANGE
-from fpnlib.metrics import ArrayLike, roc_auc, roc_curve
+from fpnlib.metrics import roc_auc, roc_curve
+from fpnlib.metrics.arrays import ArrayLike
 from fpnlib.notes.precision_recall.scored import Scored
 
 

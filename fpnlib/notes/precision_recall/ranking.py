@@ -13,7 +13,8 @@ from matplotlib.figure import Figure
 
 from fpnlib.explore import Explorer, number, slider
 from fpnlib.explore.style import BLUE, FAINT, INK, MUTED, ORANGE
-from fpnlib.metrics import ArrayLike, average_precision
+from fpnlib.metrics import average_precision
+from fpnlib.metrics.arrays import ArrayLike
 from fpnlib.notes.precision_recall.scored import Scored
 
 # Right and wrong answers, best score first: early hits, a gap, then late hits, so that the four sums come apart.
@@ -104,9 +105,8 @@ class RankingExplorer(Explorer[RankingData]):
         strip.tick_params(length=0)
         for side in ("left", "bottom"):
             strip.spines[side].set_visible(False)
-        if n <= 40:
-            for edge in range(1, n):
-                strip.axvline(edge + 0.5, color="white", lw=2, zorder=5)
+        edges = [[(edge + 0.5, 0), (edge + 0.5, 1)] for edge in range(1, n)] if n <= 40 else []
+        gaps = strip.add_collection(LineCollection(edges, colors="white", linewidths=2))
         (self._moved_mark,) = strip.plot([], [], "v", color=INK, ms=8, clip_on=False, zorder=6)
 
         self._steps, self._areas, self._labels = [], {}, {}
@@ -115,7 +115,7 @@ class RankingExplorer(Explorer[RankingData]):
             panel.set(title=title, xlabel="recall", xlim=(-0.03, 1.03), ylim=(0, 1.12))
             panel.set_yticks([0, 0.5, 1])
             if name in _SAMPLES:
-                width = 4 if name == "voc11" else 1.3
+                width = 4 if name == "voc11" else 0.9
                 self._areas[name] = panel.add_collection(LineCollection([], colors=BLUE, linewidths=width))
             else:
                 (self._areas[name],) = panel.fill([0], [0], color=BLUE, alpha=0.45, lw=0)
@@ -125,7 +125,7 @@ class RankingExplorer(Explorer[RankingData]):
                 bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.5, "alpha": 0.85},
             )  # fmt: skip
         panels["none"].set_ylabel("precision")
-        return [self._strip, self._moved_mark, *self._areas.values(), *self._steps, *self._labels.values()]
+        return [self._strip, gaps, self._moved_mark, *self._areas.values(), *self._steps, *self._labels.values()]
 
     def draw(self, data: RankingData) -> None:
         """Recolour the strip and redraw areas and samples."""

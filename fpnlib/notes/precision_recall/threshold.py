@@ -11,7 +11,8 @@ from matplotlib.figure import Figure
 
 from fpnlib.explore import Explorer, number, slider
 from fpnlib.explore.style import BLUE, FAINT, INK, MUTED, ORANGE
-from fpnlib.metrics import ArrayLike, average_precision, f_score, precision_recall_curve, roc_auc, roc_curve
+from fpnlib.metrics import average_precision, f_score, precision_recall_curve, roc_auc, roc_curve
+from fpnlib.metrics.arrays import ArrayLike
 from fpnlib.notes.precision_recall.scored import Scored
 
 
@@ -64,7 +65,7 @@ class ThresholdExplorer(Explorer[ThresholdData]):
         """Lay out five panels."""
         panels = figure.subplot_mosaic(
             [["hist", "hist", "hist", "table", "table"], ["pr", "pr", "roc", "roc", "formulas"]],
-            width_ratios=[1, 1, 1, 1, 1.5],
+            width_ratios=[1, 1, 1, 1, 1.7],
             height_ratios=[1, 1.25],
         )
         low, high, _, _ = self._scored.scale()
@@ -111,7 +112,14 @@ class ThresholdExplorer(Explorer[ThresholdData]):
         panel = panels["formulas"]
         panel.set_axis_off()
         panel.set_title("The same in numbers")
-        self._formulas = panel.text(0, 0.97, "", va="top", fontsize=10.5, linespacing=1.7, color=INK)
+        # Glyphs are dear to draw, so only the numbers move.
+        fixed = (
+            "precision = TP / (TP + FP)\n\nrecall = TP / (TP + FN)\n\nfalse positive rate = FP / (FP + TN)\n\n"
+            "F = (1 + β²) P R / (β² P + R)"
+        )
+        place = {"x": 0, "y": 0.97, "va": "top", "fontsize": 10, "linespacing": 1.7, "color": INK}
+        panel.text(s=fixed, **place)
+        self._formulas = panel.text(s="", **place | {"weight": "bold"})
         panel.text(0, 0.02, "flagged: score ≥ threshold", color=MUTED, fontsize=9)
         return [self._line, self._flagged, self._tiles, *self._cells, *points, self._formulas]
 
@@ -127,11 +135,10 @@ class ThresholdExplorer(Explorer[ThresholdData]):
         self._point.set_data([data.recall], [data.precision])
         self._roc_point.set_data([data.false_positive_rate], [data.recall])
         self._formulas.set_text(
-            f"precision = TP / (TP + FP)\n  = {data.tp} / ({data.tp} + {data.fp}) = {number(data.precision)}\n"
-            f"recall = TP / (TP + FN)\n  = {data.tp} / ({data.tp} + {data.fn}) = {number(data.recall)}\n"
-            f"false positive rate = FP / (FP + TN)\n"
-            f"  = {data.fp} / ({data.fp} + {data.tn}) = {number(data.false_positive_rate)}\n"
-            f"F with β {number(data.beta)} = {number(data.f)}"
+            f"\n{data.tp} / ({data.tp} + {data.fp}) = {number(data.precision)}\n\n"
+            f"{data.tp} / ({data.tp} + {data.fn}) = {number(data.recall)}\n\n"
+            f"{data.fp} / ({data.fp} + {data.tn}) = {number(data.false_positive_rate)}\n\n"
+            f"{number(data.f)}   (β = {number(data.beta)})"
         )
 
     def describe(self, data: ThresholdData) -> str:
