@@ -121,7 +121,7 @@ def precision_recall_curve(
     fewer positives than the targets hold.
     """
     ranks, hits = _samples(scores, targets)
-    positives = _count_positives(num_positives, np.count_nonzero(hits))
+    positives = _count_positives(num_positives, int(hits.sum()))
     thresholds, tp, predicted = _threshold_counts(ranks, hits)
     undefined = 1.0 if num_positives is None else math.nan
     recall = tp / positives if positives else np.full(tp.size, undefined)
@@ -181,7 +181,7 @@ def average_precision(
     """
     require_choice("interpolation", interpolation, INTERPOLATIONS)
     ranks, hits = _samples(scores, targets)
-    positives = _count_positives(num_positives, np.count_nonzero(hits))
+    positives = _count_positives(num_positives, int(hits.sum()))
     if positives == 0:
         return 0.0 if num_positives is None else math.nan
     order = np.argsort(-ranks, kind=None if interpolation == "none" else "stable")
@@ -206,7 +206,7 @@ def ranked_average_precision(
     return float(np.diff(recall, prepend=0.0) @ precision)
 
 
-def confusion_counts(scores: ArrayLike, targets: ArrayLike, threshold: float) -> ConfusionCounts:
+def confusion_counts(scores: ArrayLike, targets: ArrayLike, threshold: float | int) -> ConfusionCounts:
     """Count true and false positives and negatives when scores at or above `threshold` are called positive.
 
     Input and errors as for `precision_recall_curve`; a NaN threshold is a ValueError.
@@ -214,12 +214,12 @@ def confusion_counts(scores: ArrayLike, targets: ArrayLike, threshold: float) ->
     ranks, hits = _samples(scores, targets)
     require(not math.isnan(threshold), "threshold", threshold, "a number")
     called = ranks >= np.float64(threshold)  # not in float32, where a threshold could round up onto a score
-    tp = np.count_nonzero(called & hits)
-    fp, fn = np.count_nonzero(called) - tp, np.count_nonzero(hits) - tp
+    tp = int((called & hits).sum())
+    fp, fn = int(called.sum()) - tp, int(hits.sum()) - tp
     return ConfusionCounts(tp=tp, fp=fp, fn=fn, tn=hits.size - tp - fp - fn)
 
 
-def f_score(precision: float | ArrayLike, recall: float | ArrayLike, beta: float = 1.0) -> float | Tensor:
+def f_score(precision: float | int | ArrayLike, recall: float | int | ArrayLike, beta: float | int = 1.0) -> float | Tensor:
     """Weighted harmonic mean of precision and recall; recall counts `beta` times as much. 0/0 is 0.
 
     Two numbers give a float; anything else broadcasts to a float64 tensor. Source: van Rijsbergen, Information
@@ -237,7 +237,7 @@ def f_score(precision: float | ArrayLike, recall: float | ArrayLike, beta: float
     return score.item() if isinstance(precision, float | int) and isinstance(recall, float | int) else score
 
 
-def _fraction(argument: str, values: float | ArrayLike) -> Tensor:
+def _fraction(argument: str, values: float | int | ArrayLike) -> Tensor:
     array = as_floats(argument, values)
     require(bool(((array >= 0) & (array <= 1)).all()), argument, "values outside", "0 to 1")
     return _tensor(array)

@@ -100,7 +100,7 @@ class DetectionAveragePrecision:
         """Mean over thresholds of each class, by label."""
         return dict(zip(self.classes, self.values.mean(dim=0).tolist(), strict=True))
 
-    def curve(self, label: int, iou_threshold: float) -> PrecisionRecallCurve:
+    def curve(self, label: int, iou_threshold: float | int) -> PrecisionRecallCurve:
         """Precision-recall points of one class at one of the thresholds; ValueError for any other."""
         require_choice("label", label, self.classes)
         require_choice("iou_threshold", iou_threshold, self.iou_thresholds)
@@ -131,7 +131,7 @@ def match_detections(
     scores: ArrayLike,
     target_boxes: ArrayLike,
     *,
-    iou_threshold: float = 0.5,
+    iou_threshold: float | int = 0.5,
     crowd: ArrayLike | None = None,
 ) -> Matches:
     """Give each detection, best score first, the free target it overlaps most, if IoU is at least `iou_threshold`.
@@ -168,10 +168,10 @@ def detection_average_precision(
     predictions: Sequence[Mapping[str, ArrayLike]],
     targets: Sequence[Mapping[str, ArrayLike]],
     *,
-    iou_thresholds: Sequence[float] = COCO_IOU_THRESHOLDS,
+    iou_thresholds: Sequence[float | int] = COCO_IOU_THRESHOLDS,
     interpolation: Interpolation = "coco101",
     max_detections: int = 100,
-    area_range: tuple[float, float] | None = None,
+    area_range: tuple[float | int, float | int] | None = None,
 ) -> DetectionAveragePrecision:
     """Average precision over images and classes, by default COCO's AP@[.5:.95], equal to pycocotools'.
 
@@ -229,7 +229,7 @@ def detection_average_precision(
             rankings[name, threshold] = Ranking(torch.from_numpy(ranked), torch.from_numpy(hits), count)
             if count:
                 values[row, column] = ranked_average_precision(ranked, hits, count, interpolation)
-                max_recall[row, column] = np.count_nonzero(hits) / count
+                max_recall[row, column] = hits.sum() / count
     return DetectionAveragePrecision(
         iou_thresholds=thresholds,
         classes=tuple(classes.tolist()),
@@ -327,7 +327,7 @@ def _optional(
     return values
 
 
-def _iou_thresholds(argument: str, values: Sequence[float]) -> tuple[float, ...]:
+def _iou_thresholds(argument: str, values: Sequence[float | int]) -> tuple[float, ...]:
     thresholds = tuple(float(value) for value in values)
     require(len(thresholds) > 0, argument, "none", "one or more")
     require(all(0 < value <= 1 for value in thresholds), argument, thresholds, "above 0, at most 1")

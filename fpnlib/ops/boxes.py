@@ -20,7 +20,7 @@ def box_iou(boxes1: Num[Tensor, "n 4"], boxes2: Num[Tensor, "m 4"]) -> Float[Ten
     return shared / (_areas(first)[:, None] + _areas(second) - shared)
 
 
-def nms(boxes: Num[Tensor, "n 4"], scores: Num[Tensor, " n"], iou_threshold: float) -> Int64[Tensor, " kept"]:
+def nms(boxes: Num[Tensor, "n 4"], scores: Num[Tensor, " n"], iou_threshold: float | int) -> Int64[Tensor, " kept"]:
     """Non-maximum suppression: keep the best box, drop those whose IoU with it is greater than the threshold, repeat.
 
     `boxes` (n, 4), `scores` (n,). Returns indices by falling score; equal scores keep input order.

@@ -40,7 +40,8 @@ def roi_pool(
         return _cells_in_bins(y0, y1, rows, height), _cells_in_bins(x0, x1, columns, width)
 
     # A bin holds each cell at most once, and neighbouring bins share at most one.
-    cost = torch.full((len(rois),), (height + 2 * rows) * (width + 2 * columns))
+    across, down = (corners[:, 2:] - corners[:, :2] + 1).clamp(min=1).unbind(1)
+    cost = (down.clamp(max=height).long() + 2 * rows) * (across.clamp(max=width).long() + 2 * columns)
     return _reduce(input, rois, (rows, columns), cost, pool, mode="max")
 
 
@@ -123,7 +124,7 @@ class _AxisSamples(NamedTuple):
 
         bin_, within = sample // per_bin[box], sample % per_bin[box]
         # Same order of operations as the reference: samples on the edge of the map must not change sides.
-        at = start[box] + bin_ * bin_size[box] + (within + 0.5) * bin_size[box] / per_bin[box]
+        at = start[box] + bin_ * bin_size[box] + (within.to(start.dtype) + 0.5) * bin_size[box] / per_bin[box]
         inside = (at >= -1) & (at <= self.length)
         at = at.clamp(min=0, max=self.length - 1)
         low = at.long()
@@ -166,11 +167,8 @@ def _reduce(
     parts = []
     for chunk in _chunks(cost + dense_rows):
         cells, weights, bag_starts = _bags(*axis_weights(chunk), first_cell[chunk], width)
-        parts.append(
-            F.embedding_bag(
-                cells, features, bag_starts, mode=mode, per_sample_weights=weights if mode == "sum" else None
-            )
-        )
+        weights = weights.to(features.dtype) if mode == "sum" else None
+        parts.append(F.embedding_bag(cells, features, bag_starts, mode=mode, per_sample_weights=weights))
     pooled = torch.cat(parts) if parts else features[:0]
     return pooled.view(len(rois), rows, columns, channels).permute(0, 3, 1, 2).contiguous()
 
@@ -247,7 +245,12 @@ def _prepare(input: Tensor, boxes: Boxes, output_size: object, spatial_scale: fl
     require(
         not wrong.any(), "boxes", f"batch index {index[wrong][:1].tolist()}", f"whole numbers from 0 to {batch - 1}"
     )
-    return height, width, rois.detach().to(input.device, input.dtype)
+    return height, width, rois.detach().to(input.device, _arithmetic(input))
+
+
+def _arithmetic(input: Tensor) -> torch.dtype:
+    """The type of the boxes: the map's, as whether a sample is on the map depends on it, but not too coarse."""
+    return torch.promote_types(input.dtype, torch.float32)
 
 
 def _with_batch_index(boxes: Sequence[Tensor], input: Tensor) -> Tensor:
@@ -259,5 +262,5 @@ def _with_batch_index(boxes: Sequence[Tensor], input: Tensor) -> Tensor:
             "(L, 4)",
         )
     require(len(boxes) <= len(input), "boxes", f"{len(boxes)} tensors", f"one for each of {len(input)} images")
-    indexed = [F.pad(of_image.to(input.dtype), (1, 0), value=number) for number, of_image in enumerate(boxes)]
+    indexed = [F.pad(of_image.to(_arithmetic(input)), (1, 0), value=number) for number, of_image in enumerate(boxes)]
     return torch.cat(indexed) if indexed else input.new_zeros(0, 5)

@@ -9,7 +9,7 @@ import torch
 from fpnlib.claims import Claim, Criterion, Measurement, Verdict, exceeds
 from fpnlib.metrics import average_precision, detection_average_precision, precision_recall_curve, roc_auc
 from fpnlib.notes.precision_recall.detection import IOU_THRESHOLDS
-from fpnlib.notes.precision_recall.examples import cafe_detections, cafe_targets, digit_scores
+from fpnlib.notes.precision_recall.examples import contact_sheet, digit_scores, sheet_detections
 from fpnlib.notes.precision_recall.ranking import EXAMPLE, INTERPOLATIONS
 
 RATIOS = (1, 3, 10, 30, 100)
@@ -94,16 +94,16 @@ def four_averages() -> Measurement:
     return Measurement.exact(min(gaps["digits"]), n=len(scores), **numbers, **spread)
 
 
-def detector_on_photo() -> Measurement:
-    """Score the real detector on the café photo at ten IoU thresholds: how much AP falls from .5 to .75."""
-    targets = cafe_targets()
-    ap = detection_average_precision([cafe_detections()], [targets], iou_thresholds=IOU_THRESHOLDS)
+def detector_on_photos() -> Measurement:
+    """Score P-Net on the contact sheet at ten IoU thresholds: how much AP falls from .5 to .75."""
+    targets = contact_sheet().targets
+    ap = detection_average_precision([sheet_detections()], [targets], iou_thresholds=IOU_THRESHOLDS)
     per_iou = dict(zip(IOU_THRESHOLDS, ap.per_iou.tolist(), strict=True))
     steps = np.diff(list(per_iou.values()))
     return Measurement.exact(
         per_iou[0.5] - per_iou[0.75],
         n=len(targets["boxes"]),
-        boxes=len(cafe_detections()["boxes"]),
+        boxes=len(sheet_detections()["boxes"]),
         largest_rise=max(0.0, float(steps.max())),
         mean=float(np.mean(list(per_iou.values()))),
         **{f"ap_{round(100 * threshold)}": value for threshold, value in per_iou.items()},
@@ -145,10 +145,10 @@ CLAIMS = (
         "PR-4",
         "For detection, AP also depends on the IoU at which a box counts.",
         Criterion(
-            "for a real detector on a real photo AP falls by more than 0.1 from IoU .5 to .75 and never rises "
+            "for a real detector on real photos AP falls by more than 0.1 from IoU .5 to .75 and never rises "
             "from .5 to .95",
             _judge_detector,
         ),
-        detector_on_photo,
+        detector_on_photos,
     ),
 )

@@ -1,6 +1,7 @@
 """When does a box count?"""
 
 import dataclasses
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from os import PathLike
 from typing import Any
@@ -14,7 +15,7 @@ from matplotlib.figure import Figure
 
 from fpnlib.data.coco import load_coco_results
 from fpnlib.data.photos import load_image
-from fpnlib.explore import Explorer, choice, number, slider
+from fpnlib.explore import Explorer, number, slider
 from fpnlib.explore.controls import step_for
 from fpnlib.explore.style import BLUE, FAINT, GREEN, INK, RED
 from fpnlib.metrics import detection_average_precision, match_detections
@@ -24,9 +25,9 @@ from fpnlib.validation import require
 Detections = Mapping[str, ArrayLike]
 IOU_THRESHOLDS = tuple(round(0.5 + 0.05 * i, 2) for i in range(10))
 _LOOKS = {
-    "right": {"colors": GREEN, "linestyles": "solid", "linewidths": 2.5},
-    "wrong": {"colors": RED, "linestyles": "dashed", "linewidths": 1.8},
-    "missed": {"colors": BLUE, "linestyles": "dotted", "linewidths": 2.5},
+    "right": {"colors": GREEN, "linestyles": "solid", "linewidths": 3.0},
+    "wrong": {"colors": RED, "linestyles": "solid", "linewidths": 1.0},
+    "missed": {"colors": BLUE, "linestyles": "dotted", "linewidths": 3.0},
 }
 _NAMES = {"right": "right (TP)", "wrong": "wrong (FP)", "missed": "missed object (FN)"}
 
@@ -55,28 +56,24 @@ class DetectionExplorer(Explorer[DetectionData]):
     """Boxes on a picture, coloured by what they count as, and average precision against the IoU threshold.
 
     Args:
-        sets: named predictions, each one mapping of `boxes`, `scores`, `labels` per image.
+        predictions: one mapping of `boxes`, `scores`, `labels` per image.
         targets: one mapping of `boxes` and `labels` per image.
         images: one (H, W, 3) array per image, or None for a grey page.
     """
 
     title = "Detected boxes on a picture, right, wrong and missed, and average precision against the IoU threshold"
-    size = (1000, 470)
+    size = (960, 430)
 
     def __init__(
         self,
-        sets: Mapping[str, Sequence[Detections]],
+        predictions: Sequence[Detections],
         targets: Sequence[Detections],
         images: Sequence[np.ndarray | None],
     ) -> None:
         self._targets = [_tensors("targets", target, ("boxes", "labels")) for target in targets]
-        self._sets = {
-            name: [_tensors("predictions", p, ("boxes", "labels", "scores")) for p in predictions]
-            for name, predictions in sets.items()
-        }
-        for predictions in self._sets.values():
-            got = f"{len(predictions)} images"
-            require(len(predictions) == len(self._targets), "predictions", got, f"{len(self._targets)}, as targets")
+        self._predictions = [_tensors("predictions", given, ("boxes", "labels", "scores")) for given in predictions]
+        got = f"{len(predictions)} images"
+        require(len(predictions) == len(targets), "predictions", got, f"{len(targets)}, as targets")
         require(len(images) == len(self._targets), "image", f"{len(images)}", f"{len(self._targets)}, as targets")
         objects = sum(len(target["boxes"]) for target in self._targets)
         require(objects > 0, "targets", "no boxes", "at least one box in all")
@@ -84,26 +81,25 @@ class DetectionExplorer(Explorer[DetectionData]):
         super().__init__()
 
     def controls(self) -> dict[str, Widget]:
-        """Return IoU, score and box error; which boxes and which picture, where there are several."""
+        """Return the IoU threshold and the box error; which picture and which scores, where there are several."""
         controls: dict[str, Widget] = {}
-        if len(self._sets) > 1:
-            controls["boxes"] = choice("boxes", list(self._sets))
         if len(self._images) > 1:
             controls["picture"] = slider("picture", 1, 1, len(self._images), 1)
-        scores = torch.cat([p["scores"] for predictions in self._sets.values() for p in predictions])
-        low, high = (float(scores.min()), float(scores.max())) if len(scores) else (0.0, 1.0)
-        step = step_for(high - low, 50) if high > low else 0.02
-        low = float(np.floor(low / step) * step)
-        return controls | {
-            "iou": slider("IoU at which a box counts", 0.5, 0.05, 0.95, 0.05),
-            "score": slider("score from which a box is kept", low, low, max(high, low + step), step),
-            "error": slider("move every box by (px)", 0, 0, 40, 1),
-        }
+        controls["iou"] = slider("IoU at which a box counts", 0.5, 0.05, 0.95, 0.05)
+        scores = torch.cat([prediction["scores"] for prediction in self._predictions])
+        if len(scores.unique()) > 1:
+            span = float(scores.max() - scores.min())
+            step = step_for(span, 50)
+            low = float(torch.floor(scores.min() / step) * step)
+            stops = int((float(scores.max()) - low) / step)
+            start = low + int((float(scores.median()) - low) / step) * step
+            controls["score"] = slider("score from which a box is kept", start, low, low + stops * step, step)
+        return controls | {"error": slider("move every box by (px)", 0, 0, 40, 1)}
 
-    def compute(self, iou: float, score: float, error: int, boxes: str = "", picture: int = 1) -> DetectionData:
+    def compute(self, iou: float, error: int, score: float = -math.inf, picture: int = 1) -> DetectionData:
         """Move and cut the boxes, match them class by class, and sum up."""
         kept = []
-        for prediction in self._sets[boxes or next(iter(self._sets))]:
+        for prediction in self._predictions:
             keep = prediction["scores"] >= score
             moved = prediction["boxes"] + error * _directions(len(keep))
             kept.append(
@@ -127,18 +123,20 @@ class DetectionExplorer(Explorer[DetectionData]):
 
     def build(self, figure: Figure) -> Iterable[Artist]:
         """Lay out the picture and the curve."""
-        photo, curve = figure.subplots(1, 2, width_ratios=[1.75, 1])
+        panels = figure.subplot_mosaic(
+            [["photo", "curve"], ["photo", "text"]], width_ratios=[1.9, 1], height_ratios=[3, 1]
+        )
+        photo, curve = panels["photo"], panels["curve"]
         photo.set_axis_off()
-        pages = [
-            page if page is not None else _grey_page(t) for page, t in zip(self._images, self._targets, strict=True)
-        ]
-        self._pages = pages
-        height, width = max(p.shape[0] for p in pages), max(p.shape[1] for p in pages)
-        self._photo = photo.imshow(pages[0], extent=(0, pages[0].shape[1], pages[0].shape[0], 0), alpha=0.75)
+        panels["text"].set_axis_off()
+        self._pages = [_page(image, target) for image, target in zip(self._images, self._targets, strict=True)]
+        height, width = (max(page.shape[axis] for page in self._pages) for axis in (0, 1))
+        extent = (0, self._pages[0].shape[1], self._pages[0].shape[0], 0)
+        self._photo = photo.imshow(self._pages[0], extent=extent, cmap="gray", vmin=0, vmax=255)
         photo.set(xlim=(0, width), ylim=(height, 0))
         self._loops = {kind: photo.add_collection(LineCollection([], **look)) for kind, look in _LOOKS.items()}
         for kind, look in _LOOKS.items():
-            photo.plot([], [], color=look["colors"], ls=look["linestyles"], lw=2, label=_NAMES[kind])
+            photo.plot([], [], color=look["colors"], ls=look["linestyles"], lw=look["linewidths"], label=_NAMES[kind])
         photo.legend(loc="upper center", bbox_to_anchor=(0.5, -0.01), ncols=3)
         curve.set(
             title="Average precision",
@@ -150,8 +148,8 @@ class DetectionExplorer(Explorer[DetectionData]):
         (self._curve,) = curve.plot([], [], "o-", ms=4, color=BLUE)
         self._line = curve.axvline(0.5, color=FAINT, zorder=0)
         (self._point,) = curve.plot([], [], "o", ms=10, color=GREEN, mec=INK)
-        self._text = curve.text(0.96, 1.02, "", ha="right", va="top", fontsize=10, color=INK, linespacing=1.5)
-        moving = [self._photo] if len(pages) > 1 else []
+        self._text = panels["text"].text(0, 1, "", va="top", fontsize=10, color=INK, linespacing=1.6)
+        moving = [self._photo] if len(self._pages) > 1 else []
         return [*moving, *self._loops.values(), self._line, self._curve, self._point, self._text]
 
     def draw(self, data: DetectionData) -> None:
@@ -167,8 +165,9 @@ class DetectionExplorer(Explorer[DetectionData]):
         self._point.set_data([data.iou], [data.at_iou])
         right, wrong, missed = data.counts
         self._text.set_text(
-            f"TP {right}   FP {wrong}   FN {missed}\nprecision {number(data.precision)}\nrecall {number(data.recall)}\n"
-            f"AP at this IoU {number(data.at_iou)}\nmean AP .5 to .95: {number(data.per_iou.mean())}"
+            f"TP {right}, FP {wrong}, FN {missed}\n"
+            f"precision {number(data.precision)}, recall {number(data.recall)}\n"
+            f"AP {number(data.at_iou)}, mean of .5 to .95: {number(data.per_iou.mean())}"
         )
 
     def describe(self, data: DetectionData) -> str:
@@ -250,6 +249,9 @@ def _matched(prediction: dict[str, torch.Tensor], target: dict[str, torch.Tensor
     }
 
 
-def _grey_page(target: dict[str, Any]) -> np.ndarray:
+def _page(image: np.ndarray | None, target: dict[str, Any]) -> np.ndarray:
+    """Return a pale grey page, so that the boxes' colours are the only ones."""
+    if image is not None:
+        return (image.mean(2) // 12 * 12 * 0.6 + 100).astype(np.uint8)
     width, height = np.ceil(target["boxes"][:, 2:].amax(0).clamp(min=32).numpy() * 1.05).astype(int)
-    return np.full((height, width, 3), 235, np.uint8)
+    return np.full((height, width), 235, np.uint8)

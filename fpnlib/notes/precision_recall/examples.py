@@ -1,10 +1,15 @@
-"""The book's own example: a real classifier's scores on real digits."""
+"""The book's own examples: a real classifier's scores on real digits, a real detector's boxes on real photos."""
 
+import dataclasses
 import functools
 
+import numpy as np
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, UInt8
+from PIL import Image
 from torch import Tensor
+
+from fpnlib.models.face_detector import detect_faces
 
 DIGIT = 8  # the digit a linear classifier confuses most
 
@@ -32,3 +37,44 @@ def digit_scores() -> tuple[Float[Tensor, " n"], Bool[Tensor, " n"]]:
     folds = StratifiedKFold(5, shuffle=True, random_state=0)
     scores = cross_val_predict(model, pixels, targets, cv=folds, method="decision_function")
     return torch.from_numpy(scores).round(decimals=3), torch.from_numpy(targets)
+
+
+@dataclasses.dataclass(frozen=True)
+class ContactSheet:
+    """Small photos on one page: `image` (H, W, 3), and `targets` with the boxes of those that show a face."""
+
+    image: UInt8[np.ndarray, "h w 3"]
+    targets: dict[str, Tensor]
+
+
+@functools.cache
+def contact_sheet() -> ContactSheet:
+    """Lay out 80 of scikit-image's LFW photos, 40 faces and 40 without, each at a side of 28 to 60 pixels.
+
+    The box of a face is the edge of its photo, as the makers of the set cut it. Photos from Labeled Faces in the Wild
+    (Huang et al. 2007), in scikit-image under "no known restrictions".
+    """
+    import skimage.data
+
+    photos = (skimage.data.lfw_subset() * 255).astype(np.uint8)  # 100 faces, then 100 others
+    rng = np.random.default_rng(0)
+    chosen = np.concatenate([rng.choice(100, 40, replace=False), 100 + rng.choice(100, 40, replace=False)])
+    rng.shuffle(chosen)
+    columns, rows, cell = 10, 8, 64
+    page = np.full((rows * cell, columns * cell), 128, np.uint8)
+    boxes = []
+    for place, index in enumerate(chosen):
+        side = int(rng.integers(28, 61))
+        y, x = np.array(divmod(place, columns)) * cell + rng.integers(0, cell - side + 1, 2)
+        resized = Image.fromarray(photos[index]).resize((side, side), Image.Resampling.BILINEAR)
+        page[y : y + side, x : x + side] = np.asarray(resized)
+        if index < 100:
+            boxes.append([x, y, x + side, y + side])
+    targets = {"boxes": torch.tensor(np.array(boxes), dtype=torch.float32), "labels": torch.ones(len(boxes)).long()}
+    return ContactSheet(np.repeat(page[:, :, None], 3, 2), targets)
+
+
+@functools.cache
+def sheet_detections() -> dict[str, Tensor]:
+    """What P-Net finds on the contact sheet: boxes, scores, labels."""
+    return detect_faces(contact_sheet().image)

@@ -6,7 +6,7 @@ from fpnlib.data.photos import labelled_photo
 from fpnlib.explore import explorer
 from fpnlib.metrics.arrays import ArrayLike
 from fpnlib.notes.precision_recall.detection import DetectionExplorer, read_detections, read_images
-from fpnlib.notes.precision_recall.examples import cafe_detections, cafe_targets, digit_scores
+from fpnlib.notes.precision_recall.examples import contact_sheet, digit_scores, sheet_detections
 from fpnlib.notes.precision_recall.prevalence import PrevalenceExplorer
 from fpnlib.notes.precision_recall.ranking import RankingExplorer
 from fpnlib.notes.precision_recall.threshold import ThresholdExplorer
@@ -50,20 +50,25 @@ def detection(predictions: object = None, targets: object = None, image: object 
     """Move the IoU at which a box counts, the score threshold, and the boxes themselves.
 
     Args:
-        predictions: a dict of boxes (n, 4) as x0 y0 x1 y1, scores (n,) and labels (n,), or a list of one per image, or
-            the path of a COCO results file. By default the book's detector on the café photo.
-        targets: dicts of boxes and labels in the same order, or the path of the COCO annotations.
-        image: the photo to draw under the boxes, (H, W, 3) or a path, or one per image; grey without.
+        predictions: a mapping of boxes (n, 4) as x0 y0 x1 y1, scores (n,) and labels (n,), or a list of these, or
+            the path of a COCO results file. By default P-Net's faces on a sheet of real photos.
+        targets: mappings of boxes and labels in the same order, or the path of the COCO annotations.
+        image: the photo to draw under the boxes, (H, W, 3) or a path, or a list of one per image; grey without.
     """
     if predictions is None and targets is None:
-        labels = cafe_targets()
-        perfect = {**labels, "scores": torch.ones(len(labels["boxes"]))}
-        sets = {"a real detector": [cafe_detections()], "the labels themselves": [perfect]}
-        return DetectionExplorer(sets, [labels], [labelled_photo("cafe").image])
+        return DetectionExplorer([sheet_detections()], [contact_sheet().targets], [contact_sheet().image])
     if predictions is None or targets is None:
         raise ValueError("predictions, targets: got only one of the two, allowed: both or neither")
     yours, wanted = read_detections(predictions, targets)
-    return DetectionExplorer({"yours": yours}, wanted, read_images(image, len(wanted)))
+    return DetectionExplorer(yours, wanted, read_images(image, len(wanted)))
 
 
-EXPLORERS = (precision_recall, prevalence, interpolations, detection)
+@explorer
+def box_error() -> DetectionExplorer:
+    """Move the 19 labelled boxes of the café photo away from themselves: when does a perfect answer stop counting?"""
+    cafe = labelled_photo("cafe")
+    labels = {"boxes": cafe.boxes, "labels": cafe.labels}
+    return DetectionExplorer([labels | {"scores": torch.ones(len(cafe.boxes))}], [labels], [cafe.image])
+
+
+EXPLORERS = (precision_recall, prevalence, interpolations, detection, box_error)

@@ -8,6 +8,7 @@ import numpy as np
 from ipywidgets import Widget
 from matplotlib.artist import Artist
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 
 from fpnlib.explore import Explorer, number, slider
 from fpnlib.explore.style import BLUE, FAINT, INK, MUTED, ORANGE
@@ -88,8 +89,9 @@ class ThresholdExplorer(Explorer[ThresholdData]):
         panel.set_xticks([0, 1], ["said positive", "said negative"])
         panel.set_yticks([0, 1], ["positive", "negative"], rotation=90, va="center")
         panel.tick_params(length=0)
-        self._tiles = panel.imshow(np.zeros((2, 2)), cmap="Greys", vmin=0, vmax=2.2, aspect="auto")
-        self._cells = [panel.text(x, y, "", ha="center", va="center", fontsize=13) for y in (0, 1) for x in (0, 1)]
+        corners = [(x, y) for y in (0, 1) for x in (0, 1)]
+        self._tiles = [panel.add_patch(Rectangle((x - 0.5, y - 0.5), 1, 1)) for x, y in corners]
+        self._cells = [panel.text(x, y, "", ha="center", va="center", fontsize=13) for x, y in corners]
 
         points = []
         for key, title, x, y, names in (
@@ -121,17 +123,18 @@ class ThresholdExplorer(Explorer[ThresholdData]):
         panel.text(s=fixed, **place)
         self._formulas = panel.text(s="", **place | {"weight": "bold"})
         panel.text(0, 0.02, "flagged: score ≥ threshold", color=MUTED, fontsize=9)
-        return [self._line, self._flagged, self._tiles, *self._cells, *points, self._formulas]
+        return [self._line, self._flagged, *self._tiles, *self._cells, *points, self._formulas]
 
     def draw(self, data: ThresholdData) -> None:
         """Move the line, the points, and the counts."""
         self._line.set_xdata([data.threshold, data.threshold])
         self._flagged.set_x(data.threshold)
         self._flagged.set_width(self._scored.bins(1)[-1] - data.threshold)
-        rows = np.array([[data.tp, data.fn], [data.fp, data.tn]], float)
-        self._tiles.set_data(rows / rows.sum(1, keepdims=True))
-        for cell, name, count in zip(self._cells, ("TP", "FN", "FP", "TN"), rows.ravel(), strict=True):
-            cell.set_text(f"{name} {count:.0f}")
+        found, alarmed = data.tp + data.fn, data.fp + data.tn
+        counts = {"TP": (data.tp, found), "FN": (data.fn, found), "FP": (data.fp, alarmed), "TN": (data.tn, alarmed)}
+        for tile, cell, (name, (count, row)) in zip(self._tiles, self._cells, counts.items(), strict=True):
+            tile.set_facecolor(str(1 - 0.4 * count / row))  # the darker, the larger its share of the row
+            cell.set_text(f"{name} {count}")
         self._point.set_data([data.recall], [data.precision])
         self._roc_point.set_data([data.false_positive_rate], [data.recall])
         self._formulas.set_text(

@@ -44,7 +44,7 @@ def test_the_solution_can_be_shown(name):
 
 
 def test_an_unknown_exercise_lists_the_known():
-    with pytest.raises(ValueError, match="name: got 'alchemy', allowed: .*'average precision'"):
+    with pytest.raises(ValueError, match=r"name: got 'alchemy', allowed: .*'average precision'"):
         check("alchemy", 1)
     with pytest.raises(ValueError, match="name: got 'alchemy'"):
         solution("alchemy")

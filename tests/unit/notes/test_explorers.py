@@ -55,7 +55,8 @@ def check_state(explorer, state):
 
 
 def floats_in(text):
-    return [word for word in text.replace(",", " ").split() if "." in word.strip(".,") and word.strip("−.,")[0].isdigit()]
+    words = (word.strip(".,:;") for word in text.split())
+    return [word for word in words if "." in word and word.lstrip("−")[0].isdigit()]
 
 
 def random_value(control):
