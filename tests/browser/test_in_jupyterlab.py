@@ -1,0 +1,125 @@
+"""What a reader meets: each notebook in JupyterLab, in a real browser, with hands on the keyboard."""
+
+import os
+
+import nbformat
+import pytest
+from nbformat import v4
+from playwright.sync_api import sync_playwright
+from support.lab import OpenNotebook, find_chromium, jupyter_lab, launch
+
+import notebooks
+
+pytestmark = pytest.mark.browser
+SOURCES = notebooks.find([])
+DEAF = """
+from support.four_maps import FourMaps
+
+class Deaf(FourMaps):
+    def draw(self, data): pass
+    def describe(self, data): return "deaf"
+"""
+
+
+# One server and one browser for all notebooks. They end with this file: an open Playwright leaves an event loop
+# running, which other tests' kernels must not meet.
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory):
+    folders = [notebooks.NOTEBOOKS, notebooks.ROOT / "images"]
+    with jupyter_lab(folders, tmp_path_factory.mktemp("lab")) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    path = find_chromium()
+    if path is None:
+        reason = "no Chromium found; on Debian: apt-get install chromium"
+        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(reason)
+    with sync_playwright() as playwright:
+        browser = launch(playwright, path)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module", params=SOURCES, ids=lambda source: source.stem)
+def saved(request):
+    """The path of a saved notebook."""
+    return notebooks.notebook_of(request.param)
+
+
+@pytest.fixture(scope="module")
+def opened(saved, chromium, lab):
+    """The notebook in the browser, with nothing run."""
+    page = chromium.new_page(viewport={"width": 1400, "height": 1000})
+    yield OpenNotebook(page, lab.url(f"{saved.parent.name}/{saved.name}"))
+    page.close()
+
+
+@pytest.fixture(scope="module")
+def pictures_before(opened):
+    """How many pictures the outputs showed before anything ran, and which of all pictures did not load."""
+    return opened.page.locator(".jp-OutputArea img").count(), opened.broken_images()
+
+
+@pytest.fixture(scope="module")
+def ran(opened, pictures_before, saved):
+    """The notebook after Run All Cells."""
+    opened.run_all()
+    if os.environ.get("FPNLIB_SCREENS"):
+        opened.screenshots(notebooks.ROOT / "out" / "screens", saved.stem)
+    return opened
+
+
+def saved_pictures(path):
+    cells = nbformat.read(path, as_version=4).cells
+    outputs = [output for cell in cells if cell.cell_type == "code" for output in cell.outputs]
+    return sum("image/png" in output.get("data", {}) for output in outputs)
+
+
+def test_pictures_are_there_before_anything_runs(pictures_before, saved):
+    shown, broken = pictures_before
+    assert broken == []
+    assert shown == saved_pictures(saved)
+
+
+def test_all_cells_run(ran, saved):
+    assert ran.cell_errors() == []
+    assert ran.broken_images() == []
+    assert len(ran.explorers()) == saved_pictures(saved)
+
+
+def test_every_slider_moves_readout_and_picture_and_back(ran):
+    for number, explorer in enumerate(ran.explorers(), 1):
+        there, back = explorer.step()
+        before = explorer.at_rest()
+        moved = explorer.press(there)
+        assert moved[0] != before[0], f"explorer {number}: the readout stays “{before[0]}”"
+        assert moved[1] != before[1], f"explorer {number}: the picture stays the same"
+        assert explorer.press(back) == before, f"explorer {number} does not return"
+
+
+def test_the_console_is_quiet(ran):
+    assert ran.errors == []
+
+
+def test_each_fault_is_seen(chromium, lab):
+    cells = [
+        v4.new_markdown_cell("# Planted faults\n\n![missing](missing.png)"),
+        v4.new_code_cell("from IPython.display import Javascript\nJavascript(\"console.error('planted')\")"),
+        v4.new_code_cell(f"import sys\nsys.path.insert(0, {str(notebooks.ROOT / 'tests')!r})\n{DEAF}\nDeaf()"),
+        v4.new_code_cell("{}['planted']"),
+    ]
+    planted = notebooks.normalise(v4.new_notebook(cells=cells))
+    (lab.book / "planted.ipynb").write_bytes(notebooks.to_bytes(planted))
+    page = chromium.new_page()
+    notebook = OpenNotebook(page, lab.url("planted.ipynb"))
+    assert [address.rsplit("/", 1)[-1][:11] for address in notebook.broken_images()] == ["missing.png"]
+    notebook.run_all()
+    (error,) = notebook.cell_errors()
+    assert "KeyError: 'planted'" in error
+    assert any(text.startswith("planted") for text in notebook.errors)
+    (explorer,) = notebook.explorers()
+    there, _ = explorer.step()
+    assert explorer.press(there) == ("deaf", explorer.at_rest()[1])
+    page.close()

@@ -1,0 +1,217 @@
+"""A JupyterLab of its own on a copy of the book, and a browser's view of one notebook in it."""
+
+import json
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.error import URLError
+
+from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Playwright
+
+START_SECONDS, RUN_SECONDS, STEP_SECONDS = 60, 120, 15
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+SETTINGS = {
+    "apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
+    # All cells are drawn at once, so that those further down can be asked for their pictures.
+    "notebook-extension/tracker": {"windowingMode": "none"},
+}
+PROMPT = ".jp-Notebook .jp-CodeCell .jp-InputPrompt"
+ERROR = ", ".join(f'[data-mime-type="application/vnd.jupyter.{kind}"]' for kind in ("error", "stderr"))
+# JupyterLab draws markdown after the cells, and gives each picture its address after that.
+SETTLED = """() => {
+  const markdown = [...document.querySelectorAll(".jp-Notebook .jp-MarkdownCell")];
+  const images = [...document.querySelectorAll(".jp-Notebook img")];
+  return markdown.every(cell => cell.querySelector(".jp-RenderedMarkdown")?.childElementCount)
+    && images.every(image => image.getAttribute("src") && image.complete);
+}"""
+# Reads the bytes behind an explorer's picture. The address may be replaced while we look; then there is no answer yet.
+PICTURE = """async image => {
+  try {
+    const blob = await (await fetch(image.src)).blob();
+    const digest = await crypto.subtle.digest("SHA-256", await blob.arrayBuffer());
+    return [blob.type, Array.from(new Uint8Array(digest)).join(" ")];
+  } catch (error) { return [String(error), ""]; }
+}"""
+
+
+def find_chromium() -> str | None:
+    """Return the path of an installed Chromium or Chrome."""
+    return next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running JupyterLab."""
+
+    address: str
+    token: str
+    book: Path
+
+    def url(self, notebook: str) -> str:
+        """Return the address that opens a notebook in a fresh workspace."""
+        return f"{self.address}/lab/tree/{notebook}?reset&token={self.token}"
+
+
+@contextmanager
+def jupyter_lab(folders: list[Path], home: Path) -> Iterator[Server]:
+    """Serve a copy of `folders`, with every setting and trace of it inside `home`."""
+    book = home / "book"
+    for folder in folders:
+        shutil.copytree(folder, book / folder.name, ignore=shutil.ignore_patterns(".ipynb_checkpoints"))
+    names = ["CONFIG", "DATA", "RUNTIME"]
+    environment = os.environ | {f"JUPYTER_{name}_DIR": str(home / name.lower()) for name in names}
+    environment |= {f"JUPYTERLAB_{name}_DIR": str(home / name.lower()) for name in ("SETTINGS", "WORKSPACES")}
+    environment |= {"IPYTHONDIR": str(home / "ipython")}
+    for name, values in SETTINGS.items():
+        file = home / "settings" / "@jupyterlab" / f"{name}.jupyterlab-settings"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps(values))
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    server = Server(f"http://127.0.0.1:{port}", secrets.token_hex(16), book)
+    command = [sys.executable, "-m", "jupyter", "lab", "--no-browser", "--ip=127.0.0.1", f"--port={port}"]
+    command += ["--ServerApp.port_retries=0", f"--IdentityProvider.token={server.token}", "--allow-root"]
+    command += [f"--ServerApp.root_dir={book}", "--LabApp.extension_manager=readonly"]
+    with (
+        (home / "server.log").open("w") as log,
+        subprocess.Popen(command, env=environment, cwd=home, stdout=log, stderr=subprocess.STDOUT) as process,
+    ):
+        try:
+            _wait_for(server, process, home / "server.log")
+            yield server
+        finally:
+            process.terminate()  # JupyterLab stops its kernels on the way out
+            try:
+                process.wait(STEP_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+
+
+def _wait_for(server: Server, process: subprocess.Popen[bytes], log: Path) -> None:
+    end = time.monotonic() + START_SECONDS
+    while time.monotonic() < end and process.poll() is None:
+        try:
+            with urllib.request.urlopen(f"{server.address}/api/status?token={server.token}", timeout=5):
+                return
+        except (URLError, TimeoutError):
+            time.sleep(0.1)
+    raise RuntimeError(f"JupyterLab did not start:\n{log.read_text()}")
+
+
+def launch(playwright: Playwright, chromium: str) -> Browser:
+    """Start an installed Chromium."""
+    return playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+
+
+class OpenNotebook:
+    """One notebook in a browser."""
+
+    def __init__(self, page: Page, address: str) -> None:
+        self.page = page
+        self.errors: list[str] = []
+        page.set_default_timeout(STEP_SECONDS * 1000)
+        page.on("console", self._heard)
+        page.on("pageerror", lambda error: self.errors.append(f"uncaught: {error}"))
+        page.goto(address)
+        page.locator(".jp-NotebookPanel .jp-Notebook .jp-Cell").first.wait_for(timeout=START_SECONDS * 1000)
+
+    def _heard(self, message: ConsoleMessage) -> None:
+        if message.type == "error":
+            self.errors.append(f"{message.text} ({message.location['url']})")
+
+    def broken_images(self) -> list[str]:
+        """Return the addresses of pictures in cells that did not load."""
+        self.page.wait_for_function(SETTLED)
+        return self.page.locator(".jp-Notebook img").evaluate_all(
+            "images => images.filter(i => !i.naturalWidth).map(i => i.src.slice(0, 100))"
+        )
+
+    def run_all(self) -> None:
+        """Run all cells through the menu and wait until the last is done, or one has failed."""
+        # The notebook's own indicator says "idle" even before there is a kernel, and then nothing would run.
+        self.page.locator("#jp-main-statusbar").get_by_text("Python 3 (ipykernel) | Idle").wait_for(
+            timeout=START_SECONDS * 1000
+        )
+        self.page.locator('.jp-Notebook-ExecutionIndicator[data-status="idle"]').wait_for()
+        # The saved prompts are those of a finished run; without them only new ones can be seen.
+        self.page.evaluate(f"document.querySelectorAll('{PROMPT}').forEach(prompt => prompt.textContent = '')")
+        self.page.get_by_role("menuitem", name="Run", exact=True).click()
+        self.page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+        self.page.wait_for_function(
+            f"""() => {{
+                const prompts = [...document.querySelectorAll('{PROMPT}')].map(prompt => prompt.textContent);
+                return document.querySelector('{ERROR}') || prompts.every((text, i) => text === `[${{i + 1}}]:`);
+            }}""",
+            timeout=RUN_SECONDS * 1000,
+        )
+
+    def cell_errors(self) -> list[str]:
+        """Return the text of every error and of everything on stderr in the cells' outputs."""
+        return self.page.locator(ERROR).all_inner_texts()
+
+    def explorers(self) -> list["OpenExplorer"]:
+        """Return the live explorers of the page, top to bottom."""
+        return [OpenExplorer(self.page, root) for root in self.page.locator(".fpnlib-explorer").all()]
+
+    def screenshots(self, folder: Path, name: str) -> None:
+        """Save the whole notebook as one picture per screenful: name-1.png, name-2.png, …"""
+        folder.mkdir(parents=True, exist_ok=True)
+        area = self.page.locator(".jp-Notebook .jp-WindowedPanel-outer, .jp-Notebook.jp-WindowedPanel-outer").first
+        height = area.evaluate("area => (area.scrollTop = 0, area.clientHeight)")
+        for number in range(1, 1 + -(-area.evaluate("area => area.scrollHeight") // height)):
+            area.evaluate("(area, top) => { area.scrollTop = top; }", (number - 1) * height)
+            area.screenshot(path=folder / f"{name}-{number}.png")
+
+
+class OpenExplorer:
+    """One live explorer on a page."""
+
+    def __init__(self, page: Page, root: Locator) -> None:
+        self.page, self.root = page, root
+        self.picture = root.locator("img.fpnlib-picture")
+        self.readout = root.get_by_role("status")
+        self.slider = root.locator(".widget-slider .noUi-handle").first
+
+    def at_rest(self) -> tuple[str, str]:
+        """Wait for the picture that follows the last move, and return the readout and a digest of the picture."""
+        end, seen = time.monotonic() + STEP_SECONDS, None
+        while time.monotonic() < end:
+            kind, digest = self.picture.evaluate(PICTURE)
+            now = (self.readout.inner_text(), digest)
+            # A moving picture is a JPEG; the PNG of the same state follows once nothing has moved for a while.
+            if kind == "image/png" and now == seen:
+                return now
+            seen = now
+            self.page.wait_for_timeout(400)
+        raise AssertionError(f"no picture at rest within {STEP_SECONDS} s; the last was {kind}")
+
+    def press(self, *keys: str) -> tuple[str, str]:
+        """Press keys on the first slider and return what the explorer shows then."""
+        self.slider.focus()
+        for key in keys:
+            self.page.keyboard.press(key)
+        return self.at_rest()
+
+    def step(self) -> tuple[str, str]:
+        """Return the key that moves the first slider away from its place, and the key that moves it back."""
+        value, highest = (float(self.slider.get_attribute(f"aria-value{name}") or "nan") for name in ("now", "max"))
+        return ("ArrowRight", "ArrowLeft") if value < highest else ("ArrowLeft", "ArrowRight")
