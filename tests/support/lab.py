@@ -1,6 +1,7 @@
 """A JupyterLab of its own on a copy of the book, and a browser's view of one notebook in it."""
 
 import json
+import math
 import os
 import secrets
 import shutil
@@ -177,7 +178,12 @@ class OpenNotebook:
         folder.mkdir(parents=True, exist_ok=True)
         area = self.page.locator(".jp-Notebook .jp-WindowedPanel-outer, .jp-Notebook.jp-WindowedPanel-outer").first
         height = area.evaluate("area => (area.scrollTop = 0, area.clientHeight)")
-        for number in range(1, 1 + -(-area.evaluate("area => area.scrollHeight") // height)):
+        # Below the last cell JupyterLab leaves a screen of white.
+        whole = area.evaluate(
+            """area => [...area.querySelectorAll(".jp-Cell")].at(-1).getBoundingClientRect().bottom
+                       - area.getBoundingClientRect().top"""
+        )
+        for number in range(1, 1 + math.ceil(whole / height)):
             area.evaluate("(area, top) => { area.scrollTop = top; }", (number - 1) * height)
             area.screenshot(path=folder / f"{name}-{number}.png")
 
