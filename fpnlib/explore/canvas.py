@@ -59,9 +59,11 @@ class Canvas:
         picture = self.render()
         return _saved(picture if format == "jpeg" else picture.convert("RGB"), **_ENCODINGS[format])
 
-    def encode_small(self, colours: int = 32) -> bytes:
+    def encode_small(self, colours: int = 64) -> bytes:
         """Return the picture as a PNG with few colours, a fraction of the size, for a notebook on disk."""
-        picture = self.render().convert("RGB").quantize(colours, dither=Image.Dither.NONE)
+        picture = (
+            self.render().convert("RGB").quantize(colours, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
+        )
         return _saved(picture, format="PNG", optimize=True)
 
 

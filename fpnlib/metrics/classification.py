@@ -219,7 +219,9 @@ def confusion_counts(scores: ArrayLike, targets: ArrayLike, threshold: float | i
     return ConfusionCounts(tp=tp, fp=fp, fn=fn, tn=hits.size - tp - fp - fn)
 
 
-def f_score(precision: float | int | ArrayLike, recall: float | int | ArrayLike, beta: float | int = 1.0) -> float | Tensor:
+def f_score(
+    precision: float | int | ArrayLike, recall: float | int | ArrayLike, beta: float | int = 1.0
+) -> float | Tensor:
     """Weighted harmonic mean of precision and recall; recall counts `beta` times as much. 0/0 is 0.
 
     Two numbers give a float; anything else broadcasts to a float64 tensor. Source: van Rijsbergen, Information

@@ -59,6 +59,7 @@ class DetectionExplorer(Explorer[DetectionData]):
         predictions: one mapping of `boxes`, `scores`, `labels` per image.
         targets: one mapping of `boxes` and `labels` per image.
         images: one (H, W, 3) array per image, or None for a grey page.
+        error: by how many pixels the boxes are moved at first.
     """
 
     title = "Detected boxes on a picture, right, wrong and missed, and average precision against the IoU threshold"
@@ -69,7 +70,9 @@ class DetectionExplorer(Explorer[DetectionData]):
         predictions: Sequence[Detections],
         targets: Sequence[Detections],
         images: Sequence[np.ndarray | None],
+        error: int = 0,
     ) -> None:
+        self._error = error
         self._targets = [_tensors("targets", target, ("boxes", "labels")) for target in targets]
         self._predictions = [_tensors("predictions", given, ("boxes", "labels", "scores")) for given in predictions]
         got = f"{len(predictions)} images"
@@ -94,7 +97,7 @@ class DetectionExplorer(Explorer[DetectionData]):
             stops = int((float(scores.max()) - low) / step)
             start = low + int((float(scores.median()) - low) / step) * step
             controls["score"] = slider("score from which a box is kept", start, low, low + stops * step, step)
-        return controls | {"error": slider("move every box by (px)", 0, 0, 40, 1)}
+        return controls | {"error": slider("move every box by (px)", self._error, 0, 40, 1)}
 
     def compute(self, iou: float, error: int, score: float = -math.inf, picture: int = 1) -> DetectionData:
         """Move and cut the boxes, match them class by class, and sum up."""
@@ -252,6 +255,6 @@ def _matched(prediction: dict[str, torch.Tensor], target: dict[str, torch.Tensor
 def _page(image: np.ndarray | None, target: dict[str, Any]) -> np.ndarray:
     """Return a pale grey page, so that the boxes' colours are the only ones."""
     if image is not None:
-        return (image.mean(2) // 12 * 12 * 0.6 + 100).astype(np.uint8)
+        return (image.mean(2) * 0.6 + 100).astype(np.uint8)
     width, height = np.ceil(target["boxes"][:, 2:].amax(0).clamp(min=32).numpy() * 1.05).astype(int)
     return np.full((height, width), 235, np.uint8)

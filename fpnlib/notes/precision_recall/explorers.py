@@ -68,7 +68,7 @@ def box_error() -> DetectionExplorer:
     """Move the 19 labelled boxes of the café photo away from themselves: when does a perfect answer stop counting?"""
     cafe = labelled_photo("cafe")
     labels = {"boxes": cafe.boxes, "labels": cafe.labels}
-    return DetectionExplorer([labels | {"scores": torch.ones(len(cafe.boxes))}], [labels], [cafe.image])
+    return DetectionExplorer([labels | {"scores": torch.ones(len(cafe.boxes))}], [labels], [cafe.image], error=10)
 
 
 EXPLORERS = (precision_recall, prevalence, interpolations, detection, box_error)
