@@ -11,6 +11,7 @@ from fpnlib.ops.receptive_field import AxisField, ReceptiveField
 from fpnlib.validation import require, require_choice, require_finite
 
 Convention = Literal["corner", "center"]
+Number = int | float
 # How far the centre of pixel 0 lies from the origin.
 _PIXEL_CENTER = {"corner": 0.5, "center": 0.0}
 
@@ -93,7 +94,7 @@ def degenerate_width(
 
 def least_padding(
     field: ReceptiveField,
-    box: tuple[float, float, float, float],
+    box: tuple[Number, Number, Number, Number],
     image_size: tuple[int, int],
     *,
     convention: Convention = "corner",
@@ -124,7 +125,7 @@ def least_padding(
     )
 
 
-def _least_padding_along(axis: AxisField, begin: float, end: float, length: int, keep_grid: bool) -> tuple[int, int]:
+def _least_padding_along(axis: AxisField, begin: Number, end: Number, length: int, keep_grid: bool) -> tuple[int, int]:
     before = max(0, math.ceil(axis.start - begin))
     if keep_grid:
         before = math.ceil(before / axis.stride) * axis.stride

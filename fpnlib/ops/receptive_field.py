@@ -3,7 +3,7 @@
 import operator
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -38,7 +38,7 @@ class AxisField:
         """Index of the first pixel that `unit` sees; negative, or beyond the image, where it sees padding."""
         return unit * self.stride - self.padding
 
-    def center(self, unit: float) -> float:
+    def center(self, unit: int | float) -> float:
         """Centre of what `unit` sees, as a pixel index."""
         return self.start + unit * self.stride
 
@@ -196,7 +196,7 @@ _WHOLE_IMAGE = (
 )
 
 
-def _field_of(layer: object, name: str) -> ReceptiveField:
+def _field_of(layer: Any, name: str) -> ReceptiveField:
     # A Sequential with a forward of its own is no chain.
     if isinstance(layer, list | tuple | nn.ModuleList) or getattr(type(layer), "forward", 0) is nn.Sequential.forward:
         field = ReceptiveField()
@@ -224,7 +224,7 @@ def _field_of(layer: object, name: str) -> ReceptiveField:
     return _traced(layer, name, known)
 
 
-def _windowed(layer: nn.Module, name: str, described: str) -> ReceptiveField:
+def _windowed(layer: Any, name: str, described: str) -> ReceptiveField:
     kernel = _pair(layer.kernel_size)
     stride = _pair(kernel if layer.stride is None else layer.stride)
     dilation = _pair(getattr(layer, "dilation", 1))
@@ -297,9 +297,8 @@ def _traced(module: nn.Module, name: str, known: str) -> ReceptiveField:
             require(node.target in _PIXEL_CALLS | _PIXEL_METHODS, at, f"{node.op} {node.target}", known)
             fields[node] = _meet(sources, at)
     result = graph.output_node().args[0]
-    require(
-        isinstance(result, fx.Node) and result in fields, name, f"output {result}", "one tensor made from the input"
-    )
+    if not isinstance(result, fx.Node) or result not in fields:
+        raise ValueError(f"{name}: got output {result}, allowed: one tensor made from the input")
     return fields[result]
 
 

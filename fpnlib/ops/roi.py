@@ -20,7 +20,7 @@ def roi_pool(
     input: Float[Tensor, "n c h w"],
     boxes: Boxes,
     output_size: int | tuple[int, int],
-    spatial_scale: float = 1.0,
+    spatial_scale: int | float = 1.0,
 ) -> Float[Tensor, "k c ph pw"]:
     """Largest feature in each bin of each box, the box rounded to whole cells.
 
@@ -49,7 +49,7 @@ def roi_align(
     input: Float[Tensor, "n c h w"],
     boxes: Boxes,
     output_size: int | tuple[int, int],
-    spatial_scale: float = 1.0,
+    spatial_scale: int | float = 1.0,
     sampling_ratio: int = -1,
     aligned: bool = False,
 ) -> Float[Tensor, "k c ph pw"]:
@@ -167,8 +167,8 @@ def _reduce(
     parts = []
     for chunk in _chunks(cost + dense_rows):
         cells, weights, bag_starts = _bags(*axis_weights(chunk), first_cell[chunk], width)
-        weights = weights.to(features.dtype) if mode == "sum" else None
-        parts.append(F.embedding_bag(cells, features, bag_starts, mode=mode, per_sample_weights=weights))
+        shares = weights.to(features.dtype) if mode == "sum" else None
+        parts.append(F.embedding_bag(cells, features, bag_starts, mode=mode, per_sample_weights=shares))
     pooled = torch.cat(parts) if parts else features[:0]
     return pooled.view(len(rois), rows, columns, channels).permute(0, 3, 1, 2).contiguous()
 
@@ -222,7 +222,7 @@ def _pair(size: int | tuple[int, int]) -> tuple[int, int]:
     return (size, size) if isinstance(size, int) else (int(size[0]), int(size[1]))
 
 
-def _prepare(input: Tensor, boxes: Boxes, output_size: object, spatial_scale: float) -> tuple[int, int, Tensor]:
+def _prepare(input: Tensor, boxes: Boxes, output_size: object, spatial_scale: int | float) -> tuple[int, int, Tensor]:
     """Check the arguments; the map's height and width, and the boxes as (K, 5) in the type of the arithmetic."""
     require(input.ndim == 4, "input", f"shape {tuple(input.shape)}", "(N, C, H, W)")
     require(input.is_floating_point(), "input", input.dtype, "a floating-point tensor")
