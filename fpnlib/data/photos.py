@@ -9,6 +9,7 @@ from os import PathLike
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Float32, Int64, UInt8
+from PIL import Image, ImageOps
 from torch import Tensor
 
 from fpnlib.validation import require, require_choice
@@ -142,19 +143,17 @@ def _annotated(name: str) -> dict:
     return {key: raw[key] for key in ("rgb", "bboxes", "labels", "masks", "class_label", "class_names")}
 
 
-def load_image(source: object) -> UInt8[np.ndarray, "h w 3"]:
+def load_image(source: str | PathLike | bytes | np.ndarray | Image.Image) -> UInt8[np.ndarray, "h w 3"]:
     """The reader's own photo as (H, W, 3) uint8 RGB, a new array.
 
     `source` is a path, the bytes of an image file, a Pillow image, or an array: (H, W), (H, W, 1), (H, W, 3) or
     (H, W, 4), of uint8 0…255, float 0…1 or bool. A file's EXIF orientation is applied, grey becomes three equal
     channels, and transparency is laid on white. ValueError for anything else, and for a file that cannot be read.
     """
-    from PIL import Image
-
     if isinstance(source, np.ndarray):
         return _rgb(source).copy()
-    kinds = str | PathLike | bytes | Image.Image
-    require(isinstance(source, kinds), "source", type(source).__name__, "path, bytes, array or Pillow image")
+    known = isinstance(source, str | PathLike | bytes | Image.Image)
+    require(known, "source", type(source).__name__, "path, bytes, array or Pillow image")
     what = f"{len(source)} bytes" if isinstance(source, bytes) else str(source)
     try:
         if isinstance(source, Image.Image):
@@ -166,9 +165,7 @@ def load_image(source: object) -> UInt8[np.ndarray, "h w 3"]:
         raise ValueError(f"source: cannot read {what} as an image ({error}), allowed: what Pillow reads") from error
 
 
-def _from_pillow(image) -> np.ndarray:
-    from PIL import ImageOps
-
+def _from_pillow(image: Image.Image) -> np.ndarray:
     upright = ImageOps.exif_transpose(image)
     if upright.mode.startswith("I;16"):
         # Pillow would cut 16-bit grey off at 255.
