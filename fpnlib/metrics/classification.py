@@ -86,9 +86,10 @@ def _samples(scores: ArrayLike, targets: ArrayLike) -> tuple[np.ndarray, np.ndar
 def _count_positives(num_positives: SupportsIndex | None, found: int) -> int:
     if num_positives is None:
         return found
-    count = operator.index(num_positives) if hasattr(num_positives, "__index__") else None
     allowed = f"an integer, at least the {found} positive targets"
-    require(count is not None and count >= found, "num_positives", repr(num_positives), allowed)
+    require(hasattr(num_positives, "__index__"), "num_positives", repr(num_positives), allowed)
+    count = operator.index(num_positives)
+    require(count >= found, "num_positives", count, allowed)
     return count
 
 
@@ -240,6 +241,6 @@ def f_score(
 
 
 def _fraction(argument: str, values: float | int | ArrayLike) -> Tensor:
-    array = as_floats(argument, values)
+    array = as_floats(argument, np.asarray(values) if isinstance(values, float | int) else values)
     require(bool(((array >= 0) & (array <= 1)).all()), argument, "values outside", "0 to 1")
     return _tensor(array)
