@@ -56,6 +56,7 @@ assets: install
 	@$(BIN)/python -m fpnlib.assets || echo "assets: not all could be fetched; when online, run: make assets"
 
 notebooks: install
+	@$(BIN)/python tools/pictures.py draw
 	@$(BIN)/python tools/notebooks.py build $(NOTES)
 
 claims: install

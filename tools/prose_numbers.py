@@ -70,8 +70,7 @@ def _outputs(cells: list[NotebookNode]) -> set[float]:
     code = next((cell for cell in cells if cell.cell_type == "code"), None)
     found: set[float] = set()
     for output in code.outputs if code else ():
-        texts = [output.get("text", ""), *(output.get("data", {}).get(kind, "") for kind in ("text/plain",))]
-        for text in texts:
-            # Of a call such as `f(threshold=0.5)` the arguments are numbers too.
-            found |= {float(n.replace("−", "-")) for n in re.findall(r"[-−]?(?:\d+\.\d+|\d+|\.\d+)", text)}
+        for text in (output.get("text", ""), output.get("data", {}).get("text/plain", "")):
+            for digits, percent in re.findall(r"([-−]?(?:\d+\.\d+|\d+|\.\d+))(\s?%?)", text):
+                found.add(float(digits.replace("−", "-")) / (100 if percent.strip() else 1))
     return found

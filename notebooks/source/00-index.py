@@ -1,0 +1,40 @@
+# %% [markdown]
+# # Deep into the space
+#
+# Notes on deep-learning vision that you can move. Each note takes a saying that people in the field repeat, shows what
+# it means with sliders on real data, and then **measures whether it is true**. A saying that fails is reported as such.
+#
+# *How to read:* open a note, choose Run → Run All Cells, and move the sliders, with the mouse or with Tab and the
+# arrow keys. Under each picture stands what it shows, in words. The pictures you see before running are saved ones.
+
+# %% [markdown]
+# ## The notes
+#
+# ### [01 · Precision and recall](01-precision-recall.ipynb)
+#
+# [![Histograms of two classes with a threshold line, a confusion matrix, a precision-recall curve and a ROC
+# curve](../images/01-precision-recall.png)](01-precision-recall.ipynb)
+#
+# What a threshold trades, why rare positives ruin precision and leave ROC alone, why "AP" is more than one number, and
+# when a box counts as right. *Half an hour; no earlier note needed.*
+#
+# You will be able to read any PR curve, to say which AP a paper means, and to put your own model's scores or boxes
+# into the same explorers.
+
+# %% [markdown]
+# ## What was measured
+#
+# Every claim has a test that was written down before the measurement. The table shows what came out, with its 95 %
+# interval where chance plays a part. *Holds*: the test is met. *Fails*: it is not. *Depends*: the interval spans the
+# limit.
+
+# %%
+from fpnlib.claims import CONFIDENCE, verdicts
+
+print(f"intervals: {CONFIDENCE:.0%}, bootstrap over seeds")
+verdicts()
+
+# %% [markdown]
+# The numbers with their seeds, versions and commands lie in `fpnlib/results/`. `python -m fpnlib.claims` prints them in a
+# terminal, and with `--recompute` it measures them again on your machine. The tests of this repository do so at every
+# change: claims without chance in full, the others at two of their seeds.

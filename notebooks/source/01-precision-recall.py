@@ -1,0 +1,261 @@
+# %% [markdown]
+# # 01 · Precision and recall
+#
+# **In one sentence:** a classifier gives scores, a threshold turns scores into answers, and precision and recall say
+# how good the answers are: of what was flagged, how much is right, and of what is right, how much was flagged.
+#
+# *Half an hour. You need no earlier note.* Run every cell first (menu Run → Run All Cells), then move the sliders. They
+# work from the keyboard too: Tab to a slider, then the arrow keys.
+
+# %% [markdown]
+# ## Look
+#
+# The scores below are real. A linear classifier looked at scikit-learn's handwritten digits and answered one question:
+# is this an eight? Each digit was scored by a model that had not seen it.
+#
+# **Move the threshold to the left. Watch recall grow, and see what it costs.**
+
+# %%
+from fpnlib.notes.precision_recall.explorers import precision_recall
+
+precision_recall()
+
+# %% [markdown]
+# Four things to try.
+#
+# - Put the threshold where the two histograms cross. That is not where F is best. Find the best F.
+# - Set β to its largest value and look for the best F again. With a large β a missed eight costs more than a false alarm.
+# - Go to the far right. Precision is high, recall is low: the classifier says little, and what it says is right.
+# - Move by one step at a time near the right end. Recall only ever moves one way. Precision jumps up and down.
+#
+# Your own scores work too: `precision_recall(scores, targets)` takes any two arrays of the same length.
+
+# %% [markdown]
+# ## Why
+#
+# All of it follows from four counts. A positive that is flagged is a true positive, TP. A negative that is flagged is a
+# false positive, FP. A positive that is missed is a false negative, FN. The rest are true negatives, TN.
+#
+# $$\text{precision} = \frac{TP}{TP + FP} \qquad \text{recall} = \frac{TP}{TP + FN} \qquad
+# \text{false positive rate} = \frac{FP}{FP + TN}$$
+#
+# Recall and the false positive rate each look at one class alone. Precision mixes the two. This one difference
+# explains most of what follows.
+#
+# Lower the threshold by a little. One more example is flagged, and it is either a positive or a negative. If it is a
+# positive, TP grows and FN shrinks, so recall grows. If it is a negative, recall stays. So **recall never falls as the
+# threshold goes down.** Precision grows in the first case and falls in the second. So **precision may go either way.**
+
+# %% [markdown]
+# The whole curve costs one sort. Walk down the sorted scores and count. Here is the library's own code.
+
+# %%
+from fpnlib.explore import source
+from fpnlib.metrics import precision_recall_curve
+
+source(precision_recall_curve)
+
+# %% [markdown]
+# ### Rare positives
+#
+# Take the same classifier to a place where positives are rarer. The scores of an eight do not change, nor do those of the
+# other digits. There are just more of the others.
+#
+# **Move the first slider to the right. Watch which curve sinks and which stays.**
+
+# %%
+from fpnlib.notes.precision_recall.explorers import prevalence
+
+prevalence()
+
+# %% [markdown]
+# Say there are $r$ negatives for each positive. Of one positive and its $r$ negatives, $\text{recall}$ of the first and
+# $r \cdot \text{FPR}$ of the others are flagged:
+#
+# $$\text{precision} = \frac{\text{recall}}{\text{recall} + r \cdot \text{FPR}}$$
+#
+# The ratio $r$ is in precision and in nothing else. A precision without its prevalence says nothing. Two papers with
+# different test sets cannot be compared by it, and a detector that looks fine on a balanced set can drown in false
+# alarms once it is let out.
+
+# %%
+from fpnlib.notes.precision_recall.prevalence import precision_at_ratio
+
+source(precision_at_ratio)
+
+# %% [markdown]
+# ### One ranking, several averages
+#
+# People want one number for the curve, and call it average precision, AP. There are at least four ways to take it.
+#
+# - **No interpolation**: the precision at each positive, averaged. This is the area under the steps.
+# - **All points**: at each recall take the best precision from there on. The zigzag becomes a staircase that only falls.
+# - **11 points**: the same staircase, read at eleven recalls.
+# - **101 points**: the same, read at a hundred and one.
+#
+# **Take the last item and move it up, rank by rank. Then add positives that were never found.**
+
+# %%
+from fpnlib.notes.precision_recall.explorers import interpolations
+
+interpolations()
+
+# %% [markdown]
+# The order of the four numbers is not fixed: reading at few points can lie above or below the area. What is fixed is
+# that the staircase is never lower than the zigzag. So compare AP only with AP of the same kind.
+#
+# Positives that were never found count too. No threshold reaches them, so the curve ends before recall gets to the
+# right edge, and the rest of the axis counts as zero.
+
+# %% [markdown]
+# ### Boxes: right by how much?
+#
+# A detector gives boxes. Before one can count, one has to say when a box is right. The usual rule: intersection over
+# union, IoU, with a labelled box of the same class is at least a threshold. Best score first, each box takes the free
+# object that it overlaps most. An object that is taken already makes the next box on it a false positive.
+#
+# First the geometry alone. The photo has labelled instances, and the "detector" gives back exactly those boxes, each
+# moved by a few pixels in its own direction.
+#
+# **Move the boxes. The small ones stop counting first. Then ask for a lower IoU and get them back.**
+
+# %%
+from fpnlib.notes.precision_recall.explorers import box_error
+
+box_error()
+
+# %% [markdown]
+# Now a real detector. P-Net is the first and smallest of MTCNN's three networks, with its real weights. The page
+# holds small photos from *Labeled Faces in the Wild*, half of them faces. The labelled box of a face is the edge of its
+# photo.
+#
+# **Raise the IoU from the middle of its range. The boxes do not move, and yet the score collapses.**
+
+# %%
+from fpnlib.notes.precision_recall.explorers import detection
+
+detection()
+
+# %% [markdown]
+# P-Net finds nearly every face. It was built to propose, so its boxes are rough, and two later networks mend them. At
+# a low IoU it looks excellent. At a high one it looks useless. Both are true, and one number hides it. That is why COCO
+# averages over ten thresholds.
+#
+# Raise the score threshold as well. Precision grows, recall falls, and AP falls too: AP reads the whole ranking, so
+# cutting it off can only take away.
+#
+# Your own detector works too: `detection(predictions, targets, image)` takes arrays, or the paths of a COCO results
+# file and its annotations.
+
+# %% [markdown]
+# ## Check
+#
+# Numbers are only worth something if they are the numbers others mean. Here the same scores go through this library
+# and through scikit-learn. The tests do the same with pycocotools on thousands of random detections, with ties, with
+# crowds, and with classes that have no object.
+
+# %%
+import numpy as np
+import sklearn.metrics
+
+from fpnlib.metrics import average_precision, roc_curve
+from fpnlib.notes.precision_recall.examples import digit_scores
+
+scores, targets = digit_scores()
+ours, theirs = precision_recall_curve(scores, targets), sklearn.metrics.precision_recall_curve(targets, scores)
+np.testing.assert_allclose(ours.precision, theirs[0])
+np.testing.assert_allclose(ours.recall, theirs[1])
+np.testing.assert_allclose(ours.thresholds, theirs[2])
+print("precision-recall curve: equal")
+
+roc, reference = roc_curve(scores, targets), sklearn.metrics.roc_curve(targets, scores, drop_intermediate=False)
+np.testing.assert_allclose(roc.fpr, reference[0])
+np.testing.assert_allclose(roc.tpr, reference[1])
+print("ROC curve: equal")
+
+np.testing.assert_allclose(average_precision(scores, targets), sklearn.metrics.average_precision_score(targets, scores))
+print("average precision: equal")
+
+# %% [markdown]
+# ## Measure
+#
+# The claims of this note, with the test that was fixed before measuring.
+
+# %%
+from fpnlib.claims import verdicts
+
+verdicts("PR")
+
+# %% [markdown]
+# **The trade.** Over all <span title="PR-1 thresholds">1647</span> thresholds of the digit classifier recall never
+# rises with the threshold. Precision falls at <span title="PR-1 precision_falls">109</span> of the steps and rises at
+# <span title="PR-1 precision_rises">1476</span>. So "higher threshold, higher precision" is a tendency, not a law.
+#
+# **Prevalence.** One threshold, scores fixed, negatives drawn again for each of <span title="PR-2 n">32</span> seeds.
+# With as many negatives as positives precision is <span title="PR-2 precision_1">0.95</span>. With a hundred for each
+# positive it is <span title="PR-2 precision_100">0.15</span>. The area under the ROC curve stays:
+# <span title="PR-2 roc_auc_1">0.980</span> and <span title="PR-2 roc_auc_100">0.978</span>.
+#
+# **Four averages: here the source's saying fails our test.** The test, fixed first, asked that any two of the four
+# differ by more than a thousandth on one real ranking. On the digits they are
+# <span title="PR-3 digits_none">0.8881</span> without interpolation, <span title="PR-3 digits_all">0.8889</span> with
+# all points, <span title="PR-3 digits_voc11">0.8611</span> with eleven points and
+# <span title="PR-3 digits_coco101">0.8858</span> with a hundred and one. The first two are only
+# <span title="PR-3 effect">0.0008</span> apart. A long ranking has a fine zigzag, and the staircase over it hardly
+# differs. The eleven points stand apart: <span title="PR-3 digits_spread">0.028</span> between them and the highest. On
+# the ten items above the four spread over <span title="PR-3 ten_spread">0.026</span>. So the saying holds for the
+# number of points read, and for short rankings; interpolation alone changes little once data are many.
+#
+# **IoU.** P-Net's AP is <span title="PR-4 ap_50">0.84</span> when half an overlap is enough, and
+# <span title="PR-4 ap_75">0.08</span> when three quarters are asked for. Not one pixel of its answer changed.
+
+# %% [markdown]
+# ## Try
+#
+# Replace the three dots by a function, run the cell, and read what the check says. The checks use random data, so a
+# formula that is nearly right is found out.
+#
+# **First.** Write `f(scores, targets, threshold)` that returns precision and recall. The first two are NumPy arrays,
+# `targets` is boolean.
+
+# %%
+from fpnlib.exercises import check, solution
+
+check("precision and recall", ...)
+
+# %% [markdown]
+# **Second.** Write `f(ranking)` that returns the AP without interpolation. `ranking` is a boolean array, best score first.
+
+# %%
+check("average precision", ...)
+
+# %% [markdown]
+# **Third.** Write `f(recall, false_positive_rate, ratio)` that returns the precision at `ratio` negatives per positive.
+
+# %%
+check("rarer positives", ...)
+
+# %% [markdown]
+# Stuck? `print(solution("rarer positives"))` shows one right answer.
+
+# %% [markdown]
+# ## Terms
+#
+# | English | 中文 | in one line |
+# |---|---|---|
+# | precision | 精确率 | of what was flagged, the share that is right |
+# | recall, true positive rate | 召回率 | of the positives, the share that was flagged |
+# | false positive rate | 假阳性率 | of the negatives, the share that was flagged |
+# | threshold | 阈值 | the score from which an example is flagged |
+# | prevalence | 正例比例 | the share of positives among all examples |
+# | average precision | 平均精度 | precision averaged over recall |
+# | intersection over union | 交并比 | area two boxes share, over the area they cover together |
+#
+# ## References
+#
+# - M. Everingham et al., *The PASCAL Visual Object Classes Challenge: A Retrospective*, IJCV 2015: the interpolated AP.
+# - T.-Y. Lin et al., *Microsoft COCO: Common Objects in Context*, ECCV 2014, and pycocotools: ten IoU thresholds.
+# - J. Davis and M. Goadrich, *The Relationship Between Precision-Recall and ROC Curves*, ICML 2006: why steps and not
+#   straight lines.
+# - K. Zhang et al., *Joint Face Detection and Alignment Using Multi-task Cascaded Convolutional Networks*, 2016: P-Net.
+# - G. B. Huang et al., *Labeled Faces in the Wild*, 2007: the small photos.

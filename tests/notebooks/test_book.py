@@ -1,0 +1,44 @@
+"""The front page lists every note there is, and nothing else; the pictures are what the code draws."""
+
+import re
+
+import pytest
+
+import pictures
+from fpnlib.claims import all_claims
+from notebooks import NOTEBOOKS
+
+INDEX = (NOTEBOOKS / "source" / "00-index.py").read_text()
+NOTES = sorted(path.stem for path in (NOTEBOOKS / "source").glob("[0-9]*.py") if not path.stem.startswith("00"))
+
+
+def test_the_front_page_links_every_note_in_order():
+    assert re.findall(r"### \[[^\]]+\]\(([^)]+)\.ipynb\)", INDEX) == NOTES
+
+
+@pytest.mark.parametrize("note", NOTES)
+def test_each_entry_has_thumbnail_time_and_ability(note):
+    entry = INDEX.split(f"]({note}.ipynb)\n", 1)[1].split("###", 1)[0]
+    assert f"](../images/{note}.png)" in entry
+    assert re.search(r"\*[^*]*(minutes|hour)", entry)
+    assert "You will be able to" in entry
+
+
+def test_every_note_has_a_thumbnail_and_every_picture_is_drawn_by_code():
+    assert sorted(pictures.THUMBNAILS) == NOTES
+    assert sorted(path.stem for path in pictures.IMAGES.glob("*")) == NOTES
+
+
+@pytest.mark.parametrize("note", sorted(pictures.THUMBNAILS))
+def test_thumbnails_are_what_the_code_draws(note):
+    assert pictures.difference(note) < 2
+
+
+def test_a_stale_picture_is_noticed(monkeypatch):
+    monkeypatch.setitem(pictures.THUMBNAILS, "01-precision-recall", ("precision_recall", {"threshold": -8.0}))
+    assert pictures.difference("01-precision-recall") > 2
+
+
+def test_the_front_page_shows_the_whole_ledger():
+    assert "verdicts()" in INDEX
+    assert all_claims()

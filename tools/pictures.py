@@ -1,0 +1,58 @@
+"""Draw the pictures in images/ that the notes show in their text; `check` says which are not as the code draws them."""
+
+import argparse
+import io
+import sys
+
+import numpy as np
+from PIL import Image
+
+from fpnlib.explore import all_explorers
+from notebooks import ROOT, write_if_changed
+
+IMAGES = ROOT / "images"
+WIDTH = 480  # pixels of a thumbnail
+
+# A note's thumbnail: one of its explorers in a telling state.
+THUMBNAILS = {
+    "01-precision-recall": ("precision_recall", {"threshold": -1.0}),
+}
+
+
+def thumbnail(explorer: str, state: dict[str, object]) -> bytes:
+    """Return a small PNG of an explorer in a state."""
+    frame = Image.open(io.BytesIO(all_explorers()[explorer](**state).frame()))
+    small = frame.resize((WIDTH, round(frame.height * WIDTH / frame.width)), Image.Resampling.LANCZOS)
+    stream = io.BytesIO()
+    small.quantize(64, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE).save(stream, "PNG", optimize=True)
+    return stream.getvalue()
+
+
+def difference(name: str) -> float:
+    """Return the mean difference in grey values, 0 to 255, between a stored thumbnail and what the code draws."""
+    path = IMAGES / f"{name}.png"
+    if not path.exists():
+        return 255.0
+    stored, drawn = (
+        np.asarray(Image.open(source).convert("RGB"), float)
+        for source in (path, io.BytesIO(thumbnail(*THUMBNAILS[name])))
+    )
+    return float(abs(stored - drawn).mean()) if stored.shape == drawn.shape else 255.0
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("command", choices=("draw", "check"))
+    if parser.parse_args().command == "draw":
+        for name, (explorer, state) in THUMBNAILS.items():
+            changed = write_if_changed(IMAGES / f"{name}.png", thumbnail(explorer, state))
+            print(f"images/{name}.png {'written' if changed else 'unchanged'}")
+        return 0
+    stale = [name for name in THUMBNAILS if difference(name) > 2]
+    for name in stale:
+        print(f"images/{name}.png is not as the code draws it: make notebooks")
+    return bool(stale)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
