@@ -29,15 +29,16 @@ def random_files(generator, *, images=4, categories=3, objects=5, detections=12,
                 }
             )
         for _ in range(generator.integers(0, detections + 1)):
-            near = [entry["bbox"] for entry in annotations if entry["image_id"] == image]
-            box = _box(generator, side)
+            near = [entry for entry in annotations if entry["image_id"] == image]
+            box, category = _box(generator, side), int(generator.integers(1, categories + 2))
             if near and generator.random() < 0.8:
                 start = near[generator.integers(len(near))]
-                box = [max(value + step, 0.25) for value, step in zip(start, _steps(generator), strict=True)]
+                box = [max(value + step, 0.25) for value, step in zip(start["bbox"], _steps(generator), strict=True)]
+                category = start["category_id"] if generator.random() < 0.8 else category
             results.append(
                 {
                     "image_id": image,
-                    "category_id": int(generator.integers(1, categories + 2)),
+                    "category_id": category,
                     "bbox": box,
                     "score": float(generator.integers(levels)) / levels,
                 }
