@@ -2,6 +2,8 @@
 
 import math
 
+_SUPERSCRIPT = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
+
 
 def number(value: float, digits: int = 3) -> str:
     """Write a number with at most `digits` (1 to 4) significant digits, without an exponent where that reads well."""
@@ -13,4 +15,7 @@ def number(value: float, digits: int = 3) -> str:
     text = f"{value:.{digits}g}"
     if "e" in text and 1e-4 <= abs(value) < 1e15:
         text = f"{float(text):f}".rstrip("0").rstrip(".")
+    mantissa, e, exponent = text.partition("e")
+    if e:
+        text = f"{mantissa}×10{str(int(exponent)).translate(_SUPERSCRIPT)}"
     return text.replace("-", "−")
