@@ -7,8 +7,10 @@ from typing import Any
 from matplotlib.artist import Artist
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 from PIL import Image
 
+from fpnlib.explore import glyphs
 from fpnlib.validation import require_choice
 
 _DPI = 100
@@ -50,7 +52,10 @@ class Canvas:
         self._agg.restore_region(self._background)
         renderer = self._agg.get_renderer()
         for artist in self._moving:
-            artist.draw(renderer)
+            if isinstance(artist, Text) and glyphs.is_plain(artist):
+                glyphs.draw(artist, renderer)
+            else:
+                artist.draw(renderer)
         return Image.frombuffer("RGBX", self._agg.get_width_height(), self._agg.buffer_rgba(), "raw", "RGBX", 0, 1)
 
     def encode(self, format: str = "png") -> bytes:

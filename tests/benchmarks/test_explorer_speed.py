@@ -11,6 +11,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from support.four_maps import FourMaps, lay_out, waves
 
+from fpnlib.explore import all_explorers
+
 SIZE = (10, 5)  # inches at 100 dpi: 1000×500 px
 PHASES = itertools.cycle(i / 7 for i in range(40))
 ROUNDS = 15
@@ -87,3 +89,17 @@ def test_a_new_picture(benchmark):
     assert mine <= 16.7e-3
     assert theirs / mine >= 8
     assert widget > mine
+
+
+@pytest.mark.parametrize("name", sorted(all_explorers()))
+def test_every_explorer_of_the_book(name, benchmark):
+    explorer = all_explorers()[name]()
+    explorer._repr_mimebundle_()
+    slider = next(w for w in explorer.widgets.values() if hasattr(w, "step"))
+    values = itertools.cycle([slider.min, slider.max, type(slider.value)((slider.min + slider.max) / 2)])
+
+    def move():
+        slider.value = next(values)
+
+    benchmark.pedantic(move, rounds=30, warmup_rounds=6)
+    assert benchmark.stats.stats.median <= 16.7e-3

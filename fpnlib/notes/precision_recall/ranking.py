@@ -112,7 +112,7 @@ class RankingExplorer(Explorer[RankingData]):
         self._steps, self._areas, self._labels = [], {}, {}
         for name, title in INTERPOLATIONS.items():
             panel = panels[name]
-            panel.set(title=title, xlabel="recall", xlim=(-0.03, 1.03), ylim=(0, 1.12))
+            panel.set(title=title, xlabel="recall", xlim=(-0.03, 1.03), ylim=(0, 1.25))
             panel.set_yticks([0, 0.5, 1])
             if name in _SAMPLES:
                 width = 4 if name == "voc11" else 0.9
@@ -120,10 +120,7 @@ class RankingExplorer(Explorer[RankingData]):
             else:
                 (self._areas[name],) = panel.fill([0], [0], color=BLUE, alpha=0.45, lw=0)
             self._steps += panel.plot([], [], "o", ms=4, color=MUTED)
-            self._labels[name] = panel.text(
-                0.97, 1.08, "", ha="right", va="top", fontsize=12, weight="bold", color=INK,
-                bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.5, "alpha": 0.85},
-            )  # fmt: skip
+            self._labels[name] = panel.text(0.97, 1.22, "", ha="right", va="top", fontsize=12, weight="bold", color=INK)
         panels["none"].set_ylabel("precision")
         return [self._strip, gaps, self._moved_mark, *self._areas.values(), *self._steps, *self._labels.values()]
 

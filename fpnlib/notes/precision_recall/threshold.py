@@ -66,7 +66,7 @@ class ThresholdExplorer(Explorer[ThresholdData]):
         """Lay out five panels."""
         panels = figure.subplot_mosaic(
             [["hist", "hist", "hist", "table", "table"], ["pr", "pr", "roc", "roc", "formulas"]],
-            width_ratios=[1, 1, 1, 1, 1.7],
+            width_ratios=[1, 1, 1, 1, 1.8],
             height_ratios=[1, 1.25],
         )
         low, high, _, _ = self._scored.scale()
@@ -119,7 +119,7 @@ class ThresholdExplorer(Explorer[ThresholdData]):
             "precision = TP / (TP + FP)\n\nrecall = TP / (TP + FN)\n\nfalse positive rate = FP / (FP + TN)\n\n"
             "F = (1 + β²) P R / (β² P + R)"
         )
-        place = {"x": 0, "y": 0.97, "va": "top", "fontsize": 10, "linespacing": 1.7, "color": INK}
+        place = {"x": 0, "y": 0.97, "va": "top", "fontsize": 9.5, "linespacing": 1.8, "color": INK}
         panel.text(s=fixed, **place)
         self._formulas = panel.text(s="", **place | {"weight": "bold"})
         panel.text(0, 0.02, "flagged: score ≥ threshold", color=MUTED, fontsize=9)

@@ -1,0 +1,44 @@
+import numpy as np
+import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from fpnlib.explore import glyphs
+
+
+def ink(draw, content, **look):
+    """Return how dark each pixel of a white page is, 0 to 255, with the text drawn by `draw(text, renderer)`."""
+    figure = Figure(figsize=(4, 2), dpi=100, facecolor="white")
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    draw(figure.text(0.5, 0.5, content, **look), canvas.get_renderer())
+    return 255.0 - np.asarray(canvas.buffer_rgba())[..., :3].mean(-1)
+
+
+def extent(dark):
+    rows, columns = np.nonzero(dark.max(1) > 60)[0], np.nonzero(dark.max(0) > 60)[0]
+    return np.array([rows[0], rows[-1], columns[0], columns[-1]])
+
+
+@pytest.mark.parametrize("ha", ["left", "center", "right"])
+@pytest.mark.parametrize("va", ["top", "center", "bottom", "baseline"])
+@pytest.mark.parametrize("content", ["0.978", "TP 145, FP 55\nAP −0.5 (β = 1)\n\n89 / (89 + 2)"])
+def test_drawn_where_and_as_dark_as_by_matplotlib(ha, va, content):
+    look = {"ha": ha, "va": va, "fontsize": 11, "weight": "bold", "color": "#204060"}
+    ours = ink(glyphs.draw, content, **look)
+    theirs = ink(lambda text, renderer: text.draw(renderer), content, **look)
+    assert np.abs(extent(ours) - extent(theirs)).max() <= 1
+    assert ours.sum() == pytest.approx(theirs.sum(), rel=0.03)
+
+
+@pytest.mark.parametrize(
+    "look", [{"rotation": 30}, {"alpha": 0.5}, {"bbox": {"facecolor": "white"}}, {"s": "$x^2$"}, {"wrap": True}]
+)
+def test_what_is_not_plain_is_left_to_matplotlib(look):
+    text = Figure().text(0, 0, **{"s": "0.5"} | look)
+    assert not glyphs.is_plain(text)
+
+
+def test_the_store_of_glyphs_is_bounded():
+    assert glyphs._glyph.cache_info().maxsize is not None
+    assert glyphs._line_metrics.cache_info().maxsize is not None
