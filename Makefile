@@ -32,7 +32,7 @@ test: install assets
 	echo "test: 1 of 2, the notes with two threads"; \
 	OMP_NUM_THREADS=2 $(PYTEST) $(NBVAL) notebooks || failed="$$failed 'the notes with two threads'"; \
 	echo "test: 2 of 2, everything with one thread, shapes checked"; \
-	OMP_NUM_THREADS=1 $(PYTEST) $(NBVAL) --jaxtyping-packages=fpnlib,beartype.beartype \
+	OMP_NUM_THREADS=1 $(PYTEST) $(NBVAL) --jaxtyping-packages=fpnlib,shape_checks.check \
 		tests/unit tests/notebooks tests/browser notebooks || failed="$$failed 'everything with one thread'"; \
 	if [ -n "$$failed" ]; then echo "test: failed:$$failed" >&2; exit 1; fi
 

@@ -52,7 +52,8 @@ def saved(request):
 def opened(saved, chromium, lab):
     """The notebook in the browser, with nothing run."""
     page = chromium.new_page(viewport={"width": 1400, "height": 1000})
-    yield OpenNotebook(page, lab.url(f"{saved.parent.name}/{saved.name}"))
+    cells = len(nbformat.read(saved, as_version=4).cells)
+    yield OpenNotebook(page, lab.url(f"{saved.parent.name}/{saved.name}"), cells)
     page.close()
 
 
@@ -113,7 +114,7 @@ def test_each_fault_is_seen(chromium, lab):
     planted = notebooks.normalise(v4.new_notebook(cells=cells))
     (lab.book / "planted.ipynb").write_bytes(notebooks.to_bytes(planted))
     page = chromium.new_page()
-    notebook = OpenNotebook(page, lab.url("planted.ipynb"))
+    notebook = OpenNotebook(page, lab.url("planted.ipynb"), len(cells))
     assert [address.rsplit("/", 1)[-1][:11] for address in notebook.broken_images()] == ["missing.png"]
     notebook.run_all()
     (error,) = notebook.cell_errors()

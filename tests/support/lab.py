@@ -124,16 +124,18 @@ def launch(playwright: Playwright, chromium: str) -> Browser:
 
 
 class OpenNotebook:
-    """One notebook in a browser."""
+    """One notebook of so many cells in a browser."""
 
-    def __init__(self, page: Page, address: str) -> None:
+    def __init__(self, page: Page, address: str, cells: int) -> None:
         self.page = page
         self.errors: list[str] = []
         page.set_default_timeout(STEP_SECONDS * 1000)
         page.on("console", self._heard)
         page.on("pageerror", lambda error: self.errors.append(f"uncaught: {error}"))
         page.goto(address)
-        page.locator(".jp-NotebookPanel .jp-Notebook .jp-Cell").first.wait_for(timeout=START_SECONDS * 1000)
+        last = page.locator(".jp-NotebookPanel .jp-Notebook .jp-Cell").nth(cells - 1)
+        last.wait_for(timeout=START_SECONDS * 1000)
+        page.wait_for_function(SETTLED)
 
     def _heard(self, message: ConsoleMessage) -> None:
         if message.type == "error":
@@ -141,7 +143,7 @@ class OpenNotebook:
 
     def broken_images(self) -> list[str]:
         """Return the addresses of pictures in cells that did not load."""
-        self.page.wait_for_function(SETTLED)
+        self.page.wait_for_function(SETTLED)  # pictures may have come since the notebook was opened
         return self.page.locator(".jp-Notebook img").evaluate_all(
             "images => images.filter(i => !i.naturalWidth).map(i => i.src.slice(0, 100))"
         )
