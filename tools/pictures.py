@@ -3,6 +3,7 @@
 import argparse
 import io
 import sys
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -14,12 +15,12 @@ IMAGES = ROOT / "images"
 WIDTH = 480  # pixels of a thumbnail
 
 # A note's thumbnail: one of its explorers in a telling state.
-THUMBNAILS = {
+THUMBNAILS: dict[str, tuple[str, dict[str, Any]]] = {
     "01-precision-recall": ("precision_recall", {"threshold": -1.0}),
 }
 
 
-def thumbnail(explorer: str, state: dict[str, object]) -> bytes:
+def thumbnail(explorer: str, state: dict[str, Any]) -> bytes:
     """Return a small PNG of an explorer in a state."""
     frame = Image.open(io.BytesIO(all_explorers()[explorer](**state).frame()))
     small = frame.resize((WIDTH, round(frame.height * WIDTH / frame.width)), Image.Resampling.LANCZOS)

@@ -34,7 +34,7 @@ class Explorer(Generic[Data]):
     size: ClassVar[tuple[int, int]] = (1000, 500)  # pixels
 
     def __init__(self) -> None:
-        self._origin = (type(self).__name__, ())
+        self._origin: tuple[str, tuple[str, ...]] = (type(self).__name__, ())
         self._lock = threading.RLock()  # JupyterLab answers widgets on a thread of their own
         self._rest: threading.Timer | None = None
         self._paused = False
@@ -53,7 +53,7 @@ class Explorer(Generic[Data]):
         """Return the named controls. Every combination of their values must be valid."""
         raise NotImplementedError
 
-    def compute(self, **state: Any) -> Data:
+    def compute(self, *args: Any, **state: Any) -> Data:
         """Return a frozen dataclass of numbers. Same state, same data."""
         raise NotImplementedError
 

@@ -48,7 +48,7 @@ def resampled_negatives(seeds: Sequence[int]) -> dict[str, list[float]]:
     rows = []
     for seed in seeds:
         generator = torch.Generator().manual_seed(seed)
-        row = {}
+        row: dict[str, float] = {}
         for ratio in RATIOS:
             drawn = negatives[torch.randint(len(negatives), (ratio * len(positives),), generator=generator)]
             fp = (drawn >= threshold).sum().item()

@@ -24,7 +24,7 @@ from fpnlib.validation import require
 
 Detections = Mapping[str, ArrayLike]
 IOU_THRESHOLDS = tuple(round(0.5 + 0.05 * i, 2) for i in range(10))
-_LOOKS = {
+_LOOKS: dict[str, dict[str, Any]] = {
     "right": {"colors": GREEN, "linestyles": "solid", "linewidths": 3.0},
     "wrong": {"colors": RED, "linestyles": "solid", "linewidths": 1.0},
     "missed": {"colors": BLUE, "linestyles": "dotted", "linewidths": 3.0},
@@ -137,7 +137,9 @@ class DetectionExplorer(Explorer[DetectionData]):
         extent = (0, self._pages[0].shape[1], self._pages[0].shape[0], 0)
         self._photo = photo.imshow(self._pages[0], extent=extent, cmap="gray", vmin=0, vmax=255)
         photo.set(xlim=(0, width), ylim=(height, 0))
-        self._loops = {kind: photo.add_collection(LineCollection([], **look)) for kind, look in _LOOKS.items()}
+        self._loops = {kind: LineCollection([], **look) for kind, look in _LOOKS.items()}
+        for loop in self._loops.values():
+            photo.add_collection(loop)
         for kind, look in _LOOKS.items():
             photo.plot([], [], color=look["colors"], ls=look["linestyles"], lw=look["linewidths"], label=_NAMES[kind])
         photo.legend(loc="upper center", bbox_to_anchor=(0.5, -0.01), ncols=3)
@@ -200,11 +202,11 @@ def read_detections(predictions: object, targets: object) -> tuple[list[Detectio
     if isinstance(predictions, str | PathLike) or isinstance(targets, str | PathLike):
         both = isinstance(predictions, str | PathLike) and isinstance(targets, str | PathLike)
         require(both, "predictions, targets", "a path and something else", "two paths, of COCO results and annotations")
-        return load_coco_results(predictions, targets)  # type: ignore[arg-type]
+        return load_coco_results(predictions, targets)  # type: ignore[arg-type,return-value]
     return _per_image("predictions", predictions), _per_image("targets", targets)
 
 
-def read_images(image: object, count: int) -> list[np.ndarray | None]:
+def read_images(image: Any, count: int) -> list[np.ndarray | None]:
     """Return one picture per image, None where there is none."""
     given = list(image) if isinstance(image, list | tuple) else [image] * (1 if image is not None else count)
     return [None if item is None else load_image(item) for item in given]

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,11 +16,12 @@ from fpnlib.explore import Explorer, number, slider
 from fpnlib.explore.style import BLUE, FAINT, INK, MUTED, ORANGE
 from fpnlib.metrics import average_precision
 from fpnlib.metrics.arrays import ArrayLike
+from fpnlib.metrics.classification import Interpolation
 from fpnlib.notes.precision_recall.scored import Scored
 
 # Right and wrong answers, best score first: early hits, a gap, then late hits, so that the four sums come apart.
 EXAMPLE = (1, 0, 1, 1, 0, 0, 1, 0, 0, 1)
-INTERPOLATIONS = {
+INTERPOLATIONS: dict[Interpolation, str] = {
     "none": "no interpolation (scikit-learn)",
     "all": "all points (VOC from 2010)",
     "voc11": "11 points (VOC 2007)",
@@ -109,7 +111,9 @@ class RankingExplorer(Explorer[RankingData]):
         gaps = strip.add_collection(LineCollection(edges, colors="white", linewidths=2))
         (self._moved_mark,) = strip.plot([], [], "v", color=INK, ms=8, clip_on=False, zorder=6)
 
-        self._steps, self._areas, self._labels = [], {}, {}
+        self._steps: list[Any] = []
+        self._areas: dict[str, Any] = {}
+        self._labels: dict[str, Any] = {}
         for name, title in INTERPOLATIONS.items():
             panel = panels[name]
             panel.set(title=title, xlabel="recall", xlim=(-0.03, 1.03), ylim=(0, 1.25))
