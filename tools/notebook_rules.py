@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from itertools import pairwise
+from os.path import commonprefix
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -245,7 +246,8 @@ def _first_difference(a: str, b: str) -> str:
     mine, theirs = a.splitlines(), b.splitlines()
     for x, y in zip(mine, theirs, strict=False):
         if x != y:
-            return f"“{_short(x)}”, not “{_short(y)}”"
+            start = max(0, len(commonprefix([x, y])) - 20)
+            return f"“{_short(x[start:])}”, not “{_short(y[start:])}”"
     return f"{len(mine)} lines, not {len(theirs)}"
 
 
