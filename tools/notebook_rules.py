@@ -5,7 +5,6 @@ import re
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from itertools import pairwise
-from os.path import commonprefix
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -242,11 +241,12 @@ def _headings(notebook: NotebookNode) -> Iterator[tuple[int, int, str]]:
                 yield number, int(opening.tag[1]), "".join(t.content for t in inline.children or [])
 
 
-def _first_difference(a: str, b: str) -> str:
-    mine, theirs = a.splitlines(), b.splitlines()
+def _first_difference(mine_text: str, their_text: str) -> str:
+    mine, theirs = mine_text.splitlines(), their_text.splitlines()
     for x, y in zip(mine, theirs, strict=False):
         if x != y:
-            start = max(0, len(commonprefix([x, y])) - 20)
+            same = next((n for n, (a, b) in enumerate(zip(x, y, strict=False)) if a != b), 0)
+            start = max(0, same - 20)
             return f"“{_short(x[start:])}”, not “{_short(y[start:])}”"
     return f"{len(mine)} lines, not {len(theirs)}"
 
