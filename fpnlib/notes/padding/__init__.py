@@ -1,0 +1,1 @@
+"""Note 02: the padding pitfall."""

@@ -1,0 +1,103 @@
+"""Many tiny nets at once, trained to name objects that may lie at the border, with and without padding."""
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int64
+from torch import Tensor, nn
+from torch.func import functional_call, stack_module_state, vmap
+
+# Four objects that are told apart by their outline.
+_GLYPHS = torch.tensor(
+    [
+        [[0, 0, 1, 0, 0], [0, 0, 1, 0, 0], [1, 1, 1, 1, 1], [0, 0, 1, 0, 0], [0, 0, 1, 0, 0]],
+        [[1, 0, 0, 0, 1], [0, 1, 0, 1, 0], [0, 0, 1, 0, 0], [0, 1, 0, 1, 0], [1, 0, 0, 0, 1]],
+        [[1, 1, 1, 1, 1], [1, 0, 0, 0, 1], [1, 0, 0, 0, 1], [1, 0, 0, 0, 1], [1, 1, 1, 1, 1]],
+        [[0, 0, 1, 0, 0], [0, 1, 0, 1, 0], [1, 0, 0, 0, 1], [0, 1, 0, 1, 0], [0, 0, 1, 0, 0]],
+    ],
+    dtype=torch.float64,
+)
+SIDE = 16
+PADDING = 5  # half of the receptive field, 10 pixels
+NOISE = 0.2
+BORDER, MIDDLE = (1, 2), (6, 9)  # where the object's centre lies along one axis, from a border
+_STEPS, _BATCH, _TEST = 250, 16, 256
+_LEARNING_RATE = 0.01
+
+
+class TinyNet(nn.Module):
+    """Four convolutions without padding, receptive field 10, stride 2; the best place decides for each class."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            *(nn.Conv2d(1, 8, 3), nn.ReLU(), nn.Conv2d(8, 8, 2, stride=2), nn.ReLU()),
+            *(nn.Conv2d(8, 12, 3), nn.ReLU(), nn.Conv2d(12, 4, 2)),
+        )
+
+    def forward(self, x: Float[Tensor, "n 1 h w"]) -> Float[Tensor, "n 4"]:
+        """Class logits of images (N, 1, H, W)."""
+        return self.layers(x).amax((2, 3))
+
+
+def scenes(
+    count: int, generator: torch.Generator, centers: tuple[int, int] | None = None
+) -> tuple[Float[Tensor, "n 1 side side"], Int64[Tensor, " n"]]:
+    """Noisy images with one object each, and its class.
+
+    `centers`: least and greatest distance of the object's centre to the nearer border along one axis; by default
+    anywhere but the outermost pixel. What lies beyond the image is not seen.
+    """
+    labels = torch.randint(4, (count,), generator=generator)
+    y, x = torch.randint(1, SIDE - 1, (2, count), generator=generator)
+    if centers:
+        low, high = centers
+        x = torch.randint(low, high + 1, (count,), generator=generator)
+        x = torch.where(torch.rand(count, generator=generator) < 0.5, x, SIDE - 1 - x)
+        y = torch.randint(MIDDLE[0], MIDDLE[1] + 1, (count,), generator=generator)
+    page = torch.zeros(count, SIDE + 4, SIDE + 4, dtype=torch.float64)
+    offset = torch.arange(5)
+    rows, columns = (y[:, None] + offset)[:, :, None], (x[:, None] + offset)[:, None, :]
+    page[torch.arange(count)[:, None, None], rows, columns] = _GLYPHS[labels]
+    images = page[:, None, 2:-2, 2:-2]
+    return images + NOISE * torch.randn(images.shape, generator=generator, dtype=torch.float64), labels
+
+
+def train(seeds: Sequence[int], padding: int) -> dict[str, list[float]]:
+    """Train one net per seed on images padded by `padding` zeros; accuracy at the border and in the middle.
+
+    Nets, images and their order depend on the seed alone, so both kinds of padding see the same. Double precision, so
+    that rounding, which may depend on how many nets train at once, stays far below what is reported.
+    """
+    nets, train_from, test_from = [], [], []
+    for seed in seeds:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            nets.append(TinyNet().double())
+        train_from.append(torch.Generator().manual_seed(1000 + seed))
+        test_from.append(torch.Generator().manual_seed(2000 + seed))
+    parameters, _ = stack_module_state(nets)
+    base = nets[0]
+    optimizer = torch.optim.Adam(parameters.values(), lr=_LEARNING_RATE)
+
+    def logits(state: dict[str, Tensor], images: Tensor) -> Tensor:
+        return functional_call(base, state, (images,))
+
+    def batch(generators: list[torch.Generator], count: int, centers: tuple[int, int] | None) -> tuple[Tensor, Tensor]:
+        images, labels = zip(*(scenes(count, g, centers) for g in generators), strict=True)
+        return F.pad(torch.stack(images), [padding] * 4), torch.stack(labels)
+
+    for _ in range(_STEPS):
+        images, labels = batch(train_from, _BATCH, None)
+        losses = F.cross_entropy(vmap(logits)(parameters, images).flatten(0, 1), labels.flatten(), reduction="sum")
+        optimizer.zero_grad()
+        (losses / _BATCH).backward()
+        optimizer.step()
+    accuracies = {}
+    with torch.no_grad():
+        for place, centers in (("border", BORDER), ("middle", MIDDLE)):
+            images, labels = batch(test_from, _TEST, centers)
+            right = vmap(logits)(parameters, images).argmax(2) == labels
+            accuracies[place] = right.double().mean(1).tolist()
+    return accuracies
