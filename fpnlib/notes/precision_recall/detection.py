@@ -77,6 +77,8 @@ class DetectionExplorer(Explorer[DetectionData]):
         self._predictions = [_tensors("predictions", given, ("boxes", "labels", "scores")) for given in predictions]
         got = f"{len(predictions)} images"
         require(len(predictions) == len(targets), "predictions", got, f"{len(targets)}, as targets")
+        # The metric's own checks, before anything is drawn.
+        detection_average_precision(self._predictions, self._targets, iou_thresholds=[0.5])
         require(len(images) == len(self._targets), "image", f"{len(images)}", f"{len(self._targets)}, as targets")
         objects = sum(len(target["boxes"]) for target in self._targets)
         require(objects > 0, "targets", "no boxes", "at least one box in all")
@@ -223,6 +225,8 @@ def _tensors(argument: str, given: Detections, keys: tuple[str, ...]) -> dict[st
     for key in keys:
         require(key in given, argument, f"keys {sorted(given)}", f"mappings with {', '.join(keys)}")
     made = {key: torch.as_tensor(np.asarray(given[key])) for key in keys}
+    shape = tuple(made["boxes"].shape)
+    require(shape == (0,) or (len(shape) == 2 and shape[1] == 4), argument, f"boxes of shape {shape}", "shape (n, 4)")
     made["boxes"] = made["boxes"].double().reshape(-1, 4)
     for key in keys:
         length = f"{len(made[key])} {key}"

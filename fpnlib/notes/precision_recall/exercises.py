@@ -1,12 +1,11 @@
 """The exercises of note 01."""
 
-import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from fpnlib.exercises import Exercise
+from fpnlib.exercises import Exercise, compare
 from fpnlib.metrics import average_precision
 
 Answer = Callable[..., Any]
@@ -56,7 +55,7 @@ def _examine_counts(answer: Answer) -> str | None:
         targets[:2] = True, False
         cases.append((scores, targets, float(rng.choice(scores))))
     cases.append((np.array([0.1, 0.2]), np.array([True, False]), 0.5))
-    return _compare(answer, precision_and_recall, cases, _COUNT_FAULTS, "Where nothing is flagged, precision is 1.")
+    return compare(answer, precision_and_recall, cases, _COUNT_FAULTS, "Where nothing is flagged, precision is 1.")
 
 
 def stepwise_average_precision(ranking: np.ndarray) -> float:
@@ -101,7 +100,7 @@ def _examine_ap(answer: Answer) -> str | None:
     def reference(ranking: np.ndarray) -> float:
         return average_precision(-np.arange(len(ranking), dtype=float), ranking)
 
-    return _compare(answer, reference, cases, _AP_FAULTS)
+    return compare(answer, reference, cases, _AP_FAULTS)
 
 
 def rarer_precision(recall: float, false_positive_rate: float, ratio: float) -> float:
@@ -133,33 +132,7 @@ _RATIO_FAULTS = {
 def _examine_ratio(answer: Answer) -> str | None:
     rng = np.random.default_rng(2)
     cases = [(*rng.uniform(0.1, 1, 2).round(2).tolist(), int(rng.integers(1, 200))) for _ in range(40)]
-    return _compare(answer, rarer_precision, cases, _RATIO_FAULTS)
-
-
-def _compare(
-    answer: Answer,
-    reference: Answer,
-    cases: list[tuple[Any, ...]],
-    faults: Mapping[str, Answer],
-    otherwise: str = "",
-) -> str | None:
-    """Return None when the answer is right in every case, else what is wrong: a known fault if it fits them all."""
-    given = [answer(*case) for case in cases]
-    wrong = [i for i, case in enumerate(cases) if not _close(given[i], reference(*case))]
-    if not wrong:
-        return None
-    for fault, formula in faults.items():
-        if all(_close(value, formula(*case)) for value, case in zip(given, cases, strict=True)):
-            return fault
-    first = wrong[0]
-    shown = ", ".join(np.array2string(np.asarray(part), separator=", ") for part in cases[first])
-    right = np.round(reference(*cases[first]), 4).tolist()
-    return f"For ({shown}) you gave {given[first]!r}, it is {right}. {otherwise}".strip()
-
-
-def _close(a: Any, b: Any) -> bool:
-    a, b = np.atleast_1d(np.asarray(a, float)), np.atleast_1d(np.asarray(b, float))
-    return a.shape == b.shape and all(math.isclose(x, y, abs_tol=1e-6) for x, y in zip(a, b, strict=True))
+    return compare(answer, rarer_precision, cases, _RATIO_FAULTS)
 
 
 EXERCISES = (

@@ -1,0 +1,151 @@
+import json
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from sklearn.metrics import average_precision_score, precision_score, recall_score
+
+from fpnlib.notes.precision_recall.examples import contact_sheet, digit_scores, sheet_detections
+from fpnlib.notes.precision_recall.explorers import detection, interpolations, precision_recall, prevalence
+from fpnlib.notes.precision_recall.prevalence import precision_at_ratio
+
+SCORERS = [precision_recall, prevalence, interpolations]
+
+
+def own_scores(seed=0, n=300):
+    rng = np.random.default_rng(seed)
+    targets = rng.random(n) < 0.3
+    return (rng.normal(size=n) + targets).round(1), targets
+
+
+def two_images(offset=0.0):
+    boxes = torch.tensor([[10.0, 10, 50, 50], [60, 20, 90, 80]])
+    targets = [{"boxes": boxes, "labels": torch.tensor([1, 2])}, {"boxes": boxes[:1], "labels": torch.tensor([2])}]
+    predictions = [
+        t | {"boxes": t["boxes"] + offset, "scores": torch.linspace(0.9, 0.5, len(t["boxes"]))} for t in targets
+    ]
+    return predictions, targets
+
+
+@pytest.mark.parametrize("kind", [np.asarray, torch.as_tensor, list])
+@pytest.mark.parametrize("factory", SCORERS)
+def test_the_readers_own_scores(factory, kind):
+    scores, targets = own_scores()
+    explorer = factory(kind(scores), kind(targets))
+    assert all(explorer.invariants(explorer.data).values())
+    assert repr(explorer).startswith(f"{factory.__name__}(scores, targets, ")
+    assert len(explorer.frame()) > 5000
+
+
+def test_a_threshold_of_ones_own_scores_equals_scikit_learn():
+    scores, targets = own_scores(3)
+    explorer = precision_recall(scores, targets)
+    for threshold in (explorer.widgets["threshold"].min, 0.4, explorer.widgets["threshold"].max):
+        data = explorer.set(threshold=threshold).data
+        flagged = scores >= data.threshold
+        assert data.precision == pytest.approx(precision_score(targets, flagged))
+        assert data.recall == pytest.approx(recall_score(targets, flagged))
+
+
+def test_a_class_ratio_by_formula_equals_weighted_scikit_learn():
+    scores, targets = own_scores(4)
+    data = prevalence(scores, targets).set(ratio=25).data
+    weights = np.where(targets, 1 / targets.sum(), 25 / (~targets).sum())
+    assert data.average_precision == pytest.approx(average_precision_score(targets, scores, sample_weight=weights))
+    assert precision_at_ratio(np.array([0.0, 0.5]), np.array([0.0, 0.1]), 5).tolist() == [1.0, 0.5]
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize("factory", SCORERS)
+@pytest.mark.parametrize(
+    ("scores", "targets", "message"),
+    [
+        ([0.1, 0.2], [1], "targets: got shape"),
+        ([0.1, float("nan")], [1, 0], "scores: got NaN"),
+        ([0.1, float("inf")], [1, 0], "scores: got infinite"),
+        ([0.1, 0.2], [1, 2], "targets: got other values"),
+        ([0.1, 0.2], [1, 1], "targets: got 2 positives, 0 negatives, allowed: at least one of each"),
+        ([0.3, 0.3], [1, 0], "scores: got only the value 0.3"),
+        ([], [], "scores: got"),
+        ([[0.1, 0.2]], [[1, 0]], "scores: got shape"),
+        ("ab", [1, 0], "scores: got"),
+        ([0.1, 0.2], None, "scores, targets: got only one of the two"),
+    ],
+)
+def test_bad_scores_are_named(factory, scores, targets, message):
+    with pytest.raises(ValueError, match=message):
+        factory(scores, targets)
+
+
+def test_the_readers_own_boxes_over_two_pictures():
+    predictions, targets = two_images(offset=3.0)
+    explorer = detection(predictions, targets)
+    assert list(explorer.state) == ["picture", "iou", "score", "error"]
+    first = explorer.set(score=0.5, iou=0.5).frame()
+    assert explorer.data.counts == (2, 0, 0)
+    assert explorer.set(picture=2).frame() != first
+    assert explorer.data.counts == (1, 0, 0)
+    assert explorer.set(iou=0.95).data.counts == (0, 1, 1)
+
+
+def test_boxes_from_coco_files(tmp_path):
+    box = [10, 10, 40, 40]
+    annotations = {
+        "images": [{"id": 7, "height": 100, "width": 120}],
+        "categories": [{"id": 3, "name": "cup"}],
+        "annotations": [{"id": 1, "image_id": 7, "category_id": 3, "bbox": box, "area": 1600, "iscrowd": 0}],
+    }
+    results = [{"image_id": 7, "category_id": 3, "bbox": [12, 10, 40, 40], "score": 0.8}]
+    (tmp_path / "annotations.json").write_text(json.dumps(annotations))
+    (tmp_path / "results.json").write_text(json.dumps(results))
+    Image.new("RGB", (120, 100), "teal").save(tmp_path / "photo.png")
+    explorer = detection(str(tmp_path / "results.json"), tmp_path / "annotations.json", tmp_path / "photo.png")
+    assert explorer.set(iou=0.9).data.counts == (1, 0, 0)
+    assert explorer.set(iou=0.95).data.counts == (0, 1, 1)
+    assert "score" not in explorer.state  # one score cannot be cut
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda p, t: (p, None), "predictions, targets: got only one of the two"),
+        (lambda p, t: (p[:1], t), "predictions: got 1 images, allowed: 2, as targets"),
+        (
+            lambda p, t: ([{"boxes": p[0]["boxes"]}, p[1]], t),
+            r"predictions: got keys \['boxes'\], allowed: mappings with",
+        ),
+        (lambda p, t: ([p[0] | {"scores": [0.5]}, p[1]], t), "predictions: got 1 scores, allowed: 2, as boxes"),
+        (lambda p, t: ([p[0] | {"boxes": torch.ones(2, 3)}, p[1]], t), "predictions: got boxes of shape"),
+        (lambda p, t: ([p[0] | {"boxes": p[0]["boxes"] * torch.nan}, p[1]], t), "predictions.*NaN"),
+        (lambda p, t: (p, [{**t[0], "boxes": t[0]["boxes"].flip(1)}, t[1]]), "targets.* a box that ends before"),
+        (lambda p, t: ("results.json", t), "predictions, targets: got a path and something else"),
+        (lambda p, t: (3, t), "predictions: got int"),
+        (lambda p, t: ([], []), "predictions: got list"),
+    ],
+)
+def test_bad_boxes_are_named(change, message):
+    with pytest.raises(ValueError, match=message):
+        detection(*change(*two_images()))
+
+
+@pytest.mark.bad_input
+def test_bad_pictures_are_named(tmp_path):
+    predictions, targets = two_images()
+    with pytest.raises(ValueError, match="image: got 1, allowed: 2, as targets"):
+        detection(predictions, targets, np.zeros((10, 10, 3), np.uint8))
+    with pytest.raises(ValueError, match=r"nothing\.png"):
+        detection(predictions, targets, [tmp_path / "nothing.png"] * 2)
+
+
+def test_the_books_examples_are_what_the_note_says():
+    scores, targets = digit_scores()
+    assert (len(scores), int(targets.sum())) == (1797, 174)
+    sheet, found = contact_sheet(), sheet_detections()
+    assert sheet.image.shape == (512, 640, 3)
+    assert len(sheet.targets["boxes"]) == 40
+    sides = sheet.targets["boxes"][:, 2:] - sheet.targets["boxes"][:, :2]
+    assert sides.min() >= 28
+    assert sides.max() <= 60
+    assert (found["scores"] >= 0.5).all()
