@@ -2,8 +2,11 @@
 
 import dataclasses
 import inspect
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
+
+import numpy as np
 
 from fpnlib.discovery import by_name
 from fpnlib.validation import require_choice
@@ -75,3 +78,37 @@ def solution(name: str) -> str:
     require_choice("name", name, exercises)
     answer = exercises[name].solution
     return inspect.getsource(answer) if callable(answer) else repr(answer)
+
+
+def compare(
+    answer: Callable[..., Any],
+    reference: Callable[..., Any],
+    cases: Sequence[tuple[Any, ...]],
+    faults: Mapping[str, Callable[..., Any]],
+    otherwise: str = "",
+) -> str | None:
+    """Return None when the answer is right in every case, else what is wrong.
+
+    Args:
+        answer: the reader's function.
+        reference: a right one. Both return a number or several.
+        cases: arguments to try.
+        faults: what to say of a wrong formula; said if the answer agrees with that formula in every case.
+        otherwise: a hint to add to the first wrong case when no known fault fits.
+    """
+    given = [answer(*case) for case in cases]
+    wrong = [i for i, case in enumerate(cases) if not _close(given[i], reference(*case))]
+    if not wrong:
+        return None
+    for fault, formula in faults.items():
+        if all(_close(value, formula(*case)) for value, case in zip(given, cases, strict=True)):
+            return fault
+    first = wrong[0]
+    shown = ", ".join(np.array2string(np.asarray(part), separator=", ") for part in cases[first])
+    right = np.round(reference(*cases[first]), 4).tolist()
+    return f"For ({shown}) you gave {given[first]!r}, it is {right}. {otherwise}".strip()
+
+
+def _close(a: Any, b: Any) -> bool:
+    a, b = np.atleast_1d(np.asarray(a, float)), np.atleast_1d(np.asarray(b, float))
+    return a.shape == b.shape and all(math.isclose(x, y, abs_tol=1e-6) for x, y in zip(a, b, strict=True))

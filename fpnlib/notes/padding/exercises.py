@@ -1,0 +1,177 @@
+"""The exercises of note 02."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from fpnlib.exercises import Exercise, compare
+
+Answer = Callable[..., Any]
+
+
+def projection(x: float, size: int, stride: int, padding: int) -> float:
+    """Return where pixel index x lies on the feature map, as the number of a unit, whole or not."""
+    start = (size - 1) / 2 - padding
+    return (x - start) / stride
+
+
+def _shortcut(x: float, size: int, stride: int, padding: int) -> float:
+    return x / stride
+
+
+def _forgets_padding(x: float, size: int, stride: int, padding: int) -> float:
+    return projection(x, size, stride, 0)
+
+
+def _half_pixel_off(x: float, size: int, stride: int, padding: int) -> float:
+    return (x - (size / 2 - padding)) / stride
+
+
+def _first_pixel(x: float, size: int, stride: int, padding: int) -> float:
+    return (x + padding) / stride
+
+
+_PROJECTION_FAULTS = {
+    "You divided by the stride and nothing else. Unit 0 is not at pixel 0: its field has a middle.": _shortcut,
+    "The padding is not in it. Padding by one pixel moves unit 0 to the left by one pixel.": _forgets_padding,
+    "You are half a pixel off. The middle of pixels 0 … size − 1 is (size − 1)/2: for size 1 it is pixel 0 itself.": (
+        _half_pixel_off
+    ),
+    "You took the first pixel that unit 0 sees. Its place is the middle of what it sees.": _first_pixel,
+}
+
+
+def _examine_projection(answer: Answer) -> str | None:
+    rng = np.random.default_rng(0)
+    sizes = rng.integers([1, 1, 0], [30, 9, 8], (40, 3)).tolist()
+    cases = [(float(rng.integers(0, 200)) / 2, *size) for size in sizes]
+    return compare(answer, projection, cases, _PROJECTION_FAULTS, "Start from the middle of what unit 0 sees.")
+
+
+def least(size: int, padding: int) -> int:
+    """Return how many more pixels a box at the left border needs; `padding` is what the net's layers add already."""
+    return max(0, math.ceil(size / 2) - padding)
+
+
+def _whole_field(size: int, padding: int) -> int:
+    return max(0, size - padding)
+
+
+def _same_size(size: int, padding: int) -> int:
+    return max(0, (size - 1) // 2 - padding)
+
+
+def _takes_away(size: int, padding: int) -> int:
+    return math.ceil(size / 2) - padding
+
+
+def _forgets_own(size: int, padding: int) -> int:
+    return math.ceil(size / 2)
+
+
+_LEAST_FAULTS = {
+    "That is too much: you padded by the whole receptive field. Its middle need only reach the border.": _whole_field,
+    "Rounded down, this is what keeps the number of units. The box begins at the outer edge of pixel 0, half a pixel "
+    "before its centre.": _same_size,
+    "Your padding can be negative. A net that pads enough by itself needs 0.": _takes_away,
+    "The layers' own padding is not in it. What they add need not be added again.": _forgets_own,
+}
+
+
+def _examine_least(answer: Answer) -> str | None:
+    cases = [(size, padding) for size in range(1, 16) for padding in range(0, 12, 2)]
+    return compare(answer, least, cases, _LEAST_FAULTS, "Where must the middle of unit 0's field lie?")
+
+
+def chain(kernels: list[int], strides: list[int]) -> tuple[int, int]:
+    """Return size and stride of the receptive field of layers one after the other."""
+    size = stride = 1
+    for kernel, step in zip(kernels, strides, strict=True):
+        size += (kernel - 1) * stride
+        stride *= step
+    return size, stride
+
+
+def _ignores_strides(kernels: list[int], strides: list[int]) -> tuple[int, int]:
+    return 1 + sum(kernel - 1 for kernel in kernels), math.prod(strides)
+
+
+def _own_stride_first(kernels: list[int], strides: list[int]) -> tuple[int, int]:
+    size = stride = 1
+    for kernel, step in zip(kernels, strides, strict=True):
+        stride *= step
+        size += (kernel - 1) * stride
+    return size, stride
+
+
+def _sums_kernels(kernels: list[int], strides: list[int]) -> tuple[int, int]:
+    size, stride = chain(kernels, strides)
+    return size - 1 + sum(np.cumprod([1, *strides[:-1]]).tolist()), stride
+
+
+def _adds_strides(kernels: list[int], strides: list[int]) -> tuple[int, int]:
+    return chain(kernels, strides)[0], sum(strides)
+
+
+_CHAIN_FAULTS = {
+    "The strides do not enlarge your field. After a stride of 2 each step of a kernel is 2 pixels wide.": (
+        _ignores_strides
+    ),
+    "A layer's own stride came too early: its kernel steps over what the layers before it give.": _own_stride_first,
+    "You added kernel × stride. A kernel of 1 adds nothing, so it is (kernel − 1) × stride.": _sums_kernels,
+    "Your strides are summed. Two layers of stride 2 step by 4 pixels, three by 8.": _adds_strides,
+}
+
+
+def _examine_chain(answer: Answer) -> str | None:
+    rng = np.random.default_rng(2)
+    cases = []
+    for _ in range(40):
+        layers = int(rng.integers(2, 6))
+        cases.append((rng.integers(1, 6, layers).tolist(), rng.integers(1, 4, layers).tolist()))
+    return compare(answer, chain, cases, _CHAIN_FAULTS, "Both start at 1; go through the layers from the image up.")
+
+
+EXERCISES = (
+    Exercise(
+        "receptive field",
+        "Write f(kernels, strides) that returns (size, stride) of the receptive field; both are lists, first layer "
+        "first.",
+        _examine_chain,
+        chain,
+        (
+            (_ignores_strides, "enlarge"),
+            (_own_stride_first, "too early"),
+            (_sums_kernels, "adds nothing"),
+            (_adds_strides, "summed"),
+        ),
+    ),
+    Exercise(
+        "projection",
+        "Write f(x, size, stride, padding) that returns the unit, whole or not, at pixel index x; 0 is the centre of "
+        "the first pixel and of the first unit.",
+        _examine_projection,
+        projection,
+        (
+            (_shortcut, "nothing else"),
+            (_forgets_padding, "padding"),
+            (_half_pixel_off, "half a pixel"),
+            (_first_pixel, "first pixel"),
+        ),
+    ),
+    Exercise(
+        "least padding",
+        "Write f(size, padding) that returns the fewest pixels to pad the image with so that a box at its left border "
+        "keeps its extent.",
+        _examine_least,
+        least,
+        (
+            (_whole_field, "too much"),
+            (_same_size, "number of units"),
+            (_takes_away, "negative"),
+            (_forgets_own, "own padding"),
+        ),
+    ),
+)
