@@ -42,8 +42,10 @@ def detect_faces(
         boxes (n, 4) as x0 y0 x1 y1 in pixels of the photo, scores (n,) best first, labels (n,) all 1.
 
     Raises:
-        ValueError: a size, factor or threshold out of range.
+        ValueError: not an RGB photo of bytes, or a size, factor or threshold out of range.
     """
+    fits = photo.ndim == 3 and photo.shape[2] == 3 and photo.dtype == np.uint8
+    require(fits, "photo", f"{photo.dtype} {photo.shape}", "uint8 (H, W, 3)")
     require(min_face >= 1, "min_face", min_face, "at least 1 pixel")
     require(0 < factor < 1, "factor", factor, "between 0 and 1")
     require(0 <= score_threshold <= 1, "score_threshold", score_threshold, "0 to 1")

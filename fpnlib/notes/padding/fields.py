@@ -116,7 +116,7 @@ class FieldsExplorer(Explorer[FieldsData]):
         """Say size, stride, start and what is shared."""
         layers, units = len(data.size) - 1, "neighbours" if data.apart == 1 else f"units {data.apart} apart"
         return (
-            f"After {layers} layer{'s' * (layers > 1)}: receptive field {_pixels(data.size[-1])}, stride "
+            f"After {layers} layer{'s' if layers > 1 else ''}: receptive field {_pixels(data.size[-1])}, stride "
             f"{data.stride[-1]}, unit 0 at pixel index {number(data.start[-1])}. Two {units} share "
             f"{_pixels(data.shared)}, {number(100 * data.share)} % of what each sees."
         )
@@ -131,7 +131,7 @@ class FieldsExplorer(Explorer[FieldsData]):
 
 
 def _pixels(count: int) -> str:
-    return f"{count} pixel{'s' * (count != 1)}"
+    return f"{count} pixel{'' if count == 1 else 's'}"
 
 
 def _round_length(span: float) -> int:

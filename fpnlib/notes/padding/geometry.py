@@ -142,12 +142,13 @@ class GeometryExplorer(Explorer[GeometryData]):
 
     def describe(self, data: GeometryData) -> str:
         """Say where the RoI lies and what the map keeps of it."""
-        shape = "a point" if data.kept == 0 else f"{number(data.kept)} units wide"
+        layers = len(data.centers) - 1
+        shape = "a point" if data.kept == 0 else f"{_units(data.kept)} wide"
         limit = f"up to a width of {number(data.limit)} pixels" if data.limit > 0 else "at no width"
         return (
-            f"{len(data.centers) - 1} layers: receptive field {data.size}, stride {data.stride}, unit 0 at pixel index "
-            f"{number(data.start)}. The RoI from {data.begin} to {data.end} should be {number(data.whole)} units wide; "
-            f"on the feature map it is {shape}.\nAt the left border an RoI shrinks to a point {limit}."
+            f"{layers} layer{'s' if layers > 1 else ''}: receptive field {data.size}, stride {data.stride}, unit 0 at "
+            f"pixel index {number(data.start)}. The RoI from {data.begin} to {data.end} should be {_units(data.whole)} "
+            f"wide; on the feature map it is {shape}.\nAt the left border an RoI shrinks to a point {limit}."
         )
 
     def invariants(self, data: GeometryData) -> dict[str, bool]:
@@ -160,3 +161,7 @@ class GeometryExplorer(Explorer[GeometryData]):
                 np.isclose((data.clipped[-1, 1] - data.clipped[-1, 0]) / data.stride, data.kept)
             ),
         }
+
+
+def _units(count: float) -> str:
+    return f"{number(count)} unit{'' if count == 1 else 's'}"
