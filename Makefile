@@ -21,9 +21,10 @@ help:
 	@echo "make bench      run the benchmarks"
 	@echo "make lint       ruff, mypy, import-linter, notebook checks"
 
+# The index is named as an address, not as a file: JupyterLab would serve only the file's folder, without images/.
 lab: install assets
 	@echo "lab: press Ctrl-C here to stop JupyterLab"
-	@$(BIN)/jupyter lab notebooks/00-index.ipynb --ip=127.0.0.1 $(AS_ROOT) $(LAB_FLAGS)
+	@$(BIN)/jupyter lab --ip=127.0.0.1 --LabApp.default_url=/lab/tree/notebooks/00-index.ipynb $(AS_ROOT) $(LAB_FLAGS)
 
 # Every phase runs even if an earlier one failed. The second holds every test; its kernels use one thread, so that
 # between them the notes are run twice, with one thread and with two.
@@ -43,9 +44,9 @@ install:
 
 # The stamp comes last, so an interrupted installation is taken up again.
 $(STAMP): pyproject.toml constraints.txt
-	@test -n "$(PYTHON)" || { echo "install: no Python found; Python 3.11 is needed: make PYTHON=/path/to/python3.11" >&2; exit 1; }
-	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { echo "install: $(PYTHON) is \
-	$$("$(PYTHON)" --version 2>&1), but Python 3.11 is needed: make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@found=$$("$(PYTHON)" --version 2>&1) || found="not there"; \
+	case $$found in "Python 3.11."*) ;; *) echo "install: Python 3.11 is needed, but $(or $(PYTHON),python3) is \
+	$$found; try: make PYTHON=/path/to/python3.11" >&2; exit 1;; esac
 	@test -x $(BIN)/pip || "$(PYTHON)" -m venv .venv || { rm -rf .venv; echo "install: $(PYTHON) cannot make a virtual \
 	environment (on Debian and Ubuntu the package python3-venv is missing)" >&2; exit 1; }
 	$(BIN)/pip install -c constraints.txt -e ".[lab,test]"
