@@ -25,7 +25,8 @@ _AROUND = 6  # pixels kept above and below a face
 @functools.cache
 def pnet() -> PNet:
     """P-Net with its real weights, one for the whole note."""
-    return PNet.pretrained()
+    with torch.inference_mode(False):  # whoever asks first, others may want gradients
+        return PNet.pretrained()
 
 
 def pnet_features() -> nn.Sequential:
