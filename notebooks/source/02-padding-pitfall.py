@@ -35,7 +35,7 @@ geometry()
 # ### On a photo
 #
 # P-Net is the first of the three small networks of the face detector MTCNN. It has no padding at all. Here are its real
-# weights and its feature map of 32 channels, shown by their root mean square. RoIAlign turns the RoI into 7×7 cells,
+# weights and its feature map of many channels, shown by their root mean square. RoIAlign turns the RoI into 7×7 cells,
 # whatever its size. The left crop of features is what a second network would get.
 #
 # **Move the RoI along the left border into the upper corner. Then make it wider.**
@@ -165,8 +165,8 @@ print("least padding for the corner box (left, right, top, bottom):", least_padd
 #   other its centre is $i$. Boxes of COCO and of most detectors use the first. Array indices are the second. In the
 #   first the shortcut is exact if $r - 2P = S$. In the second it is exact if $2P = r - 1$.
 # - **RoIPool** (Fast R-CNN, in Caffe) takes a cell for a whole thing. It rounds the corners to whole cells and counts
-#   the last one in, so that no box is smaller than a cell. It hides the pitfall: a box that is off the map by less than
-#   half a cell is put on it, one that is off by more gets zeros.
+#   the last one in, so that no box is smaller than a cell. With the shortcut it hides the pitfall: for a box at the
+#   border it always finds cell 0, and does not ask where that cell looks.
 # - **RoIAlign** (Mask R-CNN) rounds nothing. Its first version, in Detectron, took coordinates that count from corners
 #   and read the map as if they counted from centres. All it reads lies half a cell too far to the right and too low.
 # - **RoIAlign with `aligned=True`** (Detectron2) takes half a cell off first. torchvision has both and keeps the old
@@ -191,8 +191,9 @@ for name, pooled in {
     print(f"{name}: looked at {pooled.item():g}, the middle of the box is 27")
 
 # %% [markdown]
-# The aligned one is right. The old one is off by 2, half of the stride. RoIPool takes the largest value, here that of
-# the last cell, since its box was rounded up to 9 and the last cell counts: a cell whose centre lies outside the box.
+# The aligned one is right. The old one is off by half a cell, which is half of the stride. RoIPool takes the largest
+# value, here that of the last cell. The box's end was rounded up and that cell counts, though its centre lies outside
+# the box.
 #
 # One more half pixel: some pooling layers round *up* the number of windows (`ceil_mode`, Caffe's way). P-Net has one,
 # so for odd sizes its last window reaches one pixel beyond the image. `receptive_field` is not disturbed: no unit
@@ -267,7 +268,8 @@ verdicts("PD")
 # (mean colour), <span title="PD-4 reflect[1]">0.994</span> (reflect) and <span title="PD-4 replicate[1]">0.939</span>
 # (replicate). Twelve pixels give next to nothing more: <span title="PD-4 most_gain_beyond_half">0.0009</span> at best.
 # The saying holds, as reflect and replicate together beat the two constants, by <span title="PD-4 effect">0.015</span>.
-# But it is reflect that carries it. Replicate is no better than black, and the mean colour beats it. Reflect gains
+# But it is reflect that carries it. Replicate is hardly better than black, and
+# the mean colour beats it. Reflect gains
 # because a face is symmetric: the mirror completes it.
 #
 # **Trained from scratch.** A tiny net with a receptive field of ten pixels, no padding, and
@@ -288,7 +290,7 @@ verdicts("PD")
 # the first layer first.
 
 # %%
-from fpnlib.exercises import check, solution
+from fpnlib.exercises import check
 
 check("receptive field", ...)
 
@@ -307,7 +309,7 @@ check("projection", ...)
 check("least padding", ...)
 
 # %% [markdown]
-# Stuck? `print(solution("least padding"))` shows one right answer.
+# Stuck? `from fpnlib.exercises import solution` and `print(solution("least padding"))` shows one right answer.
 
 # %% [markdown]
 # ## Terms

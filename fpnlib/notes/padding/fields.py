@@ -116,7 +116,7 @@ class FieldsExplorer(Explorer[FieldsData]):
         """Say size, stride, start and what is shared."""
         layers, units = len(data.size) - 1, "neighbours" if data.apart == 1 else f"units {data.apart} apart"
         return (
-            f"After {layers} layer{'s' if layers > 1 else ''}: receptive field {_pixels(data.size[-1])}, stride "
+            f"After {layers} layer{'s' if layers > 1 else ''}: receptive field {_pixels(int(data.size[-1]))}, stride "
             f"{data.stride[-1]}, unit 0 at pixel index {number(data.start[-1])}. Two {units} share "
             f"{_pixels(data.shared)}, {number(100 * data.share)} % of what each sees."
         )
