@@ -22,13 +22,6 @@ _LFW_SIDE = 25
 _AROUND = 6  # pixels kept above and below a face
 
 
-@functools.cache
-def pnet() -> PNet:
-    """P-Net with its real weights, one for the whole note."""
-    with torch.inference_mode(False):  # whoever asks first, others may want gradients
-        return PNet.pretrained()
-
-
 def pnet_features() -> nn.Sequential:
     """P-Net up to its 32-channel feature map: three convolutions and a pooling, none with padding."""
     net = pnet()

@@ -109,7 +109,7 @@ class FieldsExplorer(Explorer[FieldsData]):
         for level, row in enumerate(self._rows):
             values = (data.size, data.stride, data.start)
             for text, column in zip(row, values, strict=True):
-                text.set_text(number(column[level]) if level <= layers else "")
+                text.set_text(number(float(column[level])) if level <= layers else "")
         self._shared.set_text(f"{data.shared} of {top_size}")
 
     def describe(self, data: FieldsData) -> str:

@@ -1,0 +1,141 @@
+"""Note 02's own parts: its ways to pad, its faces, its tiny nets, and explorers on the reader's own photo."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.metrics import roc_auc_score
+
+from fpnlib.data import photo
+from fpnlib.models import PNet
+from fpnlib.notes.padding import tiny_nets
+from fpnlib.notes.padding.examples import (
+    MODES,
+    astronaut_scores,
+    lfw_border_scores,
+    lfw_is_face,
+    pad_photos,
+    pnet,
+    pnet_field,
+    share_below,
+)
+from fpnlib.notes.padding.explorers import face_at_border, roi_on_photo
+from fpnlib.ops import receptive_field
+
+NUMPY_MODES = {"zero": "constant", "reflect": "reflect", "replicate": "edge"}
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.sampled_from(MODES), st.tuples(*[st.integers(0, 4)] * 4), st.integers(0, 99))
+def test_padding_is_numpys(mode, padding, seed):
+    photos = torch.rand(2, 3, 5, 6, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    left, right, top, bottom = padding
+    padded = pad_photos(photos, padding, mode)
+    for before, after in zip(photos.flatten(0, 1).numpy(), padded.flatten(0, 1).numpy(), strict=True):
+        sides = ((top, bottom), (left, right))
+        if mode == "mean":
+            expected = np.pad(before, sides, constant_values=before.mean())
+        else:
+            expected = np.pad(before, sides, mode=NUMPY_MODES[mode])
+        np.testing.assert_allclose(after, expected)
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize(
+    ("padding", "mode", "message"),
+    [
+        ((0, 0, 0, 0), "wrap", "mode: got 'wrap', allowed: 'zero'"),
+        ((-1, 0, 0, 0), "zero", "padding: got"),
+        ((0, 5, 0, 0), "reflect", "padding: got .* for reflect"),
+        ((0, 0, 5, 0), "reflect", "padding: got .* for reflect"),
+    ],
+)
+def test_padding_refuses(padding, mode, message):
+    with pytest.raises(ValueError, match=message):
+        pad_photos(torch.zeros(1, 1, 5, 5), padding, mode)
+
+
+def test_the_notes_p_net_is_the_models():
+    field = pnet_field()
+    assert (field.size, field.stride, field.padding) == (PNet.receptive_field, PNet.stride, 0)
+    assert not any(parameter.is_inference() for parameter in pnet().parameters())
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.lists(st.integers(0, 9), min_size=1, max_size=12), st.lists(st.integers(0, 9), min_size=1, max_size=12))
+def test_shares_below_average_to_the_area_under_roc(positives, negatives):
+    area = share_below(torch.tensor(positives).float(), torch.tensor(negatives).float()).mean().item()
+    assert area == pytest.approx(
+        roc_auc_score([1] * len(positives) + [0] * len(negatives), positives + negatives), abs=1e-6
+    )
+
+
+def test_more_windows_never_lower_a_best_score():
+    plain, padded = lfw_border_scores(0.4, 0), lfw_border_scores(0.4, 6)
+    assert (padded >= plain - 1e-5).all()
+    assert (padded - plain)[lfw_is_face()].mean() > 2 * (padded - plain)[~lfw_is_face()].mean()
+
+
+def test_amid_others_the_padding_is_out_of_reach():
+    torch.testing.assert_close(lfw_border_scores(None, 0), lfw_border_scores(None, 6, "reflect"))
+
+
+def test_the_astronaut_is_lost_and_found():
+    assert astronaut_scores(0.0, 0) > 0.99
+    assert astronaut_scores(0.3, 0) < 0.5 < astronaut_scores(0.3, 6)
+
+
+def test_a_seeds_values_do_not_depend_on_the_seeds_beside_it(monkeypatch):
+    monkeypatch.setattr(tiny_nets, "_STEPS", 20)
+    together, alone = tiny_nets.train([3, 8, 5], 0), tiny_nets.train([5], 0)
+    assert {place: values[2:] for place, values in together.items()} == alone
+
+
+def test_tiny_nets_field_is_twice_their_padding():
+    field = receptive_field(tiny_nets.TinyNet().layers)
+    assert (field.size, field.stride, field.padding) == (2 * tiny_nets.PADDING, 2, 0)
+
+
+@pytest.mark.parametrize("centers", [tiny_nets.BORDER, tiny_nets.MIDDLE])
+def test_objects_lie_where_they_should(centers, monkeypatch):
+    monkeypatch.setattr(tiny_nets, "NOISE", 0.0)
+    images, labels = tiny_nets.scenes(200, torch.Generator().manual_seed(0), centers)
+    assert sorted(set(labels.tolist())) == [0, 1, 2, 3]
+    columns = images[:, 0].amax(1) > 0
+    for seen in columns:
+        first, last = seen.nonzero().flatten()[[0, -1]].tolist()
+        # The centre of a whole object; a cut one ends at the border.
+        center = last - 2 if first == 0 else first + 2
+        assert centers[0] <= min(center, tiny_nets.SIDE - 1 - center) <= centers[1]
+
+
+def test_own_photo_on_the_feature_map():
+    own = roi_on_photo(photo("chelsea"))
+    assert own.data.plain.kept[0] == 0
+    assert own.set(x=60).data.plain.off_map == 0
+
+
+def test_own_face_is_found_or_given():
+    found = face_at_border(photo("astronaut"))
+    given = face_at_border(photo("astronaut"), (178, 72, 270, 183))
+    assert given.readout == face_at_border().readout
+    assert found.set(distance=6).data.plain_best > 0.9
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: roi_on_photo(np.zeros((10, 400, 3), np.uint8)), "photo: got sides"),
+        (lambda: roi_on_photo("nowhere.jpg"), "source: cannot read"),
+        (lambda: face_at_border(np.zeros((200, 200, 3), np.uint8)), "image: got a photo without a face"),
+        (lambda: face_at_border(photo("astronaut"), (178, 72, 270)), "face: got 3 numbers"),
+        (lambda: face_at_border(photo("astronaut"), (270, 72, 178, 183)), "face: got"),
+        (lambda: face_at_border(photo("astronaut"), (178, 72, 270, 600)), "face: got .* within 512×512"),
+        (lambda: face_at_border(photo("astronaut")[:, :290], (178, 72, 270, 183)), "photo: got .* right of"),
+    ],
+)
+def test_own_photos_that_do_not_do(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
