@@ -77,7 +77,7 @@ class Measurement:
         return cls(effect, (low, high), len(outcomes["effect"]), numbers)
 
 
-def bootstrap_interval(values: Sequence[float], confidence: float = CONFIDENCE) -> tuple[float, float]:
+def bootstrap_interval(values: Sequence[float] | np.ndarray, confidence: float = CONFIDENCE) -> tuple[float, float]:
     """Return the percentile bootstrap interval of the mean. Resampling is seeded: same values, same interval."""
     sample = np.asarray(values, float)
     require(sample.ndim == 1 and sample.size > 0, "values", f"shape {sample.shape}", "one number per seed")
@@ -232,7 +232,7 @@ def compute(
     per_seed: dict[str, list[float]] = {}
     if claim.seeds:
         chunks = [seeds[i : i + _CHUNK] for i in range(0, len(seeds), _CHUNK)]
-        calls = (joblib.delayed(_measure_chunk)(claim, chunk, resume) for chunk in chunks)
+        calls = (joblib.delayed(_measure_chunk)(claim.id, claim.measure, chunk, resume) for chunk in chunks)
         with joblib.parallel_config(backend=backend):
             for chunk in joblib.Parallel(n_jobs=-1, return_as="generator")(calls):
                 step(len(chunk["effect"]))
@@ -255,25 +255,25 @@ def compute(
     )
 
 
-def _measure_chunk(claim: Claim, seeds: Sequence[int], resume: Path | None) -> dict[str, list[float]]:
-    partial = resume / f"{claim.id}-{_chunk_key(claim, seeds)}.json" if resume else None
+def _measure_chunk(
+    id: str, measure: Callable[..., Any], seeds: Sequence[int], resume: Path | None
+) -> dict[str, list[float]]:
+    partial = resume / f"{id}-{_chunk_key(measure, seeds)}.json" if resume else None
     if partial and partial.exists():
         stored: dict[str, list[float]] = json.loads(partial.read_text(encoding="utf-8"))
         return stored
-    values = {name: [float(v) for v in per_seed] for name, per_seed in claim.measure(seeds).items()}
+    values = {name: [float(v) for v in per_seed] for name, per_seed in measure(seeds).items()}
     for name, per_seed in values.items():
-        require(
-            len(per_seed) == len(seeds), f"{claim.id} {name}", f"{len(per_seed)} values", f"{len(seeds)}, one a seed"
-        )
-        require(all(map(math.isfinite, per_seed)), f"{claim.id} {name}", "a value that is not finite", "finite numbers")
+        require(len(per_seed) == len(seeds), f"{id} {name}", f"{len(per_seed)} values", f"{len(seeds)}, one a seed")
+        require(all(map(math.isfinite, per_seed)), f"{id} {name}", "a value that is not finite", "finite numbers")
     if partial:
         _write_json(partial, values)
     return values
 
 
-def _chunk_key(claim: Claim, seeds: Sequence[int]) -> str:
+def _chunk_key(measure: Callable[..., Any], seeds: Sequence[int]) -> str:
     # With the measuring module's source in it, so that a chunk measured by older code is not taken for a new one.
-    source = Path(sys.modules[claim.measure.__module__].__file__ or "").read_bytes()
+    source = Path(sys.modules[measure.__module__].__file__ or "").read_bytes()
     return hashlib.sha256(source + repr(tuple(seeds)).encode()).hexdigest()[:16]
 
 

@@ -17,6 +17,7 @@ WIDTH = 480  # pixels of a thumbnail
 # A note's thumbnail: one of its explorers in a telling state.
 THUMBNAILS: dict[str, tuple[str, dict[str, Any]]] = {
     "01-precision-recall": ("precision_recall", {"threshold": -1.0}),
+    "02-padding-pitfall": ("geometry", {"position": 0, "width": 12}),
 }
 
 

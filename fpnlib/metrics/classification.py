@@ -236,7 +236,7 @@ def f_score(
         raise ValueError(f"recall: got shape {tuple(r.shape)}, allowed: one that fits {tuple(p.shape)}") from error
     weight = beta**2
     below = weight * p + r
-    score = (1 + weight) * p * r / torch.where(below > 0, below, 1.0)
+    score = (1 + weight) * p * (r / torch.where(below > 0, below, 1.0))  # p · r alone may underflow
     return score.item() if isinstance(precision, float | int) and isinstance(recall, float | int) else score
 
 

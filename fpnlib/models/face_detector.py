@@ -13,8 +13,10 @@ from fpnlib.validation import require
 
 
 @functools.cache
-def _pnet() -> PNet:
-    return PNet.pretrained()
+def pnet() -> PNet:
+    """P-Net with its real weights, loaded once; see `fpnlib.assets.fetch` for what it may raise."""
+    with torch.inference_mode(False):  # whoever asks first, others may want gradients
+        return PNet.pretrained()
 
 
 @torch.inference_mode()
@@ -53,7 +55,7 @@ def detect_faces(
     boxes, scores = [torch.zeros(0, 4)], [torch.zeros(0)]
     scale = PNet.receptive_field / min_face
     while min(photo.shape[:2]) * scale >= PNet.receptive_field:
-        found = _pnet()(PNet.preprocess(photo, scale))
+        found = pnet()(PNet.preprocess(photo, scale))
         rows, columns = (found.scores[0] >= score_threshold).nonzero(as_tuple=True)
         corner = torch.stack([columns, rows], 1) * PNet.stride
         window = torch.cat([corner, corner + PNet.receptive_field], 1).float()

@@ -20,6 +20,18 @@
 #
 # You will be able to read any PR curve, to say which AP a paper means, and to put your own model's scores or boxes
 # into the same explorers.
+#
+# ### [02 · The padding pitfall](02-padding-pitfall.ipynb)
+#
+# [![A strip of pixels with the units of three layers above it and a region of interest that shrinks to a point at the
+# border](../images/02-padding-pitfall.png)](02-padding-pitfall.ipynb)
+#
+# In a small network without padding, a region of interest at the border lands on the feature map as a line or a point.
+# The exact width below which it does, a real face detector that loses a face, and how much padding brings it back.
+# *Forty minutes; no earlier note needed.*
+#
+# You will be able to compute the receptive field of any chain of layers by hand, to project a box to a feature map
+# under the convention your library uses, and to say how much padding a border object needs.
 
 # %% [markdown]
 # ## What was measured
@@ -35,6 +47,6 @@ print(f"intervals: {CONFIDENCE:.0%}, bootstrap over seeds")
 verdicts()
 
 # %% [markdown]
-# The numbers with their seeds, versions and commands lie in `fpnlib/results/`. `python -m fpnlib.claims` prints them in a
-# terminal, and with `--recompute` it measures them again on your machine. The tests of this repository do so at every
+# The numbers with their seeds, versions and commands lie in `fpnlib/results/`. `python -m fpnlib.claims` prints them in
+# a terminal, and with `--recompute` it measures them again on your machine. The tests of this repository do so at every
 # change: claims without chance in full, the others at two of their seeds.

@@ -24,7 +24,8 @@ precision_recall()
 # Four things to try.
 #
 # - Put the threshold where the two histograms cross. That is not where F is best. Find the best F.
-# - Set β to its largest value and look for the best F again. With a large β a missed eight costs more than a false alarm.
+# - Set β to its largest value and look for the best F again. With a large β a missed eight costs more than a false
+#   alarm.
 # - Go to the far right. Precision is high, recall is low: the classifier says little, and what it says is right.
 # - Move by one step at a time near the right end. Recall only ever moves one way. Precision jumps up and down.
 #
@@ -58,8 +59,8 @@ source(precision_recall_curve)
 # %% [markdown]
 # ### Rare positives
 #
-# Take the same classifier to a place where positives are rarer. The scores of an eight do not change, nor do those of the
-# other digits. There are just more of the others.
+# Take the same classifier to a place where positives are rarer. The scores of an eight do not change, nor do those of
+# the other digits. There are just more of the others.
 #
 # **Move the first slider to the right. Watch which curve sinks and which stays.**
 
@@ -89,7 +90,8 @@ source(precision_at_ratio)
 # People want one number for the curve, and call it average precision, AP. There are at least four ways to take it.
 #
 # - **No interpolation**: the precision at each positive, averaged. This is the area under the steps.
-# - **All points**: at each recall take the best precision from there on. The zigzag becomes a staircase that only falls.
+# - **All points**: at each recall take the best precision from there on. The zigzag becomes a staircase that only
+#   falls.
 # - **11 points**: the same staircase, read at eleven recalls.
 # - **101 points**: the same, read at a hundred and one.
 #
@@ -219,12 +221,13 @@ verdicts("PR")
 # `targets` is boolean.
 
 # %%
-from fpnlib.exercises import check, solution
+from fpnlib.exercises import check
 
 check("precision and recall", ...)
 
 # %% [markdown]
-# **Second.** Write `f(ranking)` that returns the AP without interpolation. `ranking` is a boolean array, best score first.
+# **Second.** Write `f(ranking)` that returns the AP without interpolation. `ranking` is a boolean array, best score
+# first.
 
 # %%
 check("average precision", ...)
@@ -236,7 +239,7 @@ check("average precision", ...)
 check("rarer positives", ...)
 
 # %% [markdown]
-# Stuck? `print(solution("rarer positives"))` shows one right answer.
+# Stuck? `from fpnlib.exercises import solution`, then `print(solution("rarer positives"))` shows one right answer.
 
 # %% [markdown]
 # ## Terms

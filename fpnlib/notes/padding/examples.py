@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from fpnlib.data.photos import photo
 from fpnlib.models import PNet
+from fpnlib.models.face_detector import pnet
 from fpnlib.ops import ReceptiveField, receptive_field
 from fpnlib.validation import require, require_choice
 

@@ -157,10 +157,10 @@ class RankingExplorer(Explorer[RankingData]):
         ap = data.average_precision
         steps = np.diff(data.recall, prepend=0)
         return {
-            "no items are lost": data.ranking.sum() == self._ranking.sum(),
+            "no items are lost": int(data.ranking.sum()) == int(self._ranking.sum()),
             "none: the area of the steps": bool(np.isclose(ap["none"], (steps * data.precision).sum())),
             "all: the area under the envelope": bool(np.isclose(ap["all"], (steps * data.envelope).sum())),
-            "samples: their mean": all(np.isclose(ap[name], s.mean()) for name, s in data.samples.items()),
+            "samples: their mean": all(bool(np.isclose(ap[name], s.mean())) for name, s in data.samples.items()),
             "the envelope never lowers": ap["all"] >= ap["none"] - 1e-12,
         }
 
