@@ -27,7 +27,7 @@ geometry()
 # - Take away one layer, then another. The point becomes a bar sooner.
 # - Add padding in each layer. With a kernel of three and padding of one the trouble is over. That is why it is seldom
 #   met in large networks, which pad everywhere.
-# - Go to the right border. The strip's length is no multiple of the stride, so a few pixels more are lost there.
+# - Go to the right border. The strides do not come out even with the strip, so a little more is lost there.
 #
 # On a strip the RoI becomes a point. On a photo it becomes a **line** at one border and a **point** in a corner.
 
