@@ -47,7 +47,7 @@ def _examine_projection(answer: Answer) -> str | None:
     rng = np.random.default_rng(0)
     sizes = rng.integers([1, 1, 0], [30, 9, 8], (40, 3)).tolist()
     cases = [(float(rng.integers(0, 200)) / 2, *size) for size in sizes]
-    return compare(answer, projection, cases, _PROJECTION_FAULTS, "Start from the middle of what unit 0 sees.")
+    return compare(answer, projection, cases, _PROJECTION_FAULTS)
 
 
 def least(size: int, padding: int) -> int:
@@ -82,7 +82,7 @@ _LEAST_FAULTS = {
 
 def _examine_least(answer: Answer) -> str | None:
     cases = [(size, padding) for size in range(1, 16) for padding in range(0, 12, 2)]
-    return compare(answer, least, cases, _LEAST_FAULTS, "Where must the middle of unit 0's field lie?")
+    return compare(answer, least, cases, _LEAST_FAULTS)
 
 
 def chain(kernels: list[int], strides: list[int]) -> tuple[int, int]:
@@ -131,7 +131,7 @@ def _examine_chain(answer: Answer) -> str | None:
     for _ in range(40):
         layers = int(rng.integers(2, 6))
         cases.append((rng.integers(1, 6, layers).tolist(), rng.integers(1, 4, layers).tolist()))
-    return compare(answer, chain, cases, _CHAIN_FAULTS, "Both start at 1; go through the layers from the image up.")
+    return compare(answer, chain, cases, _CHAIN_FAULTS)
 
 
 EXERCISES = (
