@@ -1,5 +1,6 @@
 """Exercises that check themselves and say what is wrong."""
 
+import copy
 import dataclasses
 import inspect
 import math
@@ -61,7 +62,7 @@ def check(name: str, answer: Any) -> Feedback:
     exercises = all_exercises()
     require_choice("name", name, exercises)
     if answer is None or answer is ...:
-        return Feedback(name, f"There is no answer yet. {exercises[name].task}")
+        return Feedback(name, f"There is no answer so far. {exercises[name].task}")
     try:
         return Feedback(name, exercises[name].examine(answer))
     except Exception as error:  # an answer may fail in any way; the reader is told how
@@ -81,34 +82,40 @@ def solution(name: str) -> str:
 
 
 def compare(
-    answer: Callable[..., Any],
+    answer: Any,
     reference: Callable[..., Any],
     cases: Sequence[tuple[Any, ...]],
     faults: Mapping[str, Callable[..., Any]],
-    otherwise: str = "",
 ) -> str | None:
     """Return None when the answer is right in every case, else what is wrong.
 
     Args:
-        answer: the reader's function.
+        answer: the reader's function, or what they took for one.
         reference: a right one. Both return a number or several.
         cases: arguments to try.
         faults: what to say of a wrong formula; said if the answer agrees with that formula in every case.
-        otherwise: a hint to add to the first wrong case when no known fault fits.
     """
-    given = [answer(*case) for case in cases]
-    wrong = [i for i, case in enumerate(cases) if not _close(given[i], reference(*case))]
+    if not callable(answer):
+        return f"A function is asked for, this is a {type(answer).__name__}."
+    # An answer may change what it is given, so it gets copies.
+    given = [answer(*copy.deepcopy(case)) for case in cases]
+    right = [reference(*case) for case in cases]
+    wrong = [i for i in range(len(cases)) if not _close(given[i], right[i])]
     if not wrong:
         return None
+    if all(value is None for value in given):
+        return "Your function returns nothing. Is a `return` missing?"
     for fault, formula in faults.items():
         if all(_close(value, formula(*case)) for value, case in zip(given, cases, strict=True)):
             return fault
-    first = wrong[0]
+    first = min(wrong, key=lambda i: sum(np.size(part) for part in cases[i]))
     shown = ", ".join(np.array2string(np.asarray(part), separator=", ") for part in cases[first])
-    right = np.round(reference(*cases[first]), 4).tolist()
-    return f"For ({shown}) you gave {given[first]!r}, it is {right}. {otherwise}".strip()
+    return f"For ({shown}) you gave {given[first]!r}, it is {np.round(right[first], 4).tolist()}."
 
 
 def _close(a: Any, b: Any) -> bool:
-    a, b = np.atleast_1d(np.asarray(a, float)), np.atleast_1d(np.asarray(b, float))
+    try:
+        a, b = np.atleast_1d(np.asarray(a, float)), np.atleast_1d(np.asarray(b, float))
+    except (TypeError, ValueError):
+        return False
     return a.shape == b.shape and all(math.isclose(x, y, abs_tol=1e-6) for x, y in zip(a, b, strict=True))

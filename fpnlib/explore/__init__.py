@@ -3,6 +3,6 @@
 from fpnlib.explore.controls import choice, slider, toggle
 from fpnlib.explore.explorer import Explorer, all_explorers, explorer
 from fpnlib.explore.source import source
-from fpnlib.explore.text import number
+from fpnlib.explore.text import counted, number
 
-__all__ = ["Explorer", "all_explorers", "choice", "explorer", "number", "slider", "source", "toggle"]
+__all__ = ["Explorer", "all_explorers", "choice", "counted", "explorer", "number", "slider", "source", "toggle"]

@@ -6,10 +6,10 @@ from typing import Any
 
 
 class Source:
-    """The source of a function or class: highlighted in a notebook, plain text elsewhere."""
+    """The source of functions or classes: highlighted in a notebook, plain text elsewhere."""
 
-    def __init__(self, thing: Callable[..., Any] | type) -> None:
-        self._code = inspect.getsource(thing).rstrip()
+    def __init__(self, *things: Callable[..., Any] | type) -> None:
+        self._code = "\n\n\n".join(inspect.getsource(thing).rstrip() for thing in things)
 
     def __repr__(self) -> str:
         return self._code
@@ -18,10 +18,10 @@ class Source:
         return f"```python\n{self._code}\n```"
 
 
-def source(thing: Callable[..., Any] | type) -> Source:
-    """Show the code of a function or class of this library.
+def source(*things: Callable[..., Any] | type) -> Source:
+    """Show the code of functions or classes of this library, one after another.
 
     Raises:
         TypeError: something that has no Python source.
     """
-    return Source(thing)
+    return Source(*things)

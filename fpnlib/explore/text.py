@@ -19,3 +19,8 @@ def number(value: float, digits: int = 3) -> str:
     if e:
         text = f"{mantissa}×10{str(int(exponent)).translate(_SUPERSCRIPT)}"
     return text.replace("-", "−")
+
+
+def counted(count: int, singular: str, plural: str = "") -> str:
+    """Write a count with its noun: 1 box, 2 boxes."""
+    return f"{count} {singular if count == 1 else plural or singular + 's'}"

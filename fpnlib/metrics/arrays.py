@@ -43,5 +43,7 @@ def as_mask(argument: str, values: ArrayLike) -> np.ndarray:
     if array.dtype == np.bool_:
         return array
     mask = array == 1
-    require(bool((mask | (array == 0)).all()), argument, "other values", "0 and 1, or booleans")
+    other = array[~mask & (array != 0)]
+    got = f"{other.size} other values, such as {other.flat[0]:g}" if other.size else "none"
+    require(other.size == 0, argument, got, "0 and 1, or booleans")
     return mask

@@ -2,7 +2,7 @@
 # # 01 · Precision and recall
 #
 # **In one sentence:** a classifier gives scores, a threshold turns scores into answers, and precision and recall say
-# how good the answers are: of what was flagged, how much is right, and of what is right, how much was flagged.
+# how good the answers are: of what was flagged, how much is positive; of the positives, how many were flagged.
 #
 # *Half an hour. You need no earlier note.* Run every cell first (menu Run → Run All Cells), then move the sliders. They
 # work from the keyboard too: Tab to a slider, then the arrow keys.
@@ -23,13 +23,16 @@ precision_recall()
 # %% [markdown]
 # Four things to try.
 #
-# - Put the threshold where the two histograms cross. That is not where F is best. Find the best F.
+# - F is one number between precision and recall. Put the threshold where the two histograms cross. That is not where F
+#   is best. Find the best F.
 # - Set β to its largest value and look for the best F again. With a large β a missed eight costs more than a false
 #   alarm.
 # - Go to the far right. Precision is high, recall is low: the classifier says little, and what it says is right.
-# - Move by one step at a time near the right end. Recall only ever moves one way. Precision jumps up and down.
+# - Start a little left of zero and move right by one step at a time. Recall only falls. Precision mostly climbs, but
+#   now and then it steps back.
 #
-# Your own scores work too: `precision_recall(scores, targets)` takes any two arrays of the same length.
+# Your own scores work too: `precision_recall(scores, targets)`. Scores are finite numbers, logits will do; targets are
+# zeros and ones, or booleans, and both kinds occur.
 
 # %% [markdown]
 # ## Why
@@ -43,23 +46,27 @@ precision_recall()
 # Recall and the false positive rate each look at one class alone. Precision mixes the two. This one difference
 # explains most of what follows.
 #
-# Lower the threshold by a little. One more example is flagged, and it is either a positive or a negative. If it is a
-# positive, TP grows and FN shrinks, so recall grows. If it is a negative, recall stays. So **recall never falls as the
-# threshold goes down.** Precision grows in the first case and falls in the second. So **precision may go either way.**
+# Lower the threshold until one more example is flagged. It is either a positive or a negative. If it is a positive, TP
+# grows and FN shrinks, so recall grows. If it is a negative, recall stays. So **recall never falls as the threshold
+# goes down.** Precision grows in the first case, unless it was perfect, and falls in the second, unless it was
+# nothing. So **precision may go either way.**
 
 # %% [markdown]
-# The whole curve costs one sort. Walk down the sorted scores and count. Here is the library's own code.
+# The whole curve costs one sort. Walk down the sorted scores and count. Here is the library's own code: first the
+# counts at every threshold, then the curve made of them.
 
 # %%
 from fpnlib.explore import source
 from fpnlib.metrics import precision_recall_curve
+from fpnlib.metrics.classification import _threshold_counts
 
-source(precision_recall_curve)
+source(_threshold_counts, precision_recall_curve)
 
 # %% [markdown]
 # ### Rare positives
 #
-# Take the same classifier to a place where positives are rarer. The scores of an eight do not change, nor do those of
+# The digits hold about nine others for each eight, and there the slider starts. Now take the same classifier to a place
+# where positives are rarer. The scores of an eight do not change, nor do those of
 # the other digits. There are just more of the others.
 #
 # **Move the first slider to the right. Watch which curve sinks and which stays.**
@@ -75,9 +82,10 @@ prevalence()
 #
 # $$\text{precision} = \frac{\text{recall}}{\text{recall} + r \cdot \text{FPR}}$$
 #
-# The ratio $r$ is in precision and in nothing else. A precision without its prevalence says nothing. Two papers with
-# different test sets cannot be compared by it, and a detector that looks fine on a balanced set can drown in false
-# alarms once it is let out.
+# The ratio $r$ is in precision and in all that is made from it, such as F and AP. It is not in recall and not in the
+# false positive rate. So a precision needs its prevalence beside it. Two papers with different test sets cannot be
+# compared by precision alone, and a detector that looks fine on a balanced set can drown in false alarms once it is let
+# out.
 
 # %%
 from fpnlib.notes.precision_recall.prevalence import precision_at_ratio
@@ -117,9 +125,9 @@ interpolations()
 # object that it overlaps most. An object that is taken already makes the next box on it a false positive.
 #
 # First the geometry alone. The photo has labelled instances, and the "detector" gives back exactly those boxes, each
-# moved by a few pixels in its own direction.
+# moved by a few pixels in its own direction. They all have the same score.
 #
-# **Move the boxes. The small ones stop counting first. Then ask for a lower IoU and get them back.**
+# **Move the boxes. Small and thin ones stop counting first. Then ask for a lower IoU and get them back.**
 
 # %%
 from fpnlib.notes.precision_recall.explorers import box_error
@@ -127,11 +135,14 @@ from fpnlib.notes.precision_recall.explorers import box_error
 box_error()
 
 # %% [markdown]
+# AP is taken class by class and then averaged. The photo has one bottle and eight chairs, and the lost bottle costs as
+# much as eight lost chairs. That is why AP is not simply precision or recall.
+#
 # Now a real detector. P-Net is the first and smallest of MTCNN's three networks, with its real weights. The page
 # holds small photos from *Labeled Faces in the Wild*, half of them faces. The labelled box of a face is the edge of its
 # photo.
 #
-# **Raise the IoU from the middle of its range. The boxes do not move, and yet the score collapses.**
+# **Raise the IoU from the middle of its range. The boxes do not move, and yet AP collapses.**
 
 # %%
 from fpnlib.notes.precision_recall.explorers import detection
@@ -139,15 +150,17 @@ from fpnlib.notes.precision_recall.explorers import detection
 detection()
 
 # %% [markdown]
-# P-Net finds nearly every face. It was built to propose, so its boxes are rough, and two later networks mend them. At
-# a low IoU it looks excellent. At a high one it looks useless. Both are true, and one number hides it. That is why COCO
-# averages over ten thresholds.
+# P-Net finds nearly every face. At a low IoU it looks excellent, at a high one useless. One reason is that it was built
+# to propose: its boxes are rough, and two later networks mend them. Another is the label: the edge of a photo is not
+# the edge of a face, and P-Net draws a narrower box. A strict IoU punishes both alike. That is why COCO asks at ten
+# thresholds.
 #
-# Raise the score threshold as well. Precision grows, recall falls, and AP falls too: AP reads the whole ranking, so
-# cutting it off can only take away.
+# Raise the score from which a box is kept. Precision grows and recall falls, but AP does not move: it reads the whole
+# ranking and needs no threshold.
 #
-# Your own detector works too: `detection(predictions, targets, image)` takes arrays, or the paths of a COCO results
-# file and its annotations.
+# Your own detector works too. `detection(predictions, targets, image)` takes, for each image, a mapping such as
+# `{"boxes": [[x0, y0, x1, y1]], "scores": [s], "labels": [k]}`, or the paths of a COCO results file and its
+# annotations.
 
 # %% [markdown]
 # ## Check
@@ -181,7 +194,8 @@ print("average precision: equal")
 # %% [markdown]
 # ## Measure
 #
-# The claims of this note, with the test that was fixed before measuring.
+# The claims of this note, with the test that was fixed before measuring. *Effect* is the number that the test judges.
+# *n* counts what stands behind it: thresholds, seeds, digits, faces.
 
 # %%
 from fpnlib.claims import verdicts
@@ -191,25 +205,32 @@ verdicts("PR")
 # %% [markdown]
 # **The trade.** Over all <span title="PR-1 thresholds">1647</span> thresholds of the digit classifier recall never
 # rises with the threshold. Precision falls at <span title="PR-1 precision_falls">109</span> of the steps and rises at
-# <span title="PR-1 precision_rises">1476</span>. So "higher threshold, higher precision" is a tendency, not a law.
+# <span title="PR-1 precision_rises">1476</span>; at the others it stays. So "higher threshold, higher precision" is a
+# tendency, not a law.
 #
-# **Prevalence.** One threshold, scores fixed, negatives drawn again for each of <span title="PR-2 n">32</span> seeds.
-# With as many negatives as positives precision is <span title="PR-2 precision_1">0.95</span>. With a hundred for each
-# positive it is <span title="PR-2 precision_100">0.15</span>. The area under the ROC curve stays:
+# **Prevalence.** One threshold, the one that finds <span title="PR-2 recall">90 %</span> of the eights; scores fixed,
+# negatives drawn again for each of <span title="PR-2 n">32</span> seeds. With as many negatives as positives precision
+# is <span title="PR-2 precision_1">0.95</span>. With a hundred for each positive it is
+# <span title="PR-2 precision_100">0.15</span>. The area under the ROC curve stays:
 # <span title="PR-2 roc_auc_1">0.980</span> and <span title="PR-2 roc_auc_100">0.978</span>.
 #
-# **Four averages: here the source's saying fails our test.** The test, fixed first, asked that any two of the four
+# **Four averages: here the common saying fails our test.** The test, fixed first, asked that any two of the four
 # differ by more than a thousandth on one real ranking. On the digits they are
 # <span title="PR-3 digits_none">0.8881</span> without interpolation, <span title="PR-3 digits_all">0.8889</span> with
 # all points, <span title="PR-3 digits_voc11">0.8611</span> with eleven points and
 # <span title="PR-3 digits_coco101">0.8858</span> with a hundred and one. The first two are only
 # <span title="PR-3 effect">0.0008</span> apart. A long ranking has a fine zigzag, and the staircase over it hardly
 # differs. The eleven points stand apart: <span title="PR-3 digits_spread">0.028</span> between them and the highest. On
-# the ten items above the four spread over <span title="PR-3 ten_spread">0.026</span>. So the saying holds for the
-# number of points read, and for short rankings; interpolation alone changes little once data are many.
+# the ten items above the four spread over <span title="PR-3 ten_spread">0.026</span>. So on
+# these digits it matters how many points are read, and interpolation alone changes little; on a short ranking all four
+# come apart.
 #
-# **IoU.** P-Net's AP is <span title="PR-4 ap_50">0.84</span> when half an overlap is enough, and
-# <span title="PR-4 ap_75">0.08</span> when three quarters are asked for. Not one pixel of its answer changed.
+# **IoU.** P-Net's AP is <span title="PR-4 ap_50">0.84</span> at the middle of the IoU's range and
+# <span title="PR-4 ap_75">0.08</span> at three quarters of it. Not one pixel of its answer changed. How much of that
+# is the label's fault? Shift and stretch all labels by one and the same share of their sides, P-Net's mean offset, and
+# the second number becomes <span title="PR-4 ap_75_labels_shifted">0.67</span>. That is fitted on the same faces, so
+# it is an upper bound. Most of the fall came from what we call the edge of a face. Know how your labels were drawn
+# before you ask for a strict IoU.
 
 # %% [markdown]
 # ## Try
@@ -218,7 +239,7 @@ verdicts("PR")
 # formula that is nearly right is found out.
 #
 # **First.** Write `f(scores, targets, threshold)` that returns precision and recall. The first two are NumPy arrays,
-# `targets` is boolean.
+# `targets` is boolean. Where nothing is flagged, precision is one.
 
 # %%
 from fpnlib.exercises import check
@@ -249,6 +270,7 @@ check("rarer positives", ...)
 # | precision | 精确率 | of what was flagged, the share that is right |
 # | recall, true positive rate | 召回率 | of the positives, the share that was flagged |
 # | false positive rate | 假阳性率 | of the negatives, the share that was flagged |
+# | F-score | F 值 | the harmonic mean of precision and recall; recall counts β times |
 # | threshold | 阈值 | the score from which an example is flagged |
 # | prevalence | 正例比例 | the share of positives among all examples |
 # | average precision | 平均精度 | precision averaged over recall |

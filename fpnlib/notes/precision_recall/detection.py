@@ -1,9 +1,11 @@
 """When does a box count?"""
 
 import dataclasses
+import functools
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from os import PathLike
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,15 +17,16 @@ from matplotlib.figure import Figure
 
 from fpnlib.data.coco import load_coco_results
 from fpnlib.data.photos import load_image
-from fpnlib.explore import Explorer, number, slider
+from fpnlib.explore import Explorer, counted, number, slider
 from fpnlib.explore.controls import step_for
 from fpnlib.explore.style import BLUE, FAINT, GREEN, INK, RED
 from fpnlib.metrics import detection_average_precision, match_detections
-from fpnlib.metrics.arrays import ArrayLike
+from fpnlib.metrics.arrays import ArrayLike, as_array, as_floats
 from fpnlib.validation import require
 
 Detections = Mapping[str, ArrayLike]
-IOU_THRESHOLDS = tuple(round(0.5 + 0.05 * i, 2) for i in range(10))
+IOU_THRESHOLDS = tuple(round(0.05 * i, 2) for i in range(1, 20))
+COCO_THRESHOLDS = IOU_THRESHOLDS[9:]  # .5 to .95
 _LOOKS: dict[str, dict[str, Any]] = {
     "right": {"colors": GREEN, "linestyles": "solid", "linewidths": 3.0},
     "wrong": {"colors": RED, "linestyles": "solid", "linewidths": 1.0},
@@ -34,7 +37,7 @@ _NAMES = {"right": "right (TP)", "wrong": "wrong (FP)", "missed": "missed object
 
 @dataclasses.dataclass(frozen=True)
 class DetectionData:
-    """The boxes of one picture by what they count as, and the average precision over all pictures."""
+    """The kept boxes of one picture by what they count as; average precision is over all boxes of all pictures."""
 
     picture: int
     iou: float
@@ -44,6 +47,11 @@ class DetectionData:
     recall: float
     per_iou: np.ndarray
     at_iou: float
+
+    @property
+    def mean(self) -> float:
+        """Mean average precision from IoU .5 to .95."""
+        return float(self.per_iou[-len(COCO_THRESHOLDS) :].mean())
 
     @property
     def counts(self) -> tuple[int, int, int]:
@@ -73,16 +81,15 @@ class DetectionExplorer(Explorer[DetectionData]):
         error: int = 0,
     ) -> None:
         self._error = error
-        self._targets = [_tensors("targets", target, ("boxes", "labels")) for target in targets]
+        self._targets = [_tensors("targets", given, ("boxes", "labels"), ("iscrowd", "area")) for given in targets]
         self._predictions = [_tensors("predictions", given, ("boxes", "labels", "scores")) for given in predictions]
         got = f"{len(predictions)} images"
         require(len(predictions) == len(targets), "predictions", got, f"{len(targets)}, as targets")
-        # The metric's own checks, before anything is drawn.
-        detection_average_precision(self._predictions, self._targets, iou_thresholds=[0.5])
         require(len(images) == len(self._targets), "image", f"{len(images)}", f"{len(self._targets)}, as targets")
         objects = sum(len(target["boxes"]) for target in self._targets)
         require(objects > 0, "targets", "no boxes", "at least one box in all")
         self._images = images
+        self._average_precision = functools.lru_cache(maxsize=64)(self._average_precision_moved)
         super().__init__()
 
     def controls(self) -> dict[str, Widget]:
@@ -91,30 +98,23 @@ class DetectionExplorer(Explorer[DetectionData]):
         if len(self._images) > 1:
             controls["picture"] = slider("picture", 1, 1, len(self._images), 1)
         controls["iou"] = slider("IoU at which a box counts", 0.5, 0.05, 0.95, 0.05)
-        scores = torch.cat([prediction["scores"] for prediction in self._predictions])
+        scores = torch.cat([prediction["scores"] for prediction in self._predictions]).double()
         if len(scores.unique()) > 1:
             span = float(scores.max() - scores.min())
             step = step_for(span, 50)
             low = float(torch.floor(scores.min() / step) * step)
             stops = int((float(scores.max()) - low) / step)
-            start = low + int((float(scores.median()) - low) / step) * step
+            start = low + int((float(scores.quantile(0.75)) - low) / step) * step
             controls["score"] = slider("score from which a box is kept", start, low, low + stops * step, step)
         return controls | {"error": slider("move every box by (px)", self._error, 0, 40, 1)}
 
     def compute(self, iou: float, error: int, score: float = -math.inf, picture: int = 1) -> DetectionData:
-        """Move and cut the boxes, match them class by class, and sum up."""
-        kept = []
-        for prediction in self._predictions:
-            keep = prediction["scores"] >= score
-            moved = prediction["boxes"] + error * _directions(len(keep))
-            kept.append(
-                {"boxes": moved[keep], "labels": prediction["labels"][keep], "scores": prediction["scores"][keep]}
-            )
-        shown = _matched(kept[picture - 1], self._targets[picture - 1], iou)
+        """Move the boxes, match those that are kept class by class, and sum up the whole ranking."""
+        given = self._moved_by(error)[picture - 1]
+        keep = given["scores"] >= score
+        shown = _matched({key: value[keep] for key, value in given.items()}, self._targets[picture - 1], iou)
         right, wrong, missed = (len(shown[kind]) for kind in _LOOKS)
-        thresholds = sorted({*IOU_THRESHOLDS, round(iou, 2)})
-        ap = detection_average_precision(kept, self._targets, iou_thresholds=thresholds)
-        per_iou = dict(zip(thresholds, ap.per_iou.tolist(), strict=True))
+        per_iou = self._average_precision(error)
         return DetectionData(
             picture=picture,
             iou=iou,
@@ -122,9 +122,16 @@ class DetectionExplorer(Explorer[DetectionData]):
             boxes=shown,
             precision=right / (right + wrong) if right + wrong else 1.0,
             recall=right / (right + missed) if right + missed else 1.0,
-            per_iou=np.array([per_iou[threshold] for threshold in IOU_THRESHOLDS]),
-            at_iou=per_iou[round(iou, 2)],
+            per_iou=per_iou,
+            at_iou=float(np.interp(iou, IOU_THRESHOLDS, per_iou)),
         )
+
+    def _moved_by(self, error: int) -> list[dict[str, torch.Tensor]]:
+        return [p | {"boxes": p["boxes"] + error * _directions(len(p["boxes"]))} for p in self._predictions]
+
+    def _average_precision_moved(self, error: int) -> np.ndarray:
+        moved = self._moved_by(error)
+        return detection_average_precision(moved, self._targets, iou_thresholds=IOU_THRESHOLDS).per_iou.numpy()
 
     def build(self, figure: Figure) -> Iterable[Artist]:
         """Lay out the picture and the curve."""
@@ -174,26 +181,29 @@ class DetectionExplorer(Explorer[DetectionData]):
         self._text.set_text(
             f"TP {right}, FP {wrong}, FN {missed}\n"
             f"precision {number(data.precision)}, recall {number(data.recall)}\n"
-            f"AP {number(data.at_iou)}, mean of .5 to .95: {number(data.per_iou.mean())}"
+            f"AP {number(data.at_iou)}, mean of .5 to .95: {number(data.mean)}"
         )
 
     def describe(self, data: DetectionData) -> str:
         """Say the counts and the average precision."""
         right, wrong, missed = data.counts
-        moved = f", each moved by {data.error} pixels" if data.error else ""
+        moved = f", each box moved by {counted(data.error, 'pixel')}" if data.error else ""
+        where = f"On picture {data.picture}, with" if len(self._images) > 1 else "With"
+        precision = number(data.precision) if right + wrong else "undefined, as no box is kept"
         return (
-            f"With IoU {number(data.iou)} asked for{moved}, {right} boxes count as right and {wrong} as wrong; "
-            f"{missed} objects are missed. Precision {number(data.precision)}, recall {number(data.recall)}.\n"
-            f"Average precision {number(data.at_iou)} at this IoU, {number(data.per_iou.mean())} as the mean from "
-            ".5 to .95."
+            f"{where} IoU {number(data.iou)} asked for{moved}, {counted(right, 'box', 'boxes')} of those kept "
+            f"{'is' if right == 1 else 'are'} right and {wrong} wrong; {counted(missed, 'object')} "
+            f"{'is' if missed == 1 else 'are'} missed. Precision {precision}, recall {number(data.recall)}.\n"
+            f"Average precision, over all boxes{' of all pictures' if len(self._images) > 1 else ''}: "
+            f"{number(data.at_iou)} at this IoU, {number(data.mean)} as the mean from .5 to .95."
         )
 
     def invariants(self, data: DetectionData) -> dict[str, bool]:
         """Check counts and that a stricter IoU never raises AP."""
-        objects = {len(target["boxes"]) for target in self._targets}
+        objects = int((~self._targets[data.picture - 1]["iscrowd"]).sum())
         right, _, missed = data.counts
         return {
-            "every object is found or missed": right + missed in objects,
+            "every object is found or missed": right + missed == objects,
             "a stricter IoU never raises AP": bool((np.diff(data.per_iou) <= 1e-12).all()),
             "AP lies between 0 and 1": bool(data.per_iou.min() >= 0 and data.per_iou.max() <= 1),
         }
@@ -201,9 +211,12 @@ class DetectionExplorer(Explorer[DetectionData]):
 
 def read_detections(predictions: object, targets: object) -> tuple[list[Detections], list[Detections]]:
     """Return one mapping per image of each, from a mapping, a list of them, or the paths of two COCO files."""
-    if isinstance(predictions, str | PathLike) or isinstance(targets, str | PathLike):
-        both = isinstance(predictions, str | PathLike) and isinstance(targets, str | PathLike)
+    paths = {"predictions": predictions, "targets": targets}
+    if any(isinstance(given, str | PathLike) for given in paths.values()):
+        both = all(isinstance(given, str | PathLike) for given in paths.values())
         require(both, "predictions, targets", "a path and something else", "two paths, of COCO results and annotations")
+        for argument, path in paths.items():
+            require(Path(path).is_file(), argument, str(path), "the path of a file")  # type: ignore[arg-type]
         return load_coco_results(predictions, targets)  # type: ignore[arg-type,return-value]
     return _per_image("predictions", predictions), _per_image("targets", targets)
 
@@ -211,7 +224,10 @@ def read_detections(predictions: object, targets: object) -> tuple[list[Detectio
 def read_images(image: Any, count: int) -> list[np.ndarray | None]:
     """Return one picture per image, None where there is none."""
     given = list(image) if isinstance(image, list | tuple) else [image] * (1 if image is not None else count)
-    return [None if item is None else load_image(item) for item in given]
+    try:
+        return [None if item is None else load_image(item) for item in given]
+    except ValueError as error:
+        raise ValueError(f"image: {error}") from error
 
 
 def _per_image(argument: str, given: object) -> list[Detections]:
@@ -221,16 +237,26 @@ def _per_image(argument: str, given: object) -> list[Detections]:
     return list(images)  # type: ignore[call-overload]
 
 
-def _tensors(argument: str, given: Detections, keys: tuple[str, ...]) -> dict[str, torch.Tensor]:
+def _tensors(
+    argument: str, given: Detections, keys: tuple[str, ...], optional: tuple[str, ...] = ()
+) -> dict[str, torch.Tensor]:
     for key in keys:
         require(key in given, argument, f"keys {sorted(given)}", f"mappings with {', '.join(keys)}")
-    made = {key: torch.as_tensor(np.asarray(given[key])) for key in keys}
+    made = {}
+    for key in (*keys, *(key for key in optional if key in given)):
+        read = as_array if key in ("labels", "iscrowd") else as_floats
+        made[key] = torch.tensor(read(f"{argument}, {key}", given[key]))
     shape = tuple(made["boxes"].shape)
     require(shape == (0,) or (len(shape) == 2 and shape[1] == 4), argument, f"boxes of shape {shape}", "shape (n, 4)")
     made["boxes"] = made["boxes"].double().reshape(-1, 4)
-    for key in keys:
-        length = f"{len(made[key])} {key}"
-        require(len(made[key]) == len(made["boxes"]), argument, length, f"{len(made['boxes'])}, as boxes")
+    count = len(made["boxes"])
+    for key, values in made.items():
+        got = f"{key} of shape {tuple(values.shape)}"
+        require(key == "boxes" or values.shape == (count,), argument, got, f"shape ({count},), one for each box")
+    inverted = int((made["boxes"][:, 2:] < made["boxes"][:, :2]).any(1).sum())
+    require(not inverted, argument, f"{inverted} boxes that end before they start", "x0 y0 x1 y1")
+    if "iscrowd" in optional:
+        made["iscrowd"] = made["iscrowd"].bool() if "iscrowd" in made else torch.zeros(count, dtype=torch.bool)
     return made
 
 
@@ -242,19 +268,23 @@ def _directions(count: int) -> torch.Tensor:
 
 
 def _matched(prediction: dict[str, torch.Tensor], target: dict[str, torch.Tensor], iou: float) -> dict[str, np.ndarray]:
-    right = torch.zeros(len(prediction["boxes"]), dtype=torch.bool)
-    found = torch.zeros(len(target["boxes"]), dtype=torch.bool)
+    right, wrong = (torch.zeros(len(prediction["boxes"]), dtype=torch.bool) for _ in range(2))
+    missed = ~target["iscrowd"]
     for label in torch.cat([prediction["labels"], target["labels"]]).unique():
         ours, theirs = prediction["labels"] == label, target["labels"] == label
         matches = match_detections(
-            prediction["boxes"][ours], prediction["scores"][ours], target["boxes"][theirs], iou_threshold=iou
+            prediction["boxes"][ours],
+            prediction["scores"][ours],
+            target["boxes"][theirs],
+            iou_threshold=iou,
+            crowd=target["iscrowd"][theirs],
         )
-        right[ours] = matches.true_positive
-        found[theirs] = matches.matched_detection >= 0
+        right[ours], wrong[ours] = matches.true_positive, matches.false_positive
+        missed[theirs] &= matches.matched_detection < 0
     return {
         "right": prediction["boxes"][right].numpy(),
-        "wrong": prediction["boxes"][~right].numpy(),
-        "missed": target["boxes"][~found].numpy(),
+        "wrong": prediction["boxes"][wrong].numpy(),
+        "missed": target["boxes"][missed].numpy(),
     }
 
 
@@ -262,5 +292,6 @@ def _page(image: np.ndarray | None, target: dict[str, Any]) -> np.ndarray:
     """Return a pale grey page, so that the boxes' colours are the only ones."""
     if image is not None:
         return (image.mean(2) * 0.6 + 100).astype(np.uint8)
-    width, height = np.ceil(target["boxes"][:, 2:].amax(0).clamp(min=32).numpy() * 1.05).astype(int)
+    corners = torch.cat([target["boxes"][:, 2:], torch.full((1, 2), 32.0, dtype=torch.float64)])
+    width, height = np.ceil(corners.amax(0).numpy() * 1.05).astype(int)
     return np.full((height, width), 235, np.uint8)

@@ -55,7 +55,7 @@ def _examine_counts(answer: Answer) -> str | None:
         targets[:2] = True, False
         cases.append((scores, targets, float(rng.choice(scores))))
     cases.append((np.array([0.1, 0.2]), np.array([True, False]), 0.5))
-    return compare(answer, precision_and_recall, cases, _COUNT_FAULTS, "Where nothing is flagged, precision is 1.")
+    return compare(answer, precision_and_recall, cases, _COUNT_FAULTS)
 
 
 def stepwise_average_precision(ranking: np.ndarray) -> float:
@@ -138,7 +138,8 @@ def _examine_ratio(answer: Answer) -> str | None:
 EXERCISES = (
     Exercise(
         "precision and recall",
-        "Write f(scores, targets, threshold) that returns (precision, recall); the first two are NumPy arrays.",
+        "Write f(scores, targets, threshold) that returns (precision, recall); the first two are NumPy arrays. Where "
+        "nothing is flagged, precision is 1.",
         _examine_counts,
         precision_and_recall,
         ((_swapped, "swapped"), (_strictly_above, "≥"), (_accuracy, "accuracy"), (_specificity, "negatives")),

@@ -8,7 +8,7 @@ from ipywidgets import Widget
 from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 
-from fpnlib.explore import Explorer, number, slider
+from fpnlib.explore import Explorer, counted, number, slider
 from fpnlib.explore.style import BLUE, FAINT, INK, MUTED, ORANGE
 from fpnlib.metrics import roc_auc, roc_curve
 from fpnlib.metrics.arrays import ArrayLike
@@ -55,10 +55,11 @@ class PrevalenceExplorer(Explorer[PrevalenceData]):
         super().__init__()
 
     def controls(self) -> dict[str, Widget]:
-        """Return the class ratio and the threshold."""
+        """Return the class ratio, at first that of the data, and the threshold."""
+        own = round(len(self._scored.negatives) / len(self._scored.positives))
         low, high, middle, step = self._scored.scale()
         return {
-            "ratio": slider("negatives per positive", 1, 1, 100, 1),
+            "ratio": slider("negatives per positive", min(max(own, 1), 100), 1, 100, 1),
             "threshold": slider("threshold", middle, low, high, step),
         }
 
@@ -104,12 +105,12 @@ class PrevalenceExplorer(Explorer[PrevalenceData]):
         pr.plot(self._recall, even, color=FAINT)
         pr.annotate("1 : 1", (0.02, 1.01), color=MUTED, fontsize=9, va="bottom")
         (self._curve,) = pr.plot([], [], color=BLUE)
-        (self._point,) = pr.plot([], [], "o", ms=10, color=ORANGE, mec=INK)
+        (self._point,) = pr.plot([], [], "o", ms=10, color=ORANGE, mec=INK, clip_on=False)
         pr.set(title="Precision sinks", xlabel="recall", ylabel="precision", xlim=(-0.02, 1.02), ylim=(-0.02, 1.08))
         self._text = pr.text(0.04, 0.04, "", fontsize=9.5, color=INK, linespacing=1.5)
         roc.plot(self._fpr, self._recall, color=BLUE)
         roc.plot([0, 1], [0, 1], color=FAINT, lw=1, zorder=0)
-        (self._roc_point,) = roc.plot([], [], "o", ms=10, color=ORANGE, mec=INK)
+        (self._roc_point,) = roc.plot([], [], "o", ms=10, color=ORANGE, mec=INK, clip_on=False)
         roc.set(
             title="ROC stays", xlabel="false positive rate", ylabel="recall", xlim=(-0.02, 1.02), ylim=(-0.02, 1.08)
         )
@@ -129,7 +130,7 @@ class PrevalenceExplorer(Explorer[PrevalenceData]):
     def describe(self, data: PrevalenceData) -> str:
         """Say what sank and what stayed."""
         return (
-            f"One positive for {data.ratio} negative{'s' * (data.ratio > 1)}: precision {number(data.precision)}, "
+            f"One positive for {counted(data.ratio, 'negative')}: precision {number(data.precision)}, "
             f"average precision {number(data.average_precision)}.\n"
             f"Unmoved by the ratio: recall {number(data.recall)}, false positive rate "
             f"{number(data.false_positive_rate)}, area under ROC {number(self._auc)}."

@@ -22,7 +22,7 @@ from fpnlib.notes.precision_recall.scored import Scored
 # Right and wrong answers, best score first: early hits, a gap, then late hits, so that the four sums come apart.
 EXAMPLE = (1, 0, 1, 1, 0, 0, 1, 0, 0, 1)
 INTERPOLATIONS: dict[Interpolation, str] = {
-    "none": "no interpolation (scikit-learn)",
+    "none": "no interpolation",
     "all": "all points (VOC from 2010)",
     "voc11": "11 points (VOC 2007)",
     "coco101": "101 points (COCO)",
@@ -46,7 +46,10 @@ class RankingData:
 
 
 class RankingExplorer(Explorer[RankingData]):
-    """The ranking as a strip; under it four panels, each with the area or the samples that its AP sums."""
+    """The ranking as a strip; under it four panels, each with the area or the samples that its AP sums.
+
+    Equal scores keep their order, as in COCO.
+    """
 
     title = "One ranking as a strip, and four ways to turn its precision-recall points into one number"
     size = (1000, 430)
@@ -146,7 +149,7 @@ class RankingExplorer(Explorer[RankingData]):
         """Say the ranking's four numbers."""
         found = int(data.ranking.sum())
         kind = "positive" if data.moved_is_positive else "negative"
-        values = ", ".join(f"{name} {number(value)}" for name, value in data.average_precision.items())
+        values = ", ".join(f"{INTERPOLATIONS[name]} {number(ap)}" for name, ap in data.average_precision.items())
         return (
             f"{found} of {data.num_positives} positives are in the ranking; a {kind} one was put at rank "
             f"{data.moved_to}.\nAverage precision: {values}."

@@ -10,7 +10,7 @@ from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from fpnlib.explore import Explorer, number, slider
+from fpnlib.explore import Explorer, counted, number, slider
 from fpnlib.explore.style import BLUE, FAINT, INK, MUTED, ORANGE
 from fpnlib.metrics import average_precision, f_score, precision_recall_curve, roc_auc, roc_curve
 from fpnlib.metrics.arrays import ArrayLike
@@ -107,7 +107,7 @@ class ThresholdExplorer(Explorer[ThresholdData]):
             panel = panels[key]
             panel.plot(x, y, color=BLUE, drawstyle="steps-pre" if key == "pr" else "default")
             panel.set(title=title, xlabel=names[0], ylabel=names[1], xlim=(-0.02, 1.02), ylim=(-0.02, 1.05))
-            points += panel.plot([], [], "o", ms=10, color=ORANGE, mec=INK)
+            points += panel.plot([], [], "o", ms=10, color=ORANGE, mec=INK, clip_on=False)
         panels["roc"].plot([0, 1], [0, 1], color=FAINT, lw=1, zorder=0)
         self._point, self._roc_point = points
 
@@ -147,8 +147,8 @@ class ThresholdExplorer(Explorer[ThresholdData]):
     def describe(self, data: ThresholdData) -> str:
         """Say the counts and the three rates."""
         return (
-            f"At threshold {number(data.threshold)}, {data.tp + data.fp} examples are flagged: {data.tp} rightly, "
-            f"{data.fp} wrongly; {data.fn} positives are missed.\n"
+            f"At threshold {number(data.threshold)}, {counted(data.tp + data.fp, 'example')} flagged: {data.tp} "
+            f"rightly, {data.fp} wrongly; {counted(data.fn, 'positive')} missed.\n"
             f"Precision {number(data.precision)}, recall {number(data.recall)}, false positive rate "
             f"{number(data.false_positive_rate)}, F {number(data.f)}."
         )

@@ -33,9 +33,24 @@ def test_an_unknown_fault_is_shown_by_example(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_no_answer_and_a_raising_answer(name):
-    assert "no answer yet" in check(name, ...).fault
+    assert "no answer so far" in check(name, ...).fault
     assert "raised ZeroDivisionError" in check(name, lambda *case: 1 / 0).fault
     assert repr(check(name, ...)).startswith(f"{name}: not yet. ")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_answers_of_another_kind_are_told_so(name):
+    assert "returns nothing" in check(name, lambda *case: None).fault
+    assert "A function is asked for" in check(name, (1, 2)).fault
+    assert check(name, lambda *case: {"a": 1}).fault.startswith("For (")
+
+
+def test_an_answer_cannot_pass_by_changing_what_it_is_given():
+    def cheat(ranking):
+        ranking[:] = True
+        return 1.0
+
+    assert not check("average precision", cheat).right
 
 
 @pytest.mark.parametrize("name", NAMES)
