@@ -58,7 +58,7 @@ def gradient_centers(net: nn.Module, size: int, length: int) -> np.ndarray:
 def pnet_gradient_centers(length: int) -> np.ndarray:
     """The same for P-Net with its real weights, from what reaches any pixel of eight random images."""
     generator = torch.Generator().manual_seed(0)
-    images = torch.randn(8, 3, pnet_field().size, length, generator=generator).requires_grad_()
+    images = torch.randn(8, 3, pnet_field().horizontal.size, length, generator=generator).requires_grad_()
     per_unit = pnet_features()(images).sum((0, 1, 2))
     return np.array(
         [_middle(torch.autograd.grad(u, images, retain_graph=True)[0].abs().sum((0, 1, 2))) for u in per_unit]
@@ -82,8 +82,9 @@ def _measured_nets() -> Iterator[tuple[nn.Module, int, np.ndarray]]:
     for _ in range(_NETS):
         net = random_net(rng)
         field = receptive_field(net)
-        length = field.size + 3 * field.stride + int(rng.integers(4))
-        yield net, length, gradient_centers(net, field.size, length)
+        axis = field.horizontal  # the kernels are square
+        length = axis.size + 3 * axis.stride + int(rng.integers(4))
+        yield net, length, gradient_centers(net, axis.size, length)
     yield pnet_features(), _PNET_LENGTH, pnet_gradient_centers(_PNET_LENGTH)
 
 
@@ -92,7 +93,8 @@ def degenerate_rois() -> Measurement:
     worst, wrong, border, inside, degenerate = 0.0, 0, 0, 0, 0
     for net, length, centers in _measured_nets():
         field = receptive_field(net)
-        limit = degenerate_width(field)
+        axis = field.horizontal  # the kernels are square
+        limit = np.max(degenerate_width(field))  # the same on both axes
         for width in range(1, length + 1):
             box = torch.tensor([0.0, 0, width, width], dtype=torch.float64)
             clipped = project_box(box, field, clip_to=(1, len(centers)))
@@ -102,7 +104,7 @@ def degenerate_rois() -> Measurement:
             border, degenerate = border + 1, degenerate + (measured == 0)
         first, last = centers[[0, -1]] + 0.5
         for begin in range(int(np.ceil(first)), int(last)):
-            worst = max(worst, abs(_extent(centers, begin, int(last)) - (int(last) - begin) / field.stride))
+            worst = max(worst, abs(_extent(centers, begin, int(last)) - (int(last) - begin) / axis.stride))
             inside += 1
     return Measurement.exact(
         worst,
@@ -130,24 +132,25 @@ def padded_first() -> Measurement:
     for _ in range(_NETS):
         net = random_net(rng)
         field = receptive_field(net)
-        length = field.size + field.stride + int(rng.integers(4))
-        image = torch.tensor(rng.normal(size=(1, 1, field.size, length)))
+        axis = field.horizontal  # the kernels are square
+        length = axis.size + axis.stride + int(rng.integers(4))
+        image = torch.tensor(rng.normal(size=(1, 1, axis.size, length)))
         before = net(image)
         # A longer strip's units are a shorter one's and more, so one set of gradients does for every padding.
-        centers = gradient_centers(net, field.size, length + 2 * (field.size + field.stride))
+        centers = gradient_centers(net, axis.size, length + 2 * (axis.size + axis.stride))
         for width in sorted({1, 2, *rng.integers(3, length, 6).tolist()}):
-            box = (0, 0, width, field.size)
-            left, right, _, _ = least_padding(field, box, (field.size, length))
+            box = (0, 0, width, axis.size)
+            left, right, _, _ = least_padding(field, box, (axis.size, length))
             extents = []
             for less in (0, 1):
                 units = field.horizontal.units(length + left + right - less)
                 extents.append(_extent(centers[:units], left - less, left - less + width))
-            worst = max(worst, abs(extents[0] - width / field.stride))
-            still_cut += extents[1] < width / field.stride - EXACT
+            worst = max(worst, abs(extents[0] - width / axis.stride))
+            still_cut += extents[1] < width / axis.stride - EXACT
             rois, most = rois + 1, max(most, left)
-            left, right, _, _ = least_padding(field, box, (field.size, length), keep_grid=True)
+            left, right, _, _ = least_padding(field, box, (axis.size, length), keep_grid=True)
             after = net(nn.functional.pad(image, (left, right, 0, 0)))
-            first = left // field.stride
+            first = left // axis.stride
             changed = max(changed, (after[..., first : first + before.shape[3]] - before).abs().max().item())
     return Measurement.exact(
         max(worst, changed),

@@ -63,7 +63,7 @@ class GeometryExplorer(Explorer[GeometryData]):
             axis = axis.then(one)
             units = axis.units(PIXELS)
             centers.append(axis.center(0) + 0.5 + axis.stride * np.arange(units))
-            clipped.append(np.clip((begin, end), centers[-1][0], centers[-1][-1]))
+            clipped.append(tuple(np.clip((begin, end), centers[-1][0], centers[-1][-1])))
         field = ReceptiveField(axis, axis)
         box = torch.tensor([begin, begin, end, end], dtype=torch.float64)
         x0, _, x1, _ = project_box(box, field).tolist()

@@ -149,7 +149,7 @@ class RankingExplorer(Explorer[RankingData]):
         """Say the ranking's four numbers."""
         found = int(data.ranking.sum())
         kind = "positive" if data.moved_is_positive else "negative"
-        values = ", ".join(f"{INTERPOLATIONS[name]} {number(ap)}" for name, ap in data.average_precision.items())
+        values = ", ".join(f"{title} {number(data.average_precision[name])}" for name, title in INTERPOLATIONS.items())
         return (
             f"{found} of {data.num_positives} positives are in the ranking; a {kind} one was put at rank "
             f"{data.moved_to}.\nAverage precision: {values}."
