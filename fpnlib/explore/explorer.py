@@ -26,8 +26,8 @@ _REST_SECONDS = 0.3
 class Explorer(Generic[Data]):
     """A figure, its controls, and its text alternative.
 
-    A subclass gives five parts: `controls`, `compute`, `build`, `draw` and `describe`; `invariants` is a sixth, for
-    what must hold in every state. `state`, `set` and the controls share their names.
+    A subclass gives five parts: `make_controls`, `compute`, `build`, `draw` and `describe`; `invariants` is a sixth,
+    for what must hold in every state. `state`, `set` and the controls share their names.
     """
 
     title: ClassVar[str] = ""
@@ -40,8 +40,8 @@ class Explorer(Generic[Data]):
         self._paused = False
         self._live: tuple[ipywidgets.VBox, Picture] | None = None
         self._canvas: Canvas | None = None
-        self.widgets: dict[str, ipywidgets.Widget] = self.controls()
-        for widget in self.widgets.values():
+        self._controls: dict[str, ipywidgets.Widget] = self.make_controls()
+        for widget in self._controls.values():
             widget.observe(self._moved, names="value")
         self.data: Data
         self.readout: str
@@ -49,8 +49,8 @@ class Explorer(Generic[Data]):
 
     # What a subclass gives.
 
-    def controls(self) -> dict[str, ipywidgets.Widget]:
-        """Return the named controls. Every combination of their values must be valid."""
+    def make_controls(self) -> dict[str, ipywidgets.Widget]:
+        """Make the controls, by name. Every combination of their values must be valid."""
         raise NotImplementedError
 
     def compute(self, *args: Any, **state: Any) -> Data:
@@ -75,10 +75,14 @@ class Explorer(Generic[Data]):
 
     # What a reader or a test uses.
 
+    def controls(self) -> dict[str, ipywidgets.Widget]:
+        """The live controls by name; moving one moves the picture."""
+        return dict(self._controls)
+
     @property
     def state(self) -> dict[str, Any]:
         """The controls' values by name."""
-        return {name: widget.value for name, widget in self.widgets.items()}
+        return {name: widget.value for name, widget in self._controls.items()}
 
     def set(self, **state: Any) -> Self:
         """Set controls by name, as the widgets show their values. Nothing changes if any value is refused.
@@ -87,8 +91,8 @@ class Explorer(Generic[Data]):
             ValueError: an unknown control, or a value that its control does not allow.
         """
         for name in state:
-            require(name in self.widgets, "control", repr(name), ", ".join(self.widgets))
-        wanted = {name: checked(name, self.widgets[name], value) for name, value in state.items()}
+            require(name in self._controls, "control", repr(name), ", ".join(self._controls))
+        wanted = {name: checked(name, self._controls[name], value) for name, value in state.items()}
         with self._lock:
             before = self.state
             self._assign(wanted)
@@ -110,7 +114,7 @@ class Explorer(Generic[Data]):
         with self._lock:
             if self._rest:
                 self._rest.cancel()
-            for widget in self.widgets.values():
+            for widget in self._controls.values():
                 widget.close()
             if self._live:
                 for part in self._live:
@@ -134,7 +138,7 @@ class Explorer(Generic[Data]):
         self._paused = True
         try:
             for name, value in state.items():
-                self.widgets[name].value = value
+                self._controls[name].value = value
         finally:
             self._paused = False
 
@@ -172,7 +176,7 @@ class Explorer(Generic[Data]):
     def _view(self) -> ipywidgets.VBox:
         if self._live is None:
             rows = ipywidgets.Layout(flex_flow="row wrap", align_items="center", grid_gap="2px 24px")
-            controls = ipywidgets.Box(list(self.widgets.values()), layout=rows)
+            controls = ipywidgets.Box(list(self._controls.values()), layout=rows)
             picture = Picture(alt=self.title, frame=self.frame("png"), readout=self.readout)
             box = ipywidgets.VBox([controls, picture])
             box.add_class("fpnlib-explorer")

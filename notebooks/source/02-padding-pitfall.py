@@ -36,7 +36,7 @@ geometry()
 #
 # P-Net is the first of the three small networks of the face detector MTCNN. It has no padding at all. Here are its real
 # weights and its feature map of many channels, shown by their root mean square. RoIAlign turns the RoI into 7×7 cells,
-# whatever its size. The left crop of features is what a second network would get.
+# whatever its size, for a second network to look at: above without padding, below with it.
 #
 # **Move the RoI along the left border into the upper corner. Then make it wider.**
 
@@ -268,8 +268,7 @@ verdicts("PD")
 # (mean colour), <span title="PD-4 reflect[1]">0.994</span> (reflect) and <span title="PD-4 replicate[1]">0.939</span>
 # (replicate). Twelve pixels give next to nothing more: <span title="PD-4 most_gain_beyond_half">0.0009</span> at best.
 # The saying holds, as reflect and replicate together beat the two constants, by <span title="PD-4 effect">0.015</span>.
-# But it is reflect that carries it. Replicate is hardly better than black, and
-# the mean colour beats it. Reflect gains
+# But it is reflect that carries it. Replicate is hardly better than black, and the mean colour beats it. Reflect gains
 # because a face is symmetric: the mirror completes it.
 #
 # **Trained from scratch.** A tiny net with a receptive field of ten pixels, no padding, and

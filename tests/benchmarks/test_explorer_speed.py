@@ -23,7 +23,7 @@ def ours():
     explorer._repr_mimebundle_()
 
     def update():
-        explorer.widgets["phase"].value = next(PHASES)
+        explorer.controls()["phase"].value = next(PHASES)
 
     return update
 
@@ -95,7 +95,7 @@ def test_a_new_picture(benchmark):
 def test_every_explorer_of_the_book(name, benchmark):
     explorer = all_explorers()[name]()
     explorer._repr_mimebundle_()
-    slider = next(w for w in explorer.widgets.values() if hasattr(w, "step"))
+    slider = next(w for w in explorer.controls().values() if hasattr(w, "step"))
     values = itertools.cycle([slider.min, slider.max, type(slider.value)((slider.min + slider.max) / 2)])
 
     def move():

@@ -34,7 +34,7 @@ def lay_out(figure):
 class FourMaps(Explorer[Waves]):
     title = "Four maps and a line"
 
-    def controls(self):
+    def make_controls(self):
         return {
             "phase": slider("phase", 0.0, 0.0, 6.0, 0.01),
             "kind": choice("kind", ["sine", "cosine"]),

@@ -79,7 +79,7 @@ class FaceExplorer(Explorer[FaceData]):
         self._answers = functools.lru_cache(maxsize=len(MODES) * (_MOST_PADDING + 1))(self._ask)
         super().__init__()
 
-    def controls(self) -> dict[str, Widget]:
+    def make_controls(self) -> dict[str, Widget]:
         """Return how far the face is inside, and the padding."""
         return {
             "distance": slider(

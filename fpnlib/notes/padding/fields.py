@@ -35,7 +35,7 @@ class FieldsExplorer(Explorer[FieldsData]):
     title = "The receptive fields of two units, layer by layer down to the image, with size, stride and start"
     size = (1000, 400)
 
-    def controls(self) -> dict[str, Widget]:
+    def make_controls(self) -> dict[str, Widget]:
         """Return the layers, all alike, and how far the two units are apart."""
         return {
             "layers": slider("layers", 3, 1, MOST_LAYERS, 1),

@@ -42,7 +42,7 @@ class GeometryExplorer(Explorer[GeometryData]):
     title = "A strip of pixels with layers above it, and an RoI projected onto each layer"
     size = (1000, 430)
 
-    def controls(self) -> dict[str, Widget]:
+    def make_controls(self) -> dict[str, Widget]:
         """Return the RoI and the layers, all alike."""
         return {
             "position": slider("left edge of the RoI (pixels)", 8, 0, PIXELS - 1, 1),

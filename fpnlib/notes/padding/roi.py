@@ -70,7 +70,7 @@ class RoiExplorer(Explorer[RoiData]):
     def _stride(self) -> int:
         return self._field.horizontal.stride
 
-    def controls(self) -> dict[str, Widget]:
+    def make_controls(self) -> dict[str, Widget]:
         """Return the RoI and the padding."""
         height, width = self._image.shape[2:]
         return {

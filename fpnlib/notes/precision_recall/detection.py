@@ -92,7 +92,7 @@ class DetectionExplorer(Explorer[DetectionData]):
         self._average_precision = functools.lru_cache(maxsize=64)(self._average_precision_moved)
         super().__init__()
 
-    def controls(self) -> dict[str, Widget]:
+    def make_controls(self) -> dict[str, Widget]:
         """Return the IoU threshold and the box error; which picture and which scores, where there are several."""
         controls: dict[str, Widget] = {}
         if len(self._images) > 1:

@@ -54,7 +54,7 @@ class PrevalenceExplorer(Explorer[PrevalenceData]):
         self._bins = self._scored.bins(40)
         super().__init__()
 
-    def controls(self) -> dict[str, Widget]:
+    def make_controls(self) -> dict[str, Widget]:
         """Return the class ratio, at first that of the data, and the threshold."""
         own = round(len(self._scored.negatives) / len(self._scored.positives))
         low, high, middle, step = self._scored.scale()

@@ -61,7 +61,7 @@ class RankingExplorer(Explorer[RankingData]):
             self._ranking = Scored(scores, targets).ranking
         super().__init__()
 
-    def controls(self) -> dict[str, Widget]:
+    def make_controls(self) -> dict[str, Widget]:
         """Return which item to take, the rank to put it at, and how many positives were never found."""
         n = len(self._ranking)
         return {

@@ -47,7 +47,7 @@ class ThresholdExplorer(Explorer[ThresholdData]):
         self._auc = roc_auc(scores, targets)
         super().__init__()
 
-    def controls(self) -> dict[str, Widget]:
+    def make_controls(self) -> dict[str, Widget]:
         """Return the threshold in the scores' own unit, and β of the F-score."""
         low, high, middle, step = self._scored.scale()
         return {

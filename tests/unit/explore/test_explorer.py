@@ -33,7 +33,7 @@ def four():
 def test_state_has_the_controls_names_and_values(four):
     assert four.state == {"phase": 0.0, "kind": "sine", "flipped": False}
     assert four.set(phase=1, kind="cosine").state == {"phase": 1.0, "kind": "cosine", "flipped": False}
-    assert list(four.state) == list(four.widgets)
+    assert list(four.state) == list(four.controls())
 
 
 def test_set_moves_data_readout_and_picture(four):
@@ -45,7 +45,7 @@ def test_set_moves_data_readout_and_picture(four):
 
 
 def test_a_widget_moves_the_same_way_as_set(four):
-    four.widgets["phase"].value = 1.5
+    four.controls()["phase"].value = 1.5
     by_widget = four.frame()
     assert by_widget == FourMaps().set(phase=1.5).frame()
 
@@ -129,7 +129,7 @@ def test_the_saved_bundle_holds_a_small_picture_and_the_numbers(four):
 def test_jpeg_while_moving_and_png_at_rest(four):
     picture = live_picture(four)
     assert picture.format == "png"
-    four.widgets["phase"].value = 2.0
+    four.controls()["phase"].value = 2.0
     assert picture.format == "jpeg"
     assert picture.readout == four.readout
     deadline = time.monotonic() + 10
@@ -162,9 +162,9 @@ def test_an_exception_is_shown_to_the_reader_and_goes_on_to_the_caller():
     fragile = Fragile()
     picture = live_picture(fragile)
     with pytest.raises(ArithmeticError, match="cliff"):
-        fragile.widgets["phase"].value = 4.0
+        fragile.controls()["phase"].value = 4.0
     assert "ArithmeticError: phase beyond the cliff" in picture.error
-    fragile.widgets["phase"].value = 1.0
+    fragile.controls()["phase"].value = 1.0
     assert picture.error == ""
     with pytest.raises(ArithmeticError, match="cliff"):
         fragile.set(phase=5)
@@ -185,8 +185,8 @@ def test_no_figure_is_left_in_pyplot(four):
 class Tiny(FourMaps):
     size = (160, 80)
 
-    def controls(self):
-        return super().controls() | {"phase": slider("phase", 0, 0, 100_000, 1)}
+    def make_controls(self):
+        return super().make_controls() | {"phase": slider("phase", 0, 0, 100_000, 1)}
 
     def build(self, figure):
         panel = figure.subplots()
@@ -209,7 +209,7 @@ def test_memory_does_not_grow_over_ten_thousand_updates():
 
     def resident_after(updates):
         for _ in range(updates):
-            tiny.widgets["phase"].value = next(phases)
+            tiny.controls()["phase"].value = next(phases)
         gc.collect()
         return psutil.Process().memory_info().rss
 

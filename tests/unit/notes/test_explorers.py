@@ -71,7 +71,7 @@ def test_all_ends_of_all_controls_pairwise(name, explorers):
     default = all_explorers()[name]().state
     pairs = list(itertools.combinations(default, 2)) or [(key,) for key in default]
     for keys in pairs:
-        for values in itertools.product(*(ends(explorer.widgets[key]) for key in keys)):
+        for values in itertools.product(*(ends(explorer.controls()[key]) for key in keys)):
             check_state(explorer, default | dict(zip(keys, values, strict=True)))
 
 
@@ -80,7 +80,7 @@ def test_states_drawn_at_random(name, explorers):
     explorer = explorers(name)
 
     @settings(max_examples=30, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
-    @given(st.fixed_dictionaries({key: random_value(control) for key, control in explorer.widgets.items()}))
+    @given(st.fixed_dictionaries({key: random_value(control) for key, control in explorer.controls().items()}))
     def sweep(state):
         check_state(explorer, state)
 
@@ -94,8 +94,8 @@ def test_every_control_moves_picture_and_readout(name, explorers):
     for key in default:
         base = check_state(explorer, default)
         words, changed_picture, changed_words = explorer.readout, False, False
-        middle = [v for v in (explorer.widgets[key],) if not isinstance(v, Dropdown | Checkbox)]
-        values = [*ends(explorer.widgets[key]), *((v.min + (v.max - v.min) // 2) for v in middle)]
+        middle = [v for v in (explorer.controls()[key],) if not isinstance(v, Dropdown | Checkbox)]
+        values = [*ends(explorer.controls()[key]), *((v.min + (v.max - v.min) // 2) for v in middle)]
         for value in values:
             picture = check_state(explorer, default | {key: type(default[key])(value)})
             changed_picture |= bool((picture != base).any())
@@ -126,6 +126,6 @@ def test_repr_begins_with_the_call_that_restores_the_state(name, explorers):
 @pytest.mark.parametrize("name", NAMES)
 def test_controls_have_labels_and_the_factory_says_what_it_shows(name, explorers):
     explorer = explorers(name)
-    assert all(control.description for control in explorer.widgets.values())
+    assert all(control.description for control in explorer.controls().values())
     assert len(explorer.title) > 20
     assert all_explorers()[name].__doc__

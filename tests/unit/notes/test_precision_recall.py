@@ -41,7 +41,7 @@ def test_the_readers_own_scores(factory, kind):
 def test_a_threshold_of_ones_own_scores_equals_scikit_learn():
     scores, targets = own_scores(3)
     explorer = precision_recall(scores, targets)
-    for threshold in (explorer.widgets["threshold"].min, 0.4, explorer.widgets["threshold"].max):
+    for threshold in (explorer.controls()["threshold"].min, 0.4, explorer.controls()["threshold"].max):
         data = explorer.set(threshold=threshold).data
         flagged = scores >= data.threshold
         assert data.precision == pytest.approx(precision_score(targets, flagged))
