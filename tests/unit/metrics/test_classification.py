@@ -3,6 +3,7 @@
 import itertools
 import math
 import warnings
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -215,14 +216,22 @@ def test_infinite_logits_are_ordered():
     assert curve.recall.tolist() == [1.0, 0.5, 0.5, 0.0]
 
 
-@given(st.floats(0, 1), st.floats(0, 1), st.floats(0, 8))
+RATES = st.just(0.0) | st.floats(1e-300, 1)
+
+
+@given(RATES, RATES, st.just(0.0) | st.floats(1e-3, 8))
 def test_f_score_is_its_definition(precision, recall, beta):
-    below = beta**2 * precision + recall
-    expected = (1 + beta**2) * precision * recall / below if below else 0.0
+    p, r, b = map(Fraction, (precision, recall, beta))  # exact: the products underflow as floats
+    below = b**2 * p + r
+    expected = float((1 + b**2) * p * r / below) if below else 0.0
     ours = f_score(precision, recall, beta)
     assert isinstance(ours, float)
-    assert ours == pytest.approx(expected)
-    assert min(precision, recall) - 1e-9 <= ours <= max(precision, recall) + 1e-9 or below == 0 or ours == 0
+    assert ours == pytest.approx(expected, rel=1e-9, abs=1e-12)
+
+
+@pytest.mark.parametrize("recall", [5e-324, 1e-300])
+def test_f_score_of_a_tiny_recall_does_not_underflow(recall):
+    assert f_score(0.5, recall, 0.0) == 0.5
 
 
 def test_f_score_broadcasts():

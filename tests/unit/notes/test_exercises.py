@@ -39,6 +39,7 @@ def test_no_answer_and_a_raising_answer(name):
 
 
 @pytest.mark.parametrize("name", NAMES)
+@pytest.mark.bad_input
 def test_answers_of_another_kind_are_told_so(name):
     assert "returns nothing" in check(name, lambda *case: None).fault
     assert "A function is asked for" in check(name, (1, 2)).fault
