@@ -49,6 +49,12 @@ class DetectionData:
     at_iou: float
 
     @property
+    def precision_text(self) -> str:
+        """The precision as a reader sees it; without a box that counts there is none."""
+        right, wrong, _ = self.counts
+        return number(self.precision) if right + wrong else "undefined"
+
+    @property
     def mean(self) -> float:
         """Mean average precision from IoU .5 to .95."""
         return float(self.per_iou[-len(COCO_THRESHOLDS) :].mean())
@@ -180,7 +186,7 @@ class DetectionExplorer(Explorer[DetectionData]):
         right, wrong, missed = data.counts
         self._text.set_text(
             f"TP {right}, FP {wrong}, FN {missed}\n"
-            f"precision {number(data.precision)}, recall {number(data.recall)}\n"
+            f"precision {data.precision_text}, recall {number(data.recall)}\n"
             f"AP {number(data.at_iou)}, mean of .5 to .95: {number(data.mean)}"
         )
 
@@ -189,11 +195,10 @@ class DetectionExplorer(Explorer[DetectionData]):
         right, wrong, missed = data.counts
         moved = f", each box moved by {counted(data.error, 'pixel')}" if data.error else ""
         where = f"On picture {data.picture}, with" if len(self._images) > 1 else "With"
-        precision = number(data.precision) if right + wrong else "undefined, as no box is kept"
         return (
             f"{where} IoU {number(data.iou)} asked for{moved}, {counted(right, 'box', 'boxes')} of those kept "
             f"{'is' if right == 1 else 'are'} right and {wrong} wrong; {counted(missed, 'object')} "
-            f"{'is' if missed == 1 else 'are'} missed. Precision {precision}, recall {number(data.recall)}.\n"
+            f"{'is' if missed == 1 else 'are'} missed. Precision {data.precision_text}, recall {number(data.recall)}.\n"
             f"Average precision, over all boxes{' of all pictures' if len(self._images) > 1 else ''}: "
             f"{number(data.at_iou)} at this IoU, {number(data.mean)} as the mean from .5 to .95."
         )

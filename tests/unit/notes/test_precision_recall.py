@@ -155,3 +155,35 @@ def test_the_books_examples_are_what_the_note_says():
     assert sides.min() >= 28
     assert sides.max() <= 60
     assert (found["scores"] >= 0.5).all()
+
+
+def test_a_crowd_is_neither_missed_nor_made_wrong():
+    crowd_box, single_box = [60.0, 10, 110, 90], [10.0, 10, 50, 50]
+    targets = {"boxes": [single_box, crowd_box], "labels": [1, 1], "iscrowd": [0, 1]}
+    predictions = {
+        "boxes": [[10, 10, 50, 48], [62, 12, 80, 40], [150, 10, 180, 40]],
+        "labels": [1, 1, 1],
+        "scores": [0.6, 0.9, 0.3],
+    }
+    explorer = detection(predictions, targets).set(score=0.3, iou=0.5)
+    assert explorer.data.counts == (1, 1, 0)  # the box inside the crowd counts as nothing
+    assert explorer.data.at_iou == pytest.approx(1.0)  # and does not spoil the ranking
+    assert all(explorer.invariants(explorer.data).values())
+
+
+def test_average_precision_reads_the_whole_ranking():
+    explorer = detection()
+    before = explorer.data
+    after = explorer.set(score=explorer.controls()["score"].max).data
+    assert after.counts != before.counts
+    assert after.per_iou.tolist() == before.per_iou.tolist()
+
+
+def test_a_picture_without_boxes_is_a_grey_page():
+    nothing = {"boxes": np.zeros((0, 4)), "labels": np.zeros(0, int)}
+    predictions, targets = two_images()
+    explorer = detection([*predictions, nothing | {"scores": np.zeros(0)}], [*targets, nothing])
+    assert len(explorer.set(picture=3).frame()) > 5000
+    assert explorer.data.counts == (0, 0, 0)
+    assert "On picture 3" in explorer.readout
+    assert "Precision undefined" in explorer.readout
