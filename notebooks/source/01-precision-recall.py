@@ -233,9 +233,9 @@ verdicts("PR")
 # before you ask for a strict IoU.
 #
 # One thing weakens this last verdict. Its bound was fixed first, its detector was not. The first try slid an image
-# classifier over the café photo. It found next to nothing at the middle of the IoU's range, so there was hardly any AP
-# to lose, and by the same bound the claim would have failed. P-Net took its place, and a trial had shown its curve
-# before it was chosen. Read the verdict as true of this detector and this page.
+# classifier over the café photo. At most of its settings it found next to nothing at the middle of the IoU's range, so
+# there was hardly any AP to lose, and by the same bound the claim would have failed. P-Net took its place, and a trial
+# had shown its curve before it was chosen. Read the verdict as true of this detector and this page.
 
 # %% [markdown]
 # ## Try
