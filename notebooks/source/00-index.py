@@ -36,7 +36,8 @@
 # %% [markdown]
 # ## What was measured
 #
-# Every claim has a test that was written down before the measurement. The table shows what came out, with its 95 %
+# Every claim has a test that was written down before the stored measurement. Where a trial had been seen by then, the
+# note says so. The table shows what came out, with its 95 %
 # interval where chance plays a part. *Holds*: the test is met. *Fails*: it is not. *Depends*: the interval spans the
 # limit.
 

@@ -127,7 +127,7 @@ interpolations()
 # First the geometry alone. The photo has labelled instances, and the "detector" gives back exactly those boxes, each
 # moved by a few pixels in its own direction. They all have the same score.
 #
-# **Move the boxes. Small and thin ones stop counting first. Then ask for a lower IoU and get them back.**
+# **Move the boxes. Small and thin ones stop counting first. Then ask for a lower IoU and get most of them back.**
 
 # %%
 from fpnlib.notes.precision_recall.explorers import box_error
