@@ -1,0 +1,1 @@
+"""Note 09: on doing research."""

@@ -1,0 +1,32 @@
+"""What note 09 says, and the test of the one saying that has a number in it."""
+
+import itertools
+
+from fpnlib.claims import Claim, Measurement, within
+from fpnlib.notes.research.calendar import YEAR, Plan
+
+SHORTEST, LONGEST = 9, 12  # months of a whole first paper, as the saying has it
+PART = (3.0, 3.5, 4.0)  # "three or four months"
+
+
+def totals() -> list[float]:
+    """Months of every plan the saying allows: each part three to four months, a start in any month."""
+    return [Plan(start, parts).total for start in range(YEAR) for parts in itertools.product(PART, repeat=3)]
+
+
+def measure_months() -> Measurement:
+    """By how many months the plans of three or four months a part miss the nine to twelve of the whole."""
+    months = totals()
+    missed = max(max(SHORTEST - min(months), max(months) - LONGEST), 0)
+    return Measurement.exact(missed, len(months), shortest=min(months), longest=max(months))
+
+
+CLAIMS = (
+    Claim(
+        "RS-1",
+        "A first paper takes about a year: three or four months to read and code, as long to find a sound route, as "
+        "long for results and writing",
+        within(0, "the sum of the three parts from 9 to 12 months"),
+        measure_months,
+    ),
+)
