@@ -18,6 +18,7 @@ WIDTH = 480  # pixels of a thumbnail
 THUMBNAILS: dict[str, tuple[str, dict[str, Any]]] = {
     "01-precision-recall": ("precision_recall", {"threshold": -1.0}),
     "02-padding-pitfall": ("geometry", {"position": 0, "width": 12}),
+    "09-research": ("research_planner", {}),
 }
 
 

@@ -32,6 +32,15 @@
 #
 # You will be able to compute the receptive field of any chain of layers by hand, to project a box to a feature map
 # under the convention your library uses, and to say how much padding a border object needs.
+#
+# ### [09 · On doing research](09-research.ipynb)
+#
+# [![Twelve plans of three bars, one for each month a project can begin in, with a yearly deadline
+# above](../images/09-research.png)](09-research.ipynb)
+#
+# The year of a first paper as a planner: three lengths, a start, a deadline. *Ten minutes; no earlier note needed.*
+#
+# You will be able to say when a project must begin, and which of the source's remarks no notebook can test.
 
 # %% [markdown]
 # ## What was measured

@@ -1,0 +1,116 @@
+# %% [markdown]
+# # 09 · On doing research
+#
+# **In one sentence:** the source gives a first paper about a year, in three parts of three or four months each, and
+# asks the reader to keep calm about what an early paper says of them.
+#
+# *Ten minutes. You need no earlier note.* Run every cell first (menu Run → Run All Cells), then move the sliders. They
+# work from the keyboard too: Tab to a slider, then the arrow keys.
+
+# %% [markdown]
+# ## Look
+#
+# Each row is the same plan, begun in another month. The three bars are its parts. The frame marks your start, the
+# triangles a deadline that comes every year.
+#
+# **Choose the month you begin in and the deadline you have in mind. Then make the middle part longer.**
+
+# %%
+from fpnlib.notes.research.explorers import research_planner
+
+research_planner()
+
+# %% [markdown]
+# Two things to try.
+#
+# - Lengthen the middle part, half a month at a time. The months to the deadline shrink until it is missed by half a
+#   month. Then you wait almost a year for the next one.
+# - Keep the lengths and change the start. Which start leaves you a month to spare?
+
+# %% [markdown]
+# ## Why
+#
+# The arithmetic is all there is. A plan ends where its parts add up, and a deadline that comes once a year makes the
+# rest a remainder on division by twelve.
+
+# %%
+from fpnlib.explore import source
+from fpnlib.notes.research.calendar import Plan
+
+source(Plan)
+
+# %% [markdown]
+# ## Check
+#
+# Does the sum of months agree with the calendar that Python carries? Begin on the first day of each month, go on by
+# whole months, and compare the month of the last day.
+
+# %%
+from datetime import date, timedelta
+
+from fpnlib.notes.research.calendar import MONTHS, month_at
+
+
+def last_day(start, months):
+    """The last day of a project of whole months that begins on the first day of month `start`, 0 for January."""
+    years, month = divmod(start + months, 12)
+    return date(2027 + years, month + 1, 1) - timedelta(days=1)
+
+
+agree = [
+    month_at(Plan(start, (a, b, c)).ends[-1]) == MONTHS[last_day(start, a + b + c).month - 1]
+    for start in range(12)
+    for a in (3, 4)
+    for b in (3, 4)
+    for c in (3, 4)
+]
+print(f"{sum(agree)} of {len(agree)} plans end in the month that the calendar says")
+
+# %% [markdown]
+# ## Measure
+#
+# What can be tested here is only that the saying agrees with itself: three parts of three or four months make nine to
+# twelve. They do.
+
+# %%
+from fpnlib.claims import verdicts
+
+verdicts("RS")
+
+# %% [markdown]
+# **What is not measured.** Whether a first paper really takes a year. The source speaks from experience, and this
+# repository holds no data on how long papers take. Read the three lengths as one person's advice and put in your own.
+#
+# **RS-2, which cannot be measured here.** The source also says: a paper as first author early on tells little about how
+# good a researcher somebody is. The idea, the direction and the judgement behind a first paper are often an adviser's;
+# one's own come later. So keep calm when others publish first. That is a view on people, not on numbers. We know of no
+# test for it that a notebook could run, so it has no entry in the ledger.
+
+# %% [markdown]
+# ## Try
+#
+# Replace the three dots by a function, run the cell, and read what the check says.
+#
+# Write `f(total, deadline)` that returns the latest month, 0 for January, to begin a project of `total` months that
+# must be done by the last day of month `deadline`. Projects begin on the first day of a month.
+
+# %%
+from fpnlib.exercises import check
+
+check("latest start", ...)
+
+# %% [markdown]
+# Stuck? `from fpnlib.exercises import solution` and `print(solution("latest start"))` shows one right answer.
+
+# %% [markdown]
+# ## Terms
+#
+# | English | 中文 | in one line |
+# |---|---|---|
+# | first author | 第一作者 | who did most of the work, named first |
+# | deadline | 截稿日期 | the last day on which a venue takes papers |
+# | research direction | 研究方向 | the questions one keeps working on |
+#
+# ## References
+#
+# - The source: one learner's notes, the page from which this book grew. Nothing else is cited, as nothing else was read.
