@@ -1,6 +1,19 @@
 """Networks, each in one short file; those with real weights have a `pretrained` constructor."""
 
 from fpnlib.models.efficientnet import EfficientNetLite0
+from fpnlib.models.fpn import FPN
 from fpnlib.models.pnet import PNet, PNetOutput
+from fpnlib.models.resnet import BasicBlock, Bottleneck, ResNet, resnet18, resnet34, resnet50
 
-__all__ = ["EfficientNetLite0", "PNet", "PNetOutput"]
+__all__ = [
+    "FPN",
+    "BasicBlock",
+    "Bottleneck",
+    "EfficientNetLite0",
+    "PNet",
+    "PNetOutput",
+    "ResNet",
+    "resnet18",
+    "resnet34",
+    "resnet50",
+]

@@ -1,0 +1,158 @@
+"""ResNets with torchvision's layer names, and the four maps C2…C5 that a pyramid is built on.
+
+He et al., "Deep Residual Learning for Image Recognition", CVPR 2016, table 1. As in torchvision the stride of a
+bottleneck lies in its 3×3 convolution.
+"""
+
+from collections.abc import Callable, Sequence
+from os import PathLike
+
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from fpnlib.models.checkpoint import load_checked, read_checkpoint
+from fpnlib.validation import require
+
+Norm = Callable[[int], nn.Module]
+
+
+def _conv(cin: int, cout: int, kernel: int, stride: int = 1) -> nn.Conv2d:
+    return nn.Conv2d(cin, cout, kernel, stride, kernel // 2, bias=False)
+
+
+class BasicBlock(nn.Module):
+    """Two 3×3 convolutions; add the input, then ReLU."""
+
+    expansion = 1
+
+    def __init__(
+        self, cin: int, width: int, stride: int = 1, downsample: nn.Module | None = None, norm: Norm = nn.BatchNorm2d
+    ) -> None:
+        super().__init__()
+        self.conv1 = _conv(cin, width, 3, stride)
+        self.bn1 = norm(width)
+        self.conv2 = _conv(width, width, 3)
+        self.bn2 = norm(width)
+        self.downsample = downsample
+
+    def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n d h2 w2"]:
+        """(N, C, H, W) to (N, width, ⌈H / stride⌉, ⌈W / stride⌉)."""
+        out = F.relu(self.bn1(self.conv1(x)), inplace=True)
+        out = self.bn2(self.conv2(out))
+        return F.relu(out + (x if self.downsample is None else self.downsample(x)), inplace=True)
+
+
+class Bottleneck(nn.Module):
+    """1×1 to `width` channels, 3×3, 1×1 to four times as many; add the input, then ReLU."""
+
+    expansion = 4
+
+    def __init__(
+        self, cin: int, width: int, stride: int = 1, downsample: nn.Module | None = None, norm: Norm = nn.BatchNorm2d
+    ) -> None:
+        super().__init__()
+        self.conv1 = _conv(cin, width, 1)
+        self.bn1 = norm(width)
+        self.conv2 = _conv(width, width, 3, stride)
+        self.bn2 = norm(width)
+        self.conv3 = _conv(width, width * self.expansion, 1)
+        self.bn3 = norm(width * self.expansion)
+        self.downsample = downsample
+
+    def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n d h2 w2"]:
+        """(N, C, H, W) to (N, 4 · width, ⌈H / stride⌉, ⌈W / stride⌉)."""
+        out = F.relu(self.bn1(self.conv1(x)), inplace=True)
+        out = F.relu(self.bn2(self.conv2(out)), inplace=True)
+        out = self.bn3(self.conv3(out))
+        return F.relu(out + (x if self.downsample is None else self.downsample(x)), inplace=True)
+
+
+class ResNet(nn.Module):
+    """A stem at stride 4, then four stages of residual blocks at strides 4, 8, 16, 32.
+
+    Args:
+        block: `BasicBlock` or `Bottleneck`.
+        layers: how many blocks each of the four stages has.
+        width: channels of the stem; stage i works with width · 2ⁱ. ImageNet's nets have 64.
+        num_classes: outputs of the classifier; None for a net without one.
+        norm: makes the normalisation for a number of channels.
+    """
+
+    strides = (4, 8, 16, 32)
+
+    def __init__(
+        self,
+        block: type[BasicBlock] | type[Bottleneck],
+        layers: Sequence[int],
+        *,
+        width: int = 64,
+        num_classes: int | None = 1000,
+        norm: Norm = nn.BatchNorm2d,
+    ) -> None:
+        super().__init__()
+        four = len(layers) == 4 and all(isinstance(n, int) and n >= 1 for n in layers)
+        require(four, "layers", list(layers), "four whole numbers of at least 1, the blocks of each stage")
+        require(width >= 1, "width", width, "at least 1")
+        require(num_classes is None or num_classes >= 1, "num_classes", num_classes, "at least 1, or None")
+        self.channels = tuple(width * 2**stage * block.expansion for stage in range(4))
+        self.conv1 = nn.Conv2d(3, width, 7, 2, 3, bias=False)
+        self.bn1 = norm(width)
+        self.maxpool = nn.MaxPool2d(3, 2, 1)
+        cin = width
+        stages = []
+        for stage, blocks in enumerate(layers):
+            made = []
+            for number in range(blocks):
+                stride = 2 if stage and not number else 1
+                cout = self.channels[stage]
+                changes = stride != 1 or cin != cout
+                shortcut = nn.Sequential(_conv(cin, cout, 1, stride), norm(cout)) if changes else None
+                made.append(block(cin, width * 2**stage, stride, shortcut, norm))
+                cin = cout
+            stages.append(nn.Sequential(*made))
+        self.layer1, self.layer2, self.layer3, self.layer4 = stages
+        self.fc = nn.Identity() if num_classes is None else nn.Linear(cin, num_classes)
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+
+    def stages(self, x: Float[Tensor, "n 3 h w"]) -> list[Float[Tensor, "n _ _ _"]]:
+        """C2…C5, each after its last block's add and ReLU: (N, `channels[i]`, ⌈H / strides[i]⌉, ⌈W / strides[i]⌉).
+
+        ValueError for anything but RGB.
+        """
+        require(x.ndim == 4 and x.shape[1] == 3, "x", f"shape {tuple(x.shape)}", "(N, 3, H, W)")
+        x = self.maxpool(F.relu(self.bn1(self.conv1(x)), inplace=True))
+        maps = []
+        for stage in (self.layer1, self.layer2, self.layer3, self.layer4):
+            x = stage(x)
+            maps.append(x)
+        return maps
+
+    def forward(self, x: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n classes"]:
+        """Logits (N, num_classes); without a classifier the mean of C5, (N, channels[3])."""
+        return self.fc(self.stages(x)[-1].mean((2, 3)))
+
+    def load_checkpoint(self, path: str | PathLike[str], *, prefix: str | None = None) -> None:
+        """Load torchvision's official file, or this net's part of a detector's (such as "backbone.body.").
+
+        A detector's backbone has no classifier: load it with `num_classes=None`. ValueError, with nothing changed, that
+        names missing and foreign keys.
+        """
+        load_checked(self, read_checkpoint(path), prefix)
+
+
+def resnet18(**options: object) -> ResNet:
+    """ResNet-18; `options` as `ResNet` takes them."""
+    return ResNet(BasicBlock, (2, 2, 2, 2), **options)  # type: ignore[arg-type]
+
+
+def resnet34(**options: object) -> ResNet:
+    """ResNet-34; `options` as `ResNet` takes them."""
+    return ResNet(BasicBlock, (3, 4, 6, 3), **options)  # type: ignore[arg-type]
+
+
+def resnet50(**options: object) -> ResNet:
+    """ResNet-50; `options` as `ResNet` takes them."""
+    return ResNet(Bottleneck, (3, 4, 6, 3), **options)  # type: ignore[arg-type]
