@@ -11,7 +11,7 @@ PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 NBVAL := --nbval --nbval-current-env --nbval-cell-timeout=60
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test install assets notebooks claims bench lint
+.PHONY: help lab test install assets notebooks claims bench mutants lint
 
 help:
 	@echo "make lab        install what is needed and open the notes in JupyterLab"
@@ -19,6 +19,7 @@ help:
 	@echo "make notebooks  build notebooks/*.ipynb from notebooks/source/*.py   (NOTES=\"01 04\" builds only these)"
 	@echo "make claims     measure every claim of the ledger again"
 	@echo "make bench      run the benchmarks"
+	@echo "make mutants    plant small bugs and see that a test turns red for each"
 	@echo "make lint       ruff, mypy, import-linter, notebook checks"
 
 # The index is named as an address, not as a file: JupyterLab would serve only the file's folder, without images/.
@@ -65,6 +66,9 @@ claims: install
 
 bench: install
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/benchmarks --benchmark-enable
+
+mutants: install
+	@OMP_NUM_THREADS=1 $(BIN)/python tools/mutants.py run --workers $(WORKERS)
 
 lint: install
 	$(BIN)/ruff check
