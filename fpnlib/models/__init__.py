@@ -1,5 +1,6 @@
 """Networks, each in one short file; those with real weights have a `pretrained` constructor."""
 
+from fpnlib.models.batch_norm import BatchNorm2d
 from fpnlib.models.efficientnet import EfficientNetLite0
 from fpnlib.models.fpn import FPN
 from fpnlib.models.pnet import PNet, PNetOutput
@@ -8,6 +9,7 @@ from fpnlib.models.resnet import BasicBlock, Bottleneck, ResNet, resnet18, resne
 __all__ = [
     "FPN",
     "BasicBlock",
+    "BatchNorm2d",
     "Bottleneck",
     "EfficientNetLite0",
     "PNet",
