@@ -41,7 +41,7 @@ def batch_norm_forward(
     """
     _check(x, weight, bias, eps)
     over = _all_but_channels(x)
-    mean = x.mean(over)
+    mean = x.mean(over, dtype=torch.float64).to(x.dtype)  # added up in double precision, as in torch
     centered = x - per_channel(mean, x)
     variance = (centered * centered).mean(over)
     inverse_std = 1 / (variance + eps).sqrt()
