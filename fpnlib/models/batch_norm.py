@@ -57,9 +57,10 @@ class BatchNorm2d(nn.Module):
 
         self.weight = nn.Parameter(ones()) if affine else None
         self.bias = nn.Parameter(zeros()) if affine and bias else None
-        self.running_mean: Tensor | None
-        self.running_var: Tensor | None
-        self.num_batches_tracked: Tensor | None
+        # Tensors, or None without tracking.
+        self.running_mean: Any
+        self.running_var: Any
+        self.num_batches_tracked: Any
         self.register_buffer("running_mean", zeros() if track_running_stats else None)
         self.register_buffer("running_var", ones() if track_running_stats else None)
         count = torch.zeros((), dtype=torch.long, device=device) if track_running_stats else None
@@ -71,7 +72,7 @@ class BatchNorm2d(nn.Module):
         require(x.shape[1] == self.num_features, "x", f"{x.shape[1]} channels", f"{self.num_features} channels")
         weight = x.new_ones(self.num_features) if self.weight is None else self.weight
         bias = x.new_zeros(self.num_features) if self.bias is None else self.bias
-        if not self.training and self.running_mean is not None and self.running_var is not None:
+        if not self.training and self.running_mean is not None:
             # Constants: y is a straight line in x, and autograd needs no help.
             scale = weight / (self.running_var + self.eps).sqrt()
             return (x - per_channel(self.running_mean, x)) * per_channel(scale, x) + per_channel(bias, x)
@@ -144,5 +145,5 @@ class _Normalize(torch.autograd.Function):
         cache = BatchNormCache(normalized, inverse_std, weight, mean, variance)
         if torch.is_grad_enabled():
             # Someone wants the gradient's gradient, so the cache must know where it comes from.
-            _, cache = batch_norm_forward(x, weight, bias, eps=ctx.eps)
+            cache = batch_norm_forward(x, weight, bias, eps=ctx.eps)[1]
         return *batch_norm_backward(grad, cache), None

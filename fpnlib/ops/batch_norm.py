@@ -2,7 +2,7 @@
 
 import copy
 import math
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import torch
 from jaxtyping import Float
@@ -78,19 +78,20 @@ def fold_batch_norm(conv: nn.Conv2d, bn: nn.Module) -> nn.Conv2d:
     Errors: ValueError for anything but a Conv2d, unequal channels, a `bn` without running statistics.
     """
     require(isinstance(conv, nn.Conv2d), "conv", type(conv).__name__, "torch.nn.Conv2d")
-    mean, variance = getattr(bn, "running_mean", None), getattr(bn, "running_var", None)
+    mean: Any = getattr(bn, "running_mean", None)
+    variance: Any = getattr(bn, "running_var", None)
+    gain: Any = getattr(bn, "weight", None)
+    offset: Any = getattr(bn, "bias", None)
     require(mean is not None and variance is not None, "bn", type(bn).__name__, "batch norm with running statistics")
     channels = conv.out_channels
     require(len(mean) == channels, "bn", f"{len(mean)} channels", f"{channels}, the convolution's outputs")
     with torch.no_grad():
-        scale = 1 / (variance + bn.eps).sqrt()
-        if bn.weight is not None:
-            scale = scale * bn.weight
-        bias = -mean if conv.bias is None else conv.bias - mean
-        shift = bias * scale if bn.bias is None else bias * scale + bn.bias
+        scale = (1 if gain is None else gain) / (variance + bn.eps).sqrt()
+        shift = (0 if offset is None else offset) - mean * scale
+        bias = shift if conv.bias is None else conv.bias * scale + shift
         folded = copy.deepcopy(conv)
         folded.weight = nn.Parameter(conv.weight * scale[:, None, None, None])
-        folded.bias = nn.Parameter(shift)
+        folded.bias = nn.Parameter(bias)
     return folded
 
 
