@@ -3,8 +3,10 @@
 from fpnlib.models.batch_norm import BatchNorm2d
 from fpnlib.models.efficientnet import EfficientNetLite0
 from fpnlib.models.fpn import FPN
+from fpnlib.models.lstm import LSTMCell
 from fpnlib.models.pnet import PNet, PNetOutput
 from fpnlib.models.resnet import BasicBlock, Bottleneck, ResNet, resnet18, resnet34, resnet50
+from fpnlib.models.stacks import Stack
 
 __all__ = [
     "FPN",
@@ -12,9 +14,11 @@ __all__ = [
     "BatchNorm2d",
     "Bottleneck",
     "EfficientNetLite0",
+    "LSTMCell",
     "PNet",
     "PNetOutput",
     "ResNet",
+    "Stack",
     "resnet18",
     "resnet34",
     "resnet50",
