@@ -1,8 +1,6 @@
 """The feature pyramid: torchvision's names and numbers, its options, what it refuses."""
 
-import json
 from collections import OrderedDict
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,13 +9,10 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.ndimage import map_coordinates
-from support.record_fpn_results import CHANNELS, OUT, SIZES, fill, pyramid_input
 from torch.func import functional_call, stack_module_state, vmap
 
 from fpnlib.models import FPN, resnet18
-
-# Written by tests/support/record_fpn_results.py from torchvision's own pyramid.
-RECORDED = json.loads((Path(__file__).parent / "torchvision_fpn.json").read_text())
+from fpnlib.notes.fpn.recorded import CHANNELS, OUT, SIZES, fill, pyramid_input, recorded
 
 
 def filled(**options):
@@ -26,13 +21,13 @@ def filled(**options):
     return pyramid
 
 
-@pytest.mark.parametrize(("size", "expected"), list(zip(SIZES, RECORDED["fpn"], strict=True)))
-def test_torchvisions_numbers(size, expected):
+@pytest.mark.parametrize("number", range(len(SIZES)))
+def test_torchvisions_numbers(number):
     pyramid = filled()
-    assert list(pyramid.state_dict()) == RECORDED["fpn_keys"]
-    for level, recorded in zip(pyramid(pyramid_input(size)).values(), expected, strict=True):
-        assert list(level.shape) == recorded["shape"]
-        torch.testing.assert_close(level.flatten(), torch.tensor(recorded["values"], dtype=torch.float64))
+    assert tuple(pyramid.state_dict()) == recorded().keys
+    levels = pyramid(pyramid_input(SIZES[number])).values()
+    for level, expected in zip(levels, recorded().answers[number], strict=True):
+        torch.testing.assert_close(level, expected)
 
 
 def enlarged(level, size, mode):

@@ -9,24 +9,20 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import save_file
-from support.record_fpn_results import SAMPLES, fill, image
+from support.record_fpn_results import image, sampled
 from torch import nn
 
 from fpnlib.models import BasicBlock, Bottleneck, ResNet, resnet18, resnet34, resnet50
+from fpnlib.notes.fpn.recorded import fill
 
 # Written by tests/support/record_fpn_results.py from torchvision's own networks.
-RECORDED = json.loads((Path(__file__).parent / "torchvision_fpn.json").read_text())["resnet"]
+RECORDED = json.loads((Path(__file__).parent / "torchvision_resnet.json").read_text())
 BUILDERS = {"resnet18": resnet18, "resnet34": resnet34, "resnet50": resnet50}
 PARAMETERS = {"resnet18": 11_689_512, "resnet34": 21_797_672, "resnet50": 25_557_032}
 
 
 def tiny(block=BasicBlock, layers=(1, 2, 1, 1), width=2, num_classes=3):
     return ResNet(block, layers, width=width, num_classes=num_classes)
-
-
-def sampled(tensor):
-    flat = tensor.flatten()
-    return flat[torch.linspace(0, len(flat) - 1, SAMPLES).long()]
 
 
 @pytest.mark.parametrize("name", BUILDERS)

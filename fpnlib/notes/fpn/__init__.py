@@ -1,0 +1,1 @@
+"""Note 04: the feature pyramid."""

@@ -1,0 +1,174 @@
+"""What note 04 says, and the test of each saying."""
+
+from collections.abc import Sequence
+from itertools import pairwise, product
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from fpnlib.claims import Claim, Criterion, Measurement, Verdict
+from fpnlib.models import FPN, ResNet, resnet18, resnet50
+from fpnlib.notes.fpn.recorded import CHANNELS, OUT, SIZES, fill, pyramid_input, recorded
+from fpnlib.ops import receptive_field
+
+EQUAL = 1e-6  # largest difference between two ways to compute one pyramid
+IMAGES = ((64, 96), (96, 64), (65, 97), (95, 66), (127, 129), (33, 100))  # height, width
+_PYRAMIDS = 60
+
+
+def stage_outputs() -> Measurement:
+    """Compare C2…C5 of ResNet-18 and -50 with add and ReLU of their last blocks; sizes and strides of C and P."""
+    worst, wrong, negative, cut, maps = 0.0, 0, 0, 0, 0
+    numbers: dict[str, int | float] = {}
+    for name, build in (("resnet18", resnet18), ("resnet50", resnet50)):
+        net = build(num_classes=None).eval()
+        fill(net)
+        pyramid = FPN(net.channels, 8).eval()
+        for stage, stride in enumerate(net.strides):
+            field = receptive_field(_layers_up_to(net, stage))
+            wrong += field.stride != stride
+            numbers |= {f"{name}_field_{stage + 2}": field.size, f"{name}_start_{stage + 2}": field.start}
+        for height, width in IMAGES:
+            image = torch.randn(1, 3, height, width, generator=torch.Generator().manual_seed(height))
+            with torch.no_grad():
+                stages, sums = _stages_and_sums(net, image)
+                levels = pyramid(stages)
+            for stride, stage_map, before, level in zip(net.strides, stages, sums, levels, strict=True):
+                expected = (-(-height // stride), -(-width // stride))
+                wrong += (stage_map.shape[2:] != expected) + (level.shape[2:] != expected)
+                worst = max(worst, (stage_map - before.clamp(min=0)).abs().max().item())
+                negative += int((stage_map < 0).sum())
+                cut += int((before < 0).sum())
+                maps += 1
+    return Measurement.exact(
+        worst, n=maps, wrong_sizes_and_strides=wrong, negative_values=negative, values_cut_by_relu=cut, **numbers
+    )
+
+
+def _layers_up_to(net: ResNet, stage: int) -> list[nn.Module]:
+    stages = [net.layer1, net.layer2, net.layer3, net.layer4]
+    return [net.conv1, net.bn1, nn.ReLU(), net.maxpool, *stages[: stage + 1]]
+
+
+def _stages_and_sums(net: ResNet, image: Tensor) -> tuple[list[Tensor], list[Tensor]]:
+    """The stages' outputs, and for each the sum inside its last block, put together from the block's two branches."""
+    heard: dict[nn.Module, Tensor] = {}
+    hooks, ends = [], []
+    for stage in (net.layer1, net.layer2, net.layer3, net.layer4):
+        block = stage[-1]
+        branch = getattr(block, "bn3", block.bn2)
+        # The blocks at the end of these stages keep their shape, so their shortcut is the input itself.
+        ends.append((block, branch))
+        hooks.append(block.register_forward_pre_hook(lambda m, args: heard.update({m: args[0].clone()})))
+        hooks.append(branch.register_forward_hook(lambda m, args, out: heard.update({m: out.clone()})))
+    stages = net.stages(image)
+    for hook in hooks:
+        hook.remove()
+    return stages, [heard[block] + heard[branch] for block, branch in ends]
+
+
+def _judge_stages(measurement: Measurement) -> Verdict:
+    numbers = measurement.numbers
+    right = measurement.effect == 0 and numbers["wrong_sizes_and_strides"] == 0 and numbers["negative_values"] == 0
+    return "holds" if right and numbers["values_cut_by_relu"] > 0 else "fails"
+
+
+def plain_pyramid(pyramid: FPN, maps: Sequence[Tensor]) -> list[np.ndarray]:
+    """P by the published recipe in NumPy, without a convolution: sums over channels, copied cells, shifted maps."""
+    weights = {name: value.numpy() for name, value in pyramid.state_dict().items()}
+    merged: list[np.ndarray] = []
+    for level in reversed(range(len(maps))):
+        one = np.einsum("nchw,dc->ndhw", maps[level].numpy(), weights[f"inner_blocks.{level}.0.weight"][:, :, 0, 0])
+        one += weights[f"inner_blocks.{level}.0.bias"][:, None, None]
+        if merged:
+            rows, columns = (
+                np.arange(fine) * coarse // fine
+                for fine, coarse in zip(one.shape[2:], merged[-1].shape[2:], strict=True)
+            )
+            one += merged[-1][:, :, rows][:, :, :, columns]
+        merged.append(one)
+    levels = []
+    for level, one in enumerate(reversed(merged)):
+        weight, bias = (weights[f"layer_blocks.{level}.0.{what}"] for what in ("weight", "bias"))
+        padded = np.pad(one, ((0, 0), (0, 0), (1, 1), (1, 1)))
+        height, width = one.shape[2:]
+        shifted = (
+            np.einsum("nchw,dc->ndhw", padded[:, :, y : y + height, x : x + width], weight[:, :, y, x])
+            for y, x in product(range(3), repeat=2)
+        )
+        levels.append(sum(shifted) + bias[:, None, None])
+    return levels
+
+
+def pyramid_equality() -> Measurement:
+    """Compare our pyramid with the recipe in NumPy and with torchvision's answers; names and counts of its weights."""
+    rng = np.random.default_rng(0)
+    plain, odd = 0.0, 0
+    for _ in range(_PYRAMIDS):
+        channels = rng.integers(1, 9, rng.integers(2, 5)).tolist()
+        pyramid = FPN(channels, int(rng.integers(1, 9))).double().eval()
+        fill(pyramid, int(rng.integers(1000)))
+        sides = rng.integers(2 ** len(channels), 40, 2)
+        maps = []
+        for count in channels:
+            maps.append(torch.tensor(rng.normal(size=(2, count, *sides))))
+            sides = -(-sides // 2)
+        odd += sum(fine.shape[2:] != torch.Size(2 * n for n in rough.shape[2:]) for fine, rough in pairwise(maps))
+        with torch.no_grad():
+            answers = pyramid(maps)
+        for ours, theirs in zip(answers, plain_pyramid(pyramid, maps), strict=True):
+            plain = max(plain, float(np.abs(ours.numpy() - theirs).max()))
+    pyramid, known = FPN(CHANNELS, OUT).double().eval(), recorded()
+    fill(pyramid)
+    torchvision = 0.0
+    for size, levels in zip(SIZES, known.answers, strict=True):
+        with torch.no_grad():
+            answers = pyramid(pyramid_input(size)).values()
+        torchvision = max(
+            torchvision, *((ours - theirs).abs().max().item() for ours, theirs in zip(answers, levels, strict=True))
+        )
+    full = FPN((256, 512, 1024, 2048), 256)
+    return Measurement.exact(
+        max(plain, torchvision),
+        n=_PYRAMIDS + len(SIZES),
+        plain_difference=plain,
+        torchvision_difference=torchvision,
+        odd_steps=odd,
+        foreign_names=len(set(pyramid.state_dict()) ^ set(known.keys)),
+        resnet50_parameters=sum(parameter.numel() for parameter in full.parameters()),
+        lateral_parameters=sum(parameter.numel() for parameter in full.inner_blocks.parameters()),
+        smoothing_parameters=sum(parameter.numel() for parameter in full.layer_blocks.parameters()),
+    )
+
+
+def _judge_equality(measurement: Measurement) -> Verdict:
+    numbers = measurement.numbers
+    # 1×1 with bias from 3840 channels in all, and four 3×3 with bias.
+    counted = 3840 * 256 + 4 * 256 + 4 * (9 * 256 + 1) * 256
+    right = numbers["foreign_names"] == 0 and numbers["resnet50_parameters"] == counted and numbers["odd_steps"] > 0
+    return "holds" if right and measurement.effect <= EQUAL else "fails"
+
+
+CLAIMS = (
+    Claim(
+        "FP-1",
+        "C2…C5 are taken after the residual blocks' add and ReLU, at strides 4, 8, 16, 32; P2…P5 keep those strides.",
+        Criterion(
+            "for ResNet-18 and -50 at six even and odd sizes every C equals ReLU(shortcut + branch) of its last block, "
+            "and C and P have ⌈side / stride⌉ places a side, the stride that of the receptive fields",
+            _judge_stages,
+        ),
+        stage_outputs,
+    ),
+    Claim(
+        "FP-2",
+        "1×1 laterals give M2…M5; each is the lateral plus the level above, doubled; a 3×3 gives P2…P5.",
+        Criterion(
+            "over 60 random pyramids with even and odd sizes P differs by at most 1e-6 from this recipe in NumPy, and "
+            "so from torchvision's own recorded answers; the weights have torchvision's names and number",
+            _judge_equality,
+        ),
+        pyramid_equality,
+    ),
+)

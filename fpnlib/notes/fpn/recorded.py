@@ -1,0 +1,56 @@
+"""What torchvision's own feature pyramid answered to weights and maps that can be made anew anywhere."""
+
+import json
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+CHANNELS, OUT = (3, 4, 5, 6), 4
+SIZES = ((8, 12), (9, 11), (17, 5))  # of the finest map
+# Written by tests/support/record_fpn_results.py.
+FILE = Path(__file__).parent / "torchvision_fpn.json"
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """Version of torchvision, its names of the weights, and for each of SIZES its levels P2…P5."""
+
+    version: str
+    keys: tuple[str, ...]
+    answers: tuple[tuple[Tensor, ...], ...]
+
+
+@lru_cache(maxsize=1)
+def recorded() -> Recorded:
+    """Read the file."""
+    content = json.loads(FILE.read_text())
+    answers = (
+        tuple(torch.tensor(level["values"], dtype=torch.float64).view(level["shape"]) for level in levels)
+        for levels in content["answers"]
+    )
+    return Recorded(content["torchvision"], tuple(content["keys"]), tuple(answers))
+
+
+@torch.no_grad()
+def fill(model: nn.Module, seed: int = 0) -> None:
+    """Give every tensor of a model values that do not depend on how the model is initialised."""
+    generator = torch.Generator().manual_seed(seed)
+    for name, tensor in model.state_dict().items():
+        if tensor.is_floating_point():
+            drawn = torch.randn(tensor.shape, generator=generator, dtype=torch.float64) / tensor[0].numel() ** 0.5
+            tensor.copy_(drawn.abs() + 0.5 if name.endswith("running_var") else drawn)
+
+
+def pyramid_input(size: Sequence[int]) -> "OrderedDict[str, Tensor]":
+    """Maps C2…C5 of the sizes that a ResNet would give, each half of the last rounded up; float64."""
+    generator = torch.Generator().manual_seed(1)
+    maps = OrderedDict()
+    for level, channels in enumerate(CHANNELS, 2):
+        maps[f"C{level}"] = torch.randn(2, channels, *size, generator=generator, dtype=torch.float64)
+        size = [-(-side // 2) for side in size]
+    return maps
