@@ -1,0 +1,1 @@
+"""Note 06: batch normalisation."""
