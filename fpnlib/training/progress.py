@@ -1,0 +1,27 @@
+"""How far a long run is: a bar in the terminal, or whatever the caller does with two numbers."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+ProgressCallback = Callable[[int, int], object]
+"""Called with how much is done and how much there is, such as a notebook's widget updater."""
+
+
+def progress_bar() -> Progress:
+    """The terminal's bar, with a description, a count and the time so far."""
+    return Progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+
+
+@contextmanager
+def reporting(progress: bool | ProgressCallback, total: int, description: str) -> Iterator[ProgressCallback]:
+    """Give the function to call with (done, total): `progress` itself, a terminal's bar if True, silence if False."""
+    if callable(progress):
+        yield progress
+    elif progress:
+        with progress_bar() as bar:
+            task = bar.add_task(description, total=total)
+            yield lambda done, _: bar.update(task, completed=done)
+    else:
+        yield lambda done, total: None
