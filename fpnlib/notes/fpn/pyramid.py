@@ -1,0 +1,249 @@
+"""One photo, every level: C, M and P as pictures, and the values under a cursor."""
+
+import dataclasses
+from collections.abc import Iterable
+from typing import Literal
+
+import numpy as np
+import torch.nn.functional as F
+from ipywidgets import Widget
+from matplotlib.artist import Artist
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from torch import Tensor
+
+from fpnlib.data.photos import image_batch
+from fpnlib.explore import Explorer, choice, number, slider
+from fpnlib.explore.style import BLUE, FAINT, INK, ORANGE
+from fpnlib.notes.fpn.colours import components, heat, heat_range
+from fpnlib.notes.fpn.photo_pyramid import LONGEST, STAGES, Library, Pyramid, Stage
+
+Shown = Literal["mean of the channels", "one channel", "components as colours"]
+SHOWN: tuple[Shown, ...] = ("mean of the channels", "one channel", "components as colours")
+_NAMES = {"C": "backbone", "M": "merged", "P": "after the 3×3"}
+_GAP = 6  # pixels between the small maps
+_PREVIEW = 256  # pixels of the photo's longest side on the page
+
+
+@dataclasses.dataclass(frozen=True)
+class PyramidData:
+    """One map of the pyramid, all of them small, and what stands under the cursor.
+
+    page:    (h, w, 3), the photo in pale grey
+    picture: (rows, columns, 3), the chosen map in colours
+    all:     (h, w, 3), every map at one pixel a cell
+    values:  (channels,) at the cursor's cell
+    """
+
+    photo: str
+    backbone: str
+    weights: str
+    stage: Stage
+    level: int
+    shown: Shown
+    channel: int
+    size: tuple[int, int]
+    page: np.ndarray
+    picture: np.ndarray
+    all: np.ndarray
+    frame: tuple[int, int, int, int]
+    cursor: tuple[int, int]
+    cell: tuple[int, int]
+    values: np.ndarray
+    value: float
+    span: tuple[float, float]
+
+
+class PyramidExplorer(Explorer[PyramidData]):
+    """The photo with a cursor, one map large, all maps at their true relative size, all channels at the cursor."""
+
+    title = "A photo, one level of its feature pyramid, all levels at true relative size, and the channels at a cursor"
+    size = (1000, 470)
+
+    def __init__(self, library: Library) -> None:
+        self._library = library
+        self._first = library.get(library.photos[0], library.backbones[0])
+        self._pages: dict[str, np.ndarray] = {}
+        super().__init__()
+
+    def make_controls(self) -> dict[str, Widget]:
+        """Return what to show, and where the cursor is."""
+        channels = max(len(one) for name in self._library.backbones for one in self._maps_of(name))
+        low, high = self._first.levels[0], self._first.levels[-1]
+        return {
+            "photo": choice("photo", self._library.photos),
+            "backbone": choice("backbone", self._library.backbones),
+            "stage": choice("stage", STAGES, "P"),
+            "level": slider("level", min(4, high), low, high, 1),
+            "shown": choice("show", SHOWN),
+            "channel": slider("channel (the last where a map has fewer)", 1, 1, channels, 1),
+            "x": slider("cursor across (%)", 50, 0, 100, 1),
+            "y": slider("cursor down (%)", 50, 0, 100, 1),
+        }
+
+    def _maps_of(self, backbone: str) -> tuple[Tensor, ...]:
+        return self._library.get(self._library.photos[0], backbone).maps["C"]
+
+    def compute(
+        self, photo: str, backbone: str, stage: Stage, level: int, shown: Shown, channel: int, x: int, y: int
+    ) -> PyramidData:
+        """Look the maps up and colour them."""
+        pyramid = self._library.get(photo, backbone)
+        place = pyramid.place(level)
+        chosen = pyramid.maps[stage][place]
+        channel = min(channel, len(chosen))
+        everything, frames = _side_by_side(pyramid, shown, channel)
+        height, width = pyramid.photo.shape[:2]
+        cursor = (round(x / 100 * (width - 1)), round(y / 100 * (height - 1)))
+        stride = 2 ** pyramid.levels[place]
+        rows, columns = chosen.shape[1:]
+        cell = (min(cursor[1] // stride, rows - 1), min(cursor[0] // stride, columns - 1))
+        values = chosen[:, cell[0], cell[1]].numpy()
+        flat = _flat(chosen, shown, channel)
+        middle, reach = heat_range(flat)
+        return PyramidData(
+            photo=photo,
+            backbone=backbone,
+            weights=pyramid.backbone.weights,
+            stage=stage,
+            level=pyramid.levels[place],
+            shown=shown,
+            channel=channel,
+            size=(height, width),
+            page=self._page(photo, pyramid),
+            picture=_coloured(pyramid, stage, place, shown, channel),
+            all=everything,
+            frame=frames[stage, place],
+            cursor=cursor,
+            cell=cell,
+            values=values,
+            value=float(values[channel - 1] if shown == "one channel" else values.mean()),
+            span=(middle - reach, middle + reach),
+        )
+
+    def _page(self, name: str, pyramid: Pyramid) -> np.ndarray:
+        if name not in self._pages:
+            batch = image_batch(pyramid.photo)
+            scale = min(1.0, _PREVIEW / max(batch.shape[2:]))
+            sides = [max(1, round(side * scale)) for side in batch.shape[2:]]
+            grey = F.interpolate(batch, sides, mode="bilinear", antialias=True).mean(1, keepdim=True)
+            # Few shades, so that a saved notebook stays small.
+            pale = (grey * 0.6 + 100).div(12).round() * 12
+            self._pages[name] = pale.clamp(0, 255).byte()[0].permute(1, 2, 0).repeat(1, 1, 3).numpy()
+        return self._pages[name]
+
+    def build(self, figure: Figure) -> Iterable[Artist]:
+        """Lay out four panels."""
+        panels = figure.subplot_mosaic(
+            [["photo", "map", "all"], ["values", "values", "all"]], width_ratios=[1, 1.25, 1], height_ratios=[3, 1]
+        )
+        blank = np.full((1, 1, 3), 255, np.uint8)
+        self._images = {}
+        for name, title in (("photo", "The photo"), ("map", "The chosen map"), ("all", "All, one pixel a cell")):
+            panel = panels[name]
+            panel.set(title=title, xticks=[], yticks=[])
+            panel.spines[:].set_visible(False)
+            panel.set(xlim=(0, LONGEST), ylim=(LONGEST, 0), aspect="equal", anchor="N")
+            self._images[name] = panel.imshow(blank, extent=(0, 1, 1, 0))
+            panel.set(xlim=(0, LONGEST), ylim=(LONGEST, 0))
+        # Maps of strides 4 to 32 of a square photo, three rows of them.
+        self._room = (3 * (LONGEST // 4 + _GAP), sum(LONGEST // s + _GAP for s in (4, 8, 16, 32)))
+        side = max(self._room)
+        panels["all"].set(xlim=(0, side), ylim=(side, 0))
+        self._side = side
+        self._crosses = [
+            panels[name].plot([], [], "+", ms=14, mew=2.5, color=ORANGE)[0] for name in ("photo", "map")
+        ]
+        self._cell = panels["map"].add_patch(Rectangle((0, 0), 1, 1, fill=False, ec=ORANGE, lw=2))
+        self._chosen = panels["all"].add_patch(Rectangle((0, 0), 1, 1, fill=False, ec=ORANGE, lw=2.5))
+        values = panels["values"]
+        values.set(title="All channels of the chosen map at the cursor", xlabel="channel", xlim=(0, 1), ylim=(-1.1, 1.1))
+        values.set_xticks([])
+        values.set_yticks([-1, 0, 1], ["−max", "0", "max"])
+        values.axhline(0, color=FAINT, lw=1)
+        (self._line,) = values.plot([], [], color=BLUE, lw=1, drawstyle="steps-mid")
+        (self._point,) = values.plot([], [], "o", ms=8, color=ORANGE, mec=INK)
+        self._name = panels["map"].text(0.99, 1.02, "", transform=panels["map"].transAxes, ha="right", weight="bold")
+        return [*self._images.values(), self._cell, self._chosen, *self._crosses, self._line, self._point, self._name]
+
+    def draw(self, data: PyramidData) -> None:
+        """Show the maps, move cursor and frames."""
+        height, width = data.size
+        stride = 2**data.level
+        rows, columns = data.picture.shape[:2]
+        self._images["photo"].set_data(data.page)
+        self._images["photo"].set_extent((0, width, height, 0))
+        self._images["map"].set_data(data.picture)
+        self._images["map"].set_extent((0, columns * stride, rows * stride, 0))
+        self._images["all"].set_data(data.all)
+        scale = min(1.0, self._side / max(data.all.shape[:2]))
+        self._images["all"].set_extent((0, data.all.shape[1] * scale, data.all.shape[0] * scale, 0))
+        for cross in self._crosses:
+            cross.set_data([data.cursor[0] + 0.5], [data.cursor[1] + 0.5])
+        self._cell.set_bounds(data.cell[1] * stride, data.cell[0] * stride, stride, stride)
+        self._chosen.set_bounds(*(side * scale for side in data.frame))
+        count = len(data.values)
+        top = float(np.abs(data.values).max()) or 1.0
+        self._line.set_data((np.arange(count) + 0.5) / count, data.values / top)
+        self._point.set_data([(data.channel - 0.5) / count], [data.values[data.channel - 1] / top])
+        self._name.set_text(f"{data.stage}{data.level}")
+
+    def describe(self, data: PyramidData) -> str:
+        """Say which map this is, and the values at the cursor."""
+        rows, columns = data.picture.shape[:2]
+        count = len(data.values)
+        largest = int(np.abs(data.values).argmax())
+        if data.shown == "components as colours":
+            colours = "the first three principal components as red, green and blue"
+        else:
+            what = "the mean of all channels" if data.shown == SHOWN[0] else f"channel {data.channel}"
+            colours = f"{what}, dark to bright from {number(data.span[0])} to {number(data.span[1])}"
+        return (
+            f"{data.stage}{data.level} ({_NAMES[data.stage]}) of {data.photo}, {data.backbone}: {count} channels of "
+            f"{rows}×{columns} cells, stride {2**data.level}; shown is {colours}. {data.weights[0].upper()}"
+            f"{data.weights[1:]}.\nThe cursor is at pixel ({data.cursor[0]}, {data.cursor[1]}), in row {data.cell[0]}, "
+            f"column {data.cell[1]}: channel {data.channel} is {number(data.values[data.channel - 1])}, the mean "
+            f"{number(data.values.mean())}, the largest in size {number(data.values[largest])} in channel {largest + 1}."
+        )
+
+    def invariants(self, data: PyramidData) -> dict[str, bool]:
+        """Check sizes and the cursor's cell."""
+        rows, columns = data.picture.shape[:2]
+        stride = 2**data.level
+        expected = tuple(-(-side // stride) for side in data.size)
+        inside = data.cell[0] * stride <= data.cursor[1] and data.cell[1] * stride <= data.cursor[0]
+        return {
+            "the map has ⌈side / stride⌉ cells": (rows, columns) == expected,
+            "the cursor lies in its cell": inside,
+            "the mean is that of the values": bool(np.isfinite(data.values).all()),
+            "the frame shows the chosen map": data.frame[2:] == (columns, rows),
+        }
+
+
+def _flat(one: Tensor, shown: Shown, channel: int) -> Tensor:
+    return one[channel - 1] if shown == "one channel" else one.mean(0)
+
+
+def _coloured(pyramid: Pyramid, stage: Stage, place: int, shown: Shown, channel: int) -> np.ndarray:
+    if shown == "components as colours":
+        return components(pyramid.colours(stage)[place])
+    one = pyramid.maps[stage][place]
+    flat = _flat(one, shown, min(channel, len(one)))
+    return heat(flat, *heat_range(flat))
+
+
+def _side_by_side(
+    pyramid: Pyramid, shown: Shown, channel: int
+) -> tuple[np.ndarray, dict[tuple[Stage, int], tuple[int, int, int, int]]]:
+    """All maps on one white sheet, a row for each stage, and where each stands: x, y, width, height."""
+    sizes = [one.shape[1:] for one in pyramid.maps["C"]]
+    row = max(size[0] for size in sizes) + _GAP
+    sheet = np.full((row * len(STAGES), sum(size[1] + _GAP for size in sizes), 3), 255, np.uint8)
+    frames: dict[tuple[Stage, int], tuple[int, int, int, int]] = {}
+    for number_of_row, stage in enumerate(STAGES):
+        x, y = 0, number_of_row * row
+        for place, (rows, columns) in enumerate(sizes):
+            sheet[y : y + rows, x : x + columns] = _coloured(pyramid, stage, place, shown, channel)
+            frames[stage, place] = (x, y, columns, rows)
+            x += columns + _GAP
+    return sheet, frames
