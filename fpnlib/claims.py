@@ -131,6 +131,8 @@ class Claim:
             function of a sequence of seeds that returns a mapping from outcome to one value per seed, "effect" among
             them. A seed's values must not depend on the seeds beside it.
         seeds: how many seeds to measure, 0 for an exact claim.
+        recheck: where `measure` takes too long for a test, such as long training: a function of seeds like it that
+            returns some of its outcomes, for example the loss after the first steps.
     """
 
     id: str
@@ -138,6 +140,7 @@ class Claim:
     criterion: Criterion
     measure: Callable[..., Any]
     seeds: int = 0
+    recheck: Callable[[Sequence[int]], Mapping[str, Sequence[float]]] | None = None
 
 
 @dataclasses.dataclass(frozen=True)

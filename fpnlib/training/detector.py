@@ -48,7 +48,7 @@ VARIANTS: Mapping[str, Mapping[str, Any]] = {
     "c5": {"channels": 51, "features": "C5"},
     "no_smooth_narrow": {"channels": 32, "pyramid": {"smooth": False}},
 }
-"""The ablation. Channels make up for what a variant lacks, so that all but the last have equal parameters within 5 %."""
+"""The ablation. Channels make up for what a variant lacks: all but the last have equal parameters within 5 %."""
 
 SCENES: Mapping[str, Any] = {"width": 12, "channels": 32}
 """The detector called "scenes", which is larger and trained for longer."""
@@ -91,7 +91,7 @@ def build(seed: int, options: Mapping[str, Any]) -> Detector:
     """A detector with the weights that `seed` starts from."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        return Detector(**options).to(memory_format=torch.channels_last)
+        return Detector(**options).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
 def train_detector(
@@ -155,7 +155,7 @@ def _mirror(boxes: Tensor) -> Tensor:
     return torch.stack((SIZE - boxes[:, 2], boxes[:, 1], SIZE - boxes[:, 0], boxes[:, 3]), 1)
 
 
-def early_loss(seed: int, options: Mapping[str, Any], steps: int = 3) -> float:
+def early_loss(seed: int, options: Mapping[str, Any], steps: int = 2) -> float:
     """The mean loss of the first steps of the ablation's training: a fingerprint of the whole run, soon computed."""
     losses: list[float] = []
     train_detector(seed, options, stop=steps, watch=lambda step, loss: losses.append(loss))
