@@ -1,0 +1,1 @@
+"""Note 07: add or concatenate."""
