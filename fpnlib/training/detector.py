@@ -9,13 +9,13 @@ import hashlib
 import math
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from fpnlib.data import scenes as scenes_module
 from fpnlib.data.scenes import TRAINING_SEEDS, VALIDATION_SEEDS, Scene, scene
@@ -31,12 +31,15 @@ from fpnlib.models.detector import (
     detection_loss,
     detection_targets,
 )
+from fpnlib.training.loop import History, train
+from fpnlib.training.progress import ProgressCallback
 from fpnlib.validation import require, require_choice
 
 SIZE = 128
 POOL = 2048  # scenes that one seed trains on
 BATCH = 8
 STEPS, RATE = 900, 4e-3  # of the ablation
+_CLIP = 10.0  # the largest norm of a gradient
 RUNS = Path(__file__).parents[1] / "results" / ".partial" / "detectors"  # not committed
 
 VARIANTS: Mapping[str, Mapping[str, Any]] = {
@@ -52,7 +55,7 @@ VARIANTS: Mapping[str, Mapping[str, Any]] = {
 
 SCENES: Mapping[str, Any] = {"width": 12, "channels": 32}
 """The detector called "scenes", which is larger and trained for longer."""
-SCENES_STEPS = 9000
+SCENES_STEPS = 6000
 
 
 class ScenePool:
@@ -102,44 +105,67 @@ def train_detector(
     stop: int | None = None,
     rate: float = RATE,
     pool: int = POOL,
-    watch: Callable[[int, float], None] = lambda step, loss: None,
-) -> Detector:
-    """Train a detector of `options` from `seed` on batches of 8 scenes, half of them mirrored; returns it in eval mode.
+    checkpoint: str | os.PathLike[str] | None = None,
+    progress: bool | ProgressCallback = False,
+) -> tuple[Detector, History]:
+    """Train a detector of `options` from `seed` on batches of 8 scenes, half of them mirrored.
 
     Adam with decoupled decay, a tenth of the steps of linear warm-up, then half a cosine to 0. With `stop` it ends
-    after that many steps of the same course. `watch` is called with each step's number and loss. The weights are
-    rounded to half precision at the end, as `Detector.save` would, so that what is scored is what can be kept.
+    after that many steps of the same course. The detector comes in eval mode, its weights rounded to half precision
+    as `Detector.save` would, so that what is scored is what can be kept; beside it the losses. `checkpoint` and
+    `progress` are those of `fpnlib.training.train`.
     """
     detector = build(seed, options).train()
     scenes = scene_pool(training_seeds(seed, pool))
     cells = cells_of(tuple((SIZE // s, SIZE // s) for s in detector.strides), detector.levels)
-    optimiser = torch.optim.AdamW(detector.parameters(), lr=rate, weight_decay=1e-4)
+    optimizer = torch.optim.AdamW(detector.parameters(), lr=rate, weight_decay=1e-4)
+
+    def clip(*_: object) -> None:
+        nn.utils.clip_grad_norm_(detector.parameters(), _CLIP)
+
+    optimizer.register_step_pre_hook(clip)
     warm = max(1, steps // 10)
     schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimiser,
+        optimizer,
         lambda i: (i + 1) / warm if i < warm else (1 + math.cos(math.pi * (i - warm) / (steps - warm))) / 2,
     )
-    order = torch.Generator().manual_seed(seed)
-    queue = torch.zeros(0, dtype=torch.int64)
-    for step in range(steps if stop is None else stop):
-        if len(queue) < BATCH:
-            queue = torch.cat((queue, torch.randperm(len(scenes), generator=order)))
-        picks, queue = queue[:BATCH], queue[BATCH:]
-        mirrored = torch.rand(BATCH, generator=order) < 0.5
-        drawn = [scenes[place] for place in picks.tolist()]
+    places, mirrored = _order(seed, steps, pool)
+
+    def loss(model: nn.Module, place: Tensor, mirror: Tensor) -> Tensor:
+        drawn = [scenes[i] for i in place.tolist()]
         images = torch.stack([one.image for one in drawn]).float().div(255)
-        images = torch.where(mirrored[:, None, None, None], images.flip(3), images)
-        images = images.contiguous(memory_format=torch.channels_last)
-        boxes = [_mirror(one.boxes) if flip else one.boxes for one, flip in zip(drawn, mirrored, strict=True)]
-        classes = [one.classes for one in drawn]
-        loss = detection_loss(detector(images), assign(cells, boxes), boxes, classes)
-        optimiser.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(detector.parameters(), 10.0)
-        optimiser.step()
-        schedule.step()
-        watch(step, loss.item())
-    return as_stored(detector)
+        images = torch.where(mirror[:, None, None, None], images.flip(3), images)
+        boxes = [_mirror(one.boxes) if flip else one.boxes for one, flip in zip(drawn, mirror, strict=True)]
+        said = model(images.contiguous(memory_format=torch.channels_last))
+        return detection_loss(said, assign(cells, boxes), boxes, [one.classes for one in drawn])
+
+    history = train(
+        detector,
+        lambda step: (places[step], mirrored[step]),
+        loss,
+        optimizer=optimizer,
+        steps=steps if stop is None else stop,
+        scheduler=schedule,
+        checkpoint=checkpoint,
+        checkpoint_every=500,
+        progress=progress,
+    )
+    return as_stored(detector), history
+
+
+def _order(seed: int, steps: int, pool: int) -> tuple[Tensor, Tensor]:
+    """Which scenes come in each step, (steps, 8), each once before one comes again, and which are mirrored."""
+    require(pool >= BATCH, "pool", pool, f"{BATCH} or more")
+    generator = torch.Generator().manual_seed(seed)
+    queue = torch.zeros(0, dtype=torch.int64)
+    places, mirrored = [], []
+    for _ in range(steps):
+        if len(queue) < BATCH:
+            queue = torch.cat((queue, torch.randperm(pool, generator=generator)))
+        places.append(queue[:BATCH])
+        queue = queue[BATCH:]
+        mirrored.append(torch.rand(BATCH, generator=generator) < 0.5)
+    return torch.stack(places), torch.stack(mirrored)
 
 
 def as_stored(detector: Detector) -> Detector:
@@ -157,9 +183,8 @@ def _mirror(boxes: Tensor) -> Tensor:
 
 def early_loss(seed: int, options: Mapping[str, Any], steps: int = 2) -> float:
     """The mean loss of the first steps of the ablation's training: a fingerprint of the whole run, soon computed."""
-    losses: list[float] = []
-    train_detector(seed, options, stop=steps, watch=lambda step, loss: losses.append(loss))
-    return sum(losses) / steps
+    _, history = train_detector(seed, options, stop=steps)
+    return sum(history.losses) / steps
 
 
 def trained(name: str, seed: int) -> Detector:
@@ -172,7 +197,8 @@ def trained(name: str, seed: int) -> Detector:
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         unfinished = path.with_suffix(f".{os.getpid()}.tmp")
-        train_detector(seed, VARIANTS[name]).save(unfinished)
+        detector, _ = train_detector(seed, VARIANTS[name])
+        detector.save(unfinished)
         os.replace(unfinished, path)
     return Detector.load(path)
 
@@ -218,17 +244,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--steps", type=int, help="by default those of the published weights")
     parser.add_argument("--output", type=Path, help="by default the place where Detector.pretrained finds it")
+    parser.add_argument("--checkpoint", type=Path, help="a file from which an interrupted training goes on")
     asked = parser.parse_args(arguments)
     large = asked.name == "scenes"
     steps = asked.steps or (SCENES_STEPS if large else STEPS)
 
-    def watch(step: int, loss: float) -> None:
-        if (step + 1) % 100 == 0:
-            print(f"step {step + 1} of {steps}: loss {loss:.3f}", flush=True)
-
-    options = SCENES if large else VARIANTS[asked.name]
-    pool = 8 * POOL if large else POOL
-    made = train_detector(asked.seed, options, steps=steps, pool=pool, watch=watch)
+    made, _ = train_detector(
+        asked.seed,
+        SCENES if large else VARIANTS[asked.name],
+        steps=steps,
+        pool=8 * POOL if large else POOL,
+        checkpoint=asked.checkpoint,
+        progress=True,
+    )
     made.save(asked.output or WEIGHTS / f"detector-{asked.name}.safetensors")
     for name, value in score(made, validation_scenes()).items():
         print(f"{name} {value:.3f}")
