@@ -246,7 +246,8 @@ def assign(cells: Cells, boxes: Sequence[Tensor]) -> Int64[Tensor, "b a"]:
     place, cell = wants.nonzero(as_tuple=True)
     owner = torch.full((len(boxes) * len(cells.level),), -1)
     owner.scatter_reduce_(0, image[rank[place]] * len(cells.level) + cell, place, "amax")
-    return torch.where(owner >= 0, rank[owner.clamp(min=0)], owner).reshape(len(boxes), -1)
+    nobody = torch.tensor([-1])  # read by index -1
+    return torch.cat((rank, nobody))[owner].reshape(len(boxes), -1)
 
 
 def detection_loss(
