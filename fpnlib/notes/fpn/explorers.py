@@ -7,8 +7,11 @@ from torch import Tensor
 
 from fpnlib.explore import explorer
 from fpnlib.models import FPN
+from fpnlib.notes.fpn.architecture import ArchitectureExplorer
+from fpnlib.notes.fpn.assignment import AssignmentExplorer
 from fpnlib.notes.fpn.photo_pyramid import Library, own_backbone
 from fpnlib.notes.fpn.pyramid import PyramidExplorer
+from fpnlib.notes.fpn.step import StepExplorer
 
 
 def _library(
@@ -27,7 +30,7 @@ def pyramid(
     """Every map of a photo: choose stage, level and channel, and read the values under a cursor.
 
     Args:
-        photo: yours: a path, an array, the bytes of a file, or an upload widget's value.
+        photo: yours: a path, an array, the bytes of a file, an upload widget's value; or the name of a photo here.
         backbone: yours: a module, or a function of a batch, that returns a list or dict of maps.
         fpn: the pyramid on your backbone; without one the laterals are principal components, which nobody trained.
         preprocess: what your backbone wants of a batch 0…255; by default ImageNet's mean and spread.
@@ -38,4 +41,46 @@ def pyramid(
     return PyramidExplorer(_library(photo, backbone, fpn, preprocess))
 
 
-EXPLORERS = (pyramid,)
+@explorer
+def top_down_step(
+    photo: Any = None,
+    backbone: Callable[[Tensor], Any] | None = None,
+    fpn: FPN | None = None,
+    preprocess: Callable[[Tensor], Tensor] | None = None,
+) -> StepExplorer:
+    """One step of the top-down path: lateral + level above = sum, then the 3×3, as pictures and as spectra.
+
+    Args:
+        photo: as `pyramid` takes it.
+        backbone: as `pyramid` takes it.
+        fpn: as `pyramid` takes it.
+        preprocess: as `pyramid` takes it.
+    """
+    return StepExplorer(_library(photo, backbone, fpn, preprocess))
+
+
+@explorer
+def level_assignment(
+    photo: Any = None,
+    backbone: Callable[[Tensor], Any] | None = None,
+    fpn: FPN | None = None,
+    preprocess: Callable[[Tensor], Tensor] | None = None,
+) -> AssignmentExplorer:
+    """Which level an object goes to: change the box's size, see the rule's choice and the crop of every level.
+
+    Args:
+        photo: as `pyramid` takes it.
+        backbone: as `pyramid` takes it.
+        fpn: as `pyramid` takes it.
+        preprocess: as `pyramid` takes it.
+    """
+    return AssignmentExplorer(_library(photo, backbone, fpn, preprocess))
+
+
+@explorer
+def architecture() -> ArchitectureExplorer:
+    """The architecture with every map's shape: change the image's size, the backbone and the channels."""
+    return ArchitectureExplorer()
+
+
+EXPLORERS = (pyramid, top_down_step, level_assignment, architecture)

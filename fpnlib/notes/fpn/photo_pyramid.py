@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from fpnlib.data.photos import image_batch, load_image, photo
+from fpnlib.data.photos import image_batch, load_image, photo, photo_names
 from fpnlib.models import FPN, EfficientNetLite0
 from fpnlib.notes.fpn.lite_pyramid import lite_pyramid
 from fpnlib.validation import require, require_finite
@@ -64,15 +64,19 @@ class Pyramid:
         return min(range(len(self.levels)), key=lambda i: abs(self.levels[i] - level))
 
     def colours(self, stage: Stage) -> tuple[Float[Tensor, "3 h w"], ...]:
-        """The first three principal components of each level, each with spread one over the levels it was made from.
+        """The first three principal components of each level, with spread about one.
 
-        The channels of M and P mean the same on every level, so there one set of components serves all; each C has
-        its own.
+        The channels of M and P mean the same on every level, so there one set of components serves all, found after
+        every level was brought to mean 0 and the same spread; each C has its own.
         """
         if stage not in self._colours:
-            maps = self.maps[stage]
-            shared = None if stage == "C" else principal_components(maps, 3)
-            self._colours[stage] = tuple(_project(one, *(shared or principal_components([one], 3))) for one in maps)
+            centred = [one - one.mean((1, 2), keepdim=True) for one in self.maps[stage]]
+            maps = [one / one.std(correction=0).clamp(min=1e-12) for one in centred]
+            shared = None if stage == "C" else principal_components(maps, 3)[0]
+            self._colours[stage] = tuple(
+                torch.einsum("kc,chw->khw", principal_components([one], 3)[0] if shared is None else shared, one)
+                for one in maps
+            )
         return self._colours[stage]
 
 
@@ -94,10 +98,6 @@ def principal_components(maps: Sequence[Float[Tensor, "c _ _"]], number: int) ->
     missing = number - len(values)
     directions = F.pad(vectors * scale[:, None], (0, 0, 0, missing))
     return directions.float(), mean.float()
-
-
-def _project(one: Tensor, directions: Tensor, mean: Tensor) -> Tensor:
-    return torch.einsum("kc,chw->khw", directions, one - mean[:, None, None])
 
 
 def projected_fpn(maps: Sequence[Float[Tensor, "c _ _"]]) -> FPN:
@@ -204,13 +204,19 @@ def build(image: UInt8[np.ndarray, "h w 3"], backbone: Backbone) -> Pyramid:
 
 
 class Library:
-    """Photos and backbones to choose from: the book's, and first the reader's, if any. Pyramids are kept, a few."""
+    """Photos and backbones to choose from: the book's, and first the reader's, if any. A few pyramids are kept.
+
+    Args:
+        image: the name of a photo of the book to begin with, or the reader's own as `load_image` takes it, or an upload
+            widget's value.
+        backbone: the reader's own.
+    """
 
     def __init__(self, image: Any = None, backbone: Backbone | None = None) -> None:
-        own = None if image is None else load_image(_file(image))
-        self._photos = {} if own is None else {"yours": own}
+        known = isinstance(image, str) and image in photo_names()
+        self._photos = {} if image is None or known else {"yours": load_image(_file(image))}
         self._backbones = {one.name: one for one in ([backbone] if backbone else []) + list(book_backbones())}
-        self.photos = (*self._photos, *PHOTOS)
+        self.photos = tuple(dict.fromkeys([*([image] if known else self._photos), *PHOTOS]))
         self.backbones = tuple(self._backbones)
         self._own = lru_cache(maxsize=4)(self._build)
 

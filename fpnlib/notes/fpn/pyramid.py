@@ -8,6 +8,7 @@ import numpy as np
 import torch.nn.functional as F
 from ipywidgets import Widget
 from matplotlib.artist import Artist
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from torch import Tensor
@@ -17,12 +18,20 @@ from fpnlib.explore import Explorer, choice, number, slider
 from fpnlib.explore.style import BLUE, FAINT, INK, ORANGE
 from fpnlib.notes.fpn.colours import components, heat, heat_range
 from fpnlib.notes.fpn.photo_pyramid import LONGEST, STAGES, Library, Pyramid, Stage
+from fpnlib.notes.fpn.pixels import Pixels
 
-Shown = Literal["mean of the channels", "one channel", "components as colours"]
-SHOWN: tuple[Shown, ...] = ("mean of the channels", "one channel", "components as colours")
+Shown = Literal["colours", "mean", "one channel"]
+SHOWN: tuple[Shown, ...] = ("colours", "mean", "one channel")
 _NAMES = {"C": "backbone", "M": "merged", "P": "after the 3×3"}
 _GAP = 6  # pixels between the small maps
-_PREVIEW = 256  # pixels of the photo's longest side on the page
+_PREVIEW = 240  # pixels of the photo's longest side on the page
+# Left, bottom, width, height of each panel in pixels.
+_PLACES = {
+    "photo": (10, 200, 240, 240),
+    "map": (270, 100, 340, 340),
+    "all": (650, 20, 300, 420),
+    "values": (55, 20, 555, 50),
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,7 +67,7 @@ class PyramidExplorer(Explorer[PyramidData]):
     """The photo with a cursor, one map large, all maps at their true relative size, all channels at the cursor."""
 
     title = "A photo, one level of its feature pyramid, all levels at true relative size, and the channels at a cursor"
-    size = (1000, 470)
+    size = (960, 470)
 
     def __init__(self, library: Library) -> None:
         self._library = library
@@ -71,8 +80,8 @@ class PyramidExplorer(Explorer[PyramidData]):
         channels = max(len(one) for name in self._library.backbones for one in self._maps_of(name))
         low, high = self._first.levels[0], self._first.levels[-1]
         return {
-            "photo": choice("photo", self._library.photos),
-            "backbone": choice("backbone", self._library.backbones),
+            "image": choice("photo", self._library.photos),
+            "net": choice("backbone", self._library.backbones),
             "stage": choice("stage", STAGES, "P"),
             "level": slider("level", min(4, high), low, high, 1),
             "shown": choice("show", SHOWN),
@@ -85,10 +94,10 @@ class PyramidExplorer(Explorer[PyramidData]):
         return self._library.get(self._library.photos[0], backbone).maps["C"]
 
     def compute(
-        self, photo: str, backbone: str, stage: Stage, level: int, shown: Shown, channel: int, x: int, y: int
+        self, image: str, net: str, stage: Stage, level: int, shown: Shown, channel: int, x: int, y: int
     ) -> PyramidData:
         """Look the maps up and colour them."""
-        pyramid = self._library.get(photo, backbone)
+        pyramid = self._library.get(image, net)
         place = pyramid.place(level)
         chosen = pyramid.maps[stage][place]
         channel = min(channel, len(chosen))
@@ -102,15 +111,15 @@ class PyramidExplorer(Explorer[PyramidData]):
         flat = _flat(chosen, shown, channel)
         middle, reach = heat_range(flat)
         return PyramidData(
-            photo=photo,
-            backbone=backbone,
+            photo=image,
+            backbone=net,
             weights=pyramid.backbone.weights,
             stage=stage,
             level=pyramid.levels[place],
             shown=shown,
             channel=channel,
             size=(height, width),
-            page=self._page(photo, pyramid),
+            page=self._page(image, pyramid),
             picture=_coloured(pyramid, stage, place, shown, channel),
             all=everything,
             frame=frames[stage, place],
@@ -133,37 +142,32 @@ class PyramidExplorer(Explorer[PyramidData]):
         return self._pages[name]
 
     def build(self, figure: Figure) -> Iterable[Artist]:
-        """Lay out four panels."""
-        panels = figure.subplot_mosaic(
-            [["photo", "map", "all"], ["values", "values", "all"]], width_ratios=[1, 1.25, 1], height_ratios=[3, 1]
-        )
-        blank = np.full((1, 1, 3), 255, np.uint8)
+        """Lay out four panels, by hand, so that a cell of the small maps is a pixel of the screen."""
+        figure.set_layout_engine("none")
         self._images = {}
-        for name, title in (("photo", "The photo"), ("map", "The chosen map"), ("all", "All, one pixel a cell")):
-            panel = panels[name]
+        for name, title in (
+            ("photo", "The photo"),
+            ("map", "The chosen map"),
+            ("all", "All maps, a pixel a cell: rows C, M, P"),
+        ):
+            panel = _panel(figure, *_PLACES[name])
             panel.set(title=title, xticks=[], yticks=[])
             panel.spines[:].set_visible(False)
-            panel.set(xlim=(0, LONGEST), ylim=(LONGEST, 0), aspect="equal", anchor="N")
-            self._images[name] = panel.imshow(blank, extent=(0, 1, 1, 0))
-            panel.set(xlim=(0, LONGEST), ylim=(LONGEST, 0))
-        # Maps of strides 4 to 32 of a square photo, three rows of them.
-        self._room = (3 * (LONGEST // 4 + _GAP), sum(LONGEST // s + _GAP for s in (4, 8, 16, 32)))
-        side = max(self._room)
-        panels["all"].set(xlim=(0, side), ylim=(side, 0))
-        self._side = side
-        self._crosses = [
-            panels[name].plot([], [], "+", ms=14, mew=2.5, color=ORANGE)[0] for name in ("photo", "map")
-        ]
-        self._cell = panels["map"].add_patch(Rectangle((0, 0), 1, 1, fill=False, ec=ORANGE, lw=2))
-        self._chosen = panels["all"].add_patch(Rectangle((0, 0), 1, 1, fill=False, ec=ORANGE, lw=2.5))
-        values = panels["values"]
-        values.set(title="All channels of the chosen map at the cursor", xlabel="channel", xlim=(0, 1), ylim=(-1.1, 1.1))
-        values.set_xticks([])
+            side = (_PLACES[name][2], _PLACES[name][3]) if name == "all" else (LONGEST, LONGEST)
+            panel.set(xlim=(0, side[0]), ylim=(side[1], 0))
+            self._images[name] = Pixels(panel)
+        shown = [self._images[name].axes for name in ("photo", "map")]
+        self._crosses = [panel.plot([], [], "+", ms=14, mew=2.5, color=ORANGE)[0] for panel in shown]
+        self._cell = shown[1].add_patch(Rectangle((0, 0), 1, 1, fill=False, ec=ORANGE, lw=2))
+        self._chosen = self._images["all"].axes.add_patch(Rectangle((0, 0), 1, 1, fill=False, ec=ORANGE, lw=2.5))
+        self._chosen.set_clip_on(False)
+        values = _panel(figure, *_PLACES["values"])
+        values.set(title="Every channel of the chosen map at the cursor", xlim=(0, 1), ylim=(-1.1, 1.1), xticks=[])
         values.set_yticks([-1, 0, 1], ["−max", "0", "max"])
         values.axhline(0, color=FAINT, lw=1)
         (self._line,) = values.plot([], [], color=BLUE, lw=1, drawstyle="steps-mid")
         (self._point,) = values.plot([], [], "o", ms=8, color=ORANGE, mec=INK)
-        self._name = panels["map"].text(0.99, 1.02, "", transform=panels["map"].transAxes, ha="right", weight="bold")
+        self._name = shown[1].text(1, 1.02, "", transform=shown[1].transAxes, ha="right", weight="bold", fontsize=12)
         return [*self._images.values(), self._cell, self._chosen, *self._crosses, self._line, self._point, self._name]
 
     def draw(self, data: PyramidData) -> None:
@@ -171,17 +175,16 @@ class PyramidExplorer(Explorer[PyramidData]):
         height, width = data.size
         stride = 2**data.level
         rows, columns = data.picture.shape[:2]
-        self._images["photo"].set_data(data.page)
-        self._images["photo"].set_extent((0, width, height, 0))
-        self._images["map"].set_data(data.picture)
-        self._images["map"].set_extent((0, columns * stride, rows * stride, 0))
-        self._images["all"].set_data(data.all)
-        scale = min(1.0, self._side / max(data.all.shape[:2]))
-        self._images["all"].set_extent((0, data.all.shape[1] * scale, data.all.shape[0] * scale, 0))
+        self._images["photo"].show(data.page, 0, 0, width, height)
+        self._images["map"].show(data.picture, 0, 0, columns * stride, rows * stride)
+        tall, wide = data.all.shape[:2]
+        scale = min(1.0, _PLACES["all"][2] / wide, _PLACES["all"][3] / tall)
+        self._images["all"].show(data.all, 0, 0, wide * scale, tall * scale)
         for cross in self._crosses:
             cross.set_data([data.cursor[0] + 0.5], [data.cursor[1] + 0.5])
         self._cell.set_bounds(data.cell[1] * stride, data.cell[0] * stride, stride, stride)
-        self._chosen.set_bounds(*(side * scale for side in data.frame))
+        x, y, across, down = data.frame
+        self._chosen.set_bounds((x - 2) * scale, (y - 2) * scale, (across + 4) * scale, (down + 4) * scale)
         count = len(data.values)
         top = float(np.abs(data.values).max()) or 1.0
         self._line.set_data((np.arange(count) + 0.5) / count, data.values / top)
@@ -193,17 +196,17 @@ class PyramidExplorer(Explorer[PyramidData]):
         rows, columns = data.picture.shape[:2]
         count = len(data.values)
         largest = int(np.abs(data.values).argmax())
-        if data.shown == "components as colours":
+        if data.shown == "colours":
             colours = "the first three principal components as red, green and blue"
         else:
-            what = "the mean of all channels" if data.shown == SHOWN[0] else f"channel {data.channel}"
+            what = "the mean of all channels" if data.shown == "mean" else f"channel {data.channel}"
             colours = f"{what}, dark to bright from {number(data.span[0])} to {number(data.span[1])}"
         return (
             f"{data.stage}{data.level} ({_NAMES[data.stage]}) of {data.photo}, {data.backbone}: {count} channels of "
             f"{rows}×{columns} cells, stride {2**data.level}; shown is {colours}. {data.weights[0].upper()}"
             f"{data.weights[1:]}.\nThe cursor is at pixel ({data.cursor[0]}, {data.cursor[1]}), in row {data.cell[0]}, "
             f"column {data.cell[1]}: channel {data.channel} is {number(data.values[data.channel - 1])}, the mean "
-            f"{number(data.values.mean())}, the largest in size {number(data.values[largest])} in channel {largest + 1}."
+            f"{number(data.values.mean())}, the largest in size channel {largest + 1}, {number(data.values[largest])}."
         )
 
     def invariants(self, data: PyramidData) -> dict[str, bool]:
@@ -220,12 +223,17 @@ class PyramidExplorer(Explorer[PyramidData]):
         }
 
 
+def _panel(figure: Figure, left: int, bottom: int, width: int, height: int) -> Axes:
+    across, up = PyramidExplorer.size
+    return figure.add_axes((left / across, bottom / up, width / across, height / up))
+
+
 def _flat(one: Tensor, shown: Shown, channel: int) -> Tensor:
     return one[channel - 1] if shown == "one channel" else one.mean(0)
 
 
 def _coloured(pyramid: Pyramid, stage: Stage, place: int, shown: Shown, channel: int) -> np.ndarray:
-    if shown == "components as colours":
+    if shown == "colours":
         return components(pyramid.colours(stage)[place])
     one = pyramid.maps[stage][place]
     flat = _flat(one, shown, min(channel, len(one)))
