@@ -226,8 +226,12 @@ def validation_scenes(count: int = 256) -> tuple[Scene, ...]:
 
 
 def score(detector: Detector, scenes: Sequence[Scene]) -> dict[str, float]:
+    """What `score_detections` says of the detector's answers."""
+    return score_detections(detections(detector, scenes), scenes)
+
+
+def score_detections(found: Sequence[dict[str, Tensor]], scenes: Sequence[Scene]) -> dict[str, float]:
     """AP@[.5:.95], AP at IoU .5 and AR at 100 detections, over all objects and by size (`AREA_RANGES`)."""
-    found = detections(detector, scenes)
     targets = detection_targets([one.boxes for one in scenes], [one.classes for one in scenes])
     whole = detection_average_precision(found, targets)
     numbers = {"ap": whole.mean, "ap50": whole.per_iou[0].item(), "ar": whole.average_recall}

@@ -14,7 +14,15 @@ from fpnlib.metrics import detection_average_precision
 from fpnlib.models.detector import AREA_RANGES, Detector, detection_targets
 from fpnlib.notes.fpn.aliasing import LEVELS, aliasing
 from fpnlib.notes.precision_recall.detection import COCO_THRESHOLDS
-from fpnlib.training.detector import VARIANTS, detections, early_loss, score, trained, validation_scenes
+from fpnlib.training.detector import (
+    VARIANTS,
+    detections,
+    early_loss,
+    score,
+    score_detections,
+    trained,
+    validation_scenes,
+)
 
 SEEDS = 8
 METRICS = ("ap", "ap50", "ar", *(f"{kind}_{size}" for kind in ("ap", "ar") for size in AREA_RANGES))
@@ -103,16 +111,15 @@ def detector_on_scenes() -> Measurement:
     """Score the detector "scenes" at ten IoU thresholds on validation scenes: how much AP falls from .5 to .75."""
     scenes = validation_scenes()
     targets = detection_targets([one.boxes for one in scenes], [one.classes for one in scenes])
-    ap = detection_average_precision(
-        detections(Detector.pretrained("scenes"), scenes), targets, iou_thresholds=COCO_THRESHOLDS
-    )
+    found = detections(Detector.pretrained("scenes"), scenes)
+    ap = detection_average_precision(found, targets, iou_thresholds=COCO_THRESHOLDS)
     per_iou = dict(zip(COCO_THRESHOLDS, ap.per_iou.tolist(), strict=True))
     return Measurement.exact(
         per_iou[0.5] - per_iou[0.75],
         n=sum(len(one.boxes) for one in scenes),
         scenes=len(scenes),
         largest_rise=max(0.0, float(np.diff(list(per_iou.values())).max())),
-        mean=float(np.mean(list(per_iou.values()))),
+        **score_detections(found, scenes),
         **{f"ap_{round(100 * threshold)}": value for threshold, value in per_iou.items()},
     )
 
