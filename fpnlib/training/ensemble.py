@@ -23,6 +23,9 @@ from fpnlib.validation import require, require_choice
 OPTIMIZERS = {"sgd": ("momentum_buffer",), "adam": ("exp_avg", "exp_avg_sq")}
 RANDOMNESS = ("different", "same", "error")
 
+_CACHE = 8 * 2**20  # bytes kept for the backward pass up to which more members at once are faster; measured
+_SMALLEST_CHUNK = 4  # fewer members save too little to be worth a vmap
+
 InDims = int | None | tuple[int | None, ...]
 
 
@@ -45,7 +48,8 @@ class Ensemble:
         betas: Adam's.
         eps: Adam's.
         randomness: of dropout and the like, `torch.vmap`'s: "different" or "same" over members, or "error".
-        chunk_size: how many members one `vmap` runs; all by default.
+        chunk_size: how many members one `vmap` runs. None: chosen at the first step, so that what they keep for the
+            backward pass fits a processor's cache.
 
     Errors: ValueError for no seeds, models that differ in architecture, unknown names, numbers out of range.
     """
@@ -156,6 +160,8 @@ class Ensemble:
         """One step of every member; return their losses (n,) before it. `factor` scales the learning rates."""
         rates = self.learning_rate * self._per_member("factor", factor)
         dims = self._dims(batch, in_dims)
+        if self.chunk_size is None:
+            self.chunk_size = self._fitting_chunk(loss, batch, dims)
         losses = torch.full((len(self),), torch.nan, dtype=self.learning_rate.dtype)
         norms = losses.clone()
         for part in self._parts():
@@ -210,6 +216,20 @@ class Ensemble:
         size = self.chunk_size or len(self)
         return (slice(begin, min(begin + size, len(self))) for begin in range(0, len(self), size))
 
+    def _fitting_chunk(self, loss: Loss, batch: Sequence[Tensor], dims: tuple[int | None, ...]) -> int:
+        kept: dict[int, int] = {}
+
+        def note(tensor: Tensor) -> Tensor:
+            storage = tensor.untyped_storage()
+            kept[storage.data_ptr()] = storage.nbytes()
+            return tensor
+
+        own = [tensor if dim is None else tensor.select(dim, 0) for tensor, dim in zip(batch, dims, strict=True)]
+        with torch.random.fork_rng(), torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
+            loss(self.member(0), *own)
+        size = _CACHE // max(1, sum(kept.values()))
+        return min(len(self), max(size, _SMALLEST_CHUNK))
+
     def _slice(self, part: slice) -> dict[str, Tensor]:
         return {name: value[part] for name, value in self.parameters.items()}
 
@@ -225,12 +245,12 @@ class Ensemble:
         self,
         model: nn.Module,
         function: Callable[..., Any],
-        parameters: Mapping[str, Tensor],
+        parameters: dict[str, Tensor],
         part: slice,
         batch: Sequence[Tensor],
         dims: tuple[int | None, ...],
     ) -> Any:
-        """`function(model, *batch)` for the members in `part`. Buffers are views, so what a layer adds to them stays."""
+        """`function(model, *batch)` for the members in `part`; what a layer writes to its buffers stays."""
         call = _Call(model, function)
         own = [
             tensor if dim is None else tensor[(slice(None),) * dim + (part,)]
