@@ -1,5 +1,6 @@
 """What a net costs: exact counts of its parameters and of its multiply-adds."""
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -55,10 +56,11 @@ def cost(net: nn.Module, *inputs: Sequence[int] | Sequence[Sequence[int]]) -> Co
         nonlocal total
         total += _macs(layer, taken[0], given)
 
+    tensors = itertools.chain(net.named_parameters(), net.named_buffers())
     hooks = [m.register_forward_hook(add) for m in net.modules() if isinstance(m, _COUNTED)]
     try:
         # On the meta device tensors have shapes and no values.
-        state = {name: tensor.to("meta") for name, tensor in net.state_dict().items()}
+        state = {name: tensor.to("meta") for name, tensor in tensors}
         with torch.no_grad():
             functional_call(net, state, tuple(_meta(shape) for shape in inputs))
     finally:
