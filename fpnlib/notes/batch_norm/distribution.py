@@ -1,0 +1,168 @@
+"""Explorer (a): what batch norm does to a distribution, and how far the batch's statistics are those of all."""
+
+import dataclasses
+from collections.abc import Iterable
+
+import numpy as np
+import torch
+from ipywidgets import Widget
+from matplotlib.artist import Artist
+from matplotlib.figure import Figure
+
+from fpnlib.explore import Explorer, choice, number, slider
+from fpnlib.explore.style import BLUE, FAINT, INK, MUTED, ORANGE
+from fpnlib.ops import batch_norm_forward
+from fpnlib.validation import require
+
+SIZES = (2, 4, 8, 16, 32, 64, 128, 256)
+BATCHES = 100
+_BINS = 40
+_STRIP = 0.3  # height of the dots below a histogram, as a share of the highest bar
+_SPAN = 8.0  # outputs shown
+
+
+@dataclasses.dataclass(frozen=True)
+class DistributionData:
+    """One batch before and after, and mean and spread of many batches of its size."""
+
+    batch: np.ndarray
+    after: np.ndarray
+    edges_after: np.ndarray  # where this batch's statistics send the histogram of all values
+    mean: float
+    std: float
+    after_mean: float
+    after_std: float
+    line: float  # the spread after, by the formula
+    means: np.ndarray
+    stds: np.ndarray
+    beta: float
+    power: int
+    size: int
+
+
+class DistributionExplorer(Explorer[DistributionData]):
+    """All values and one batch of them before and after batch norm, and the statistics of many batches."""
+
+    title = "A distribution before and after batch norm, and the means and spreads of many batches"
+    size = (1000, 400)
+
+    def __init__(self, values: np.ndarray) -> None:
+        values = np.asarray(values, float).ravel()
+        require(values.size >= 2, "values", f"{values.size} numbers", "2 or more")
+        require(bool(np.isfinite(values).all()), "values", "NaN or infinite ones", "finite numbers")
+        require(values.std() > 0, "values", "equal ones", "values that differ")
+        self._all = values
+        self._low, self._high = float(values.min()), float(values.max())
+        self._edges = np.linspace(self._low, self._high, _BINS + 1)
+        counts, _ = np.histogram(values, self._edges)
+        self._shares = counts / counts.max()
+        rng = np.random.default_rng(0)
+        self._batches = values[rng.integers(values.size, size=(BATCHES, SIZES[-1]))]
+        self._heights = -_STRIP * (0.15 + 0.75 * rng.random(SIZES[-1]))
+        super().__init__()
+
+    def make_controls(self) -> dict[str, Widget]:
+        """Return the two parameters, ε, the batch, and the size of the values."""
+        return {
+            "gamma": slider("γ", 1.0, -2.0, 2.0, 0.1),
+            "beta": slider("β", 0.0, -3.0, 3.0, 0.1),
+            "epsilon": slider("ε, as a power of ten", -5, -8, 1, 1),
+            "batch_size": choice("batch size", SIZES, 16),
+            "batch": slider("which batch", 0, 0, BATCHES - 1, 1),
+            "scale": slider("x is multiplied by ten to the power", 0, -5, 0, 1),
+        }
+
+    def compute(
+        self, gamma: float, beta: float, epsilon: int, batch_size: int, batch: int, scale: int
+    ) -> DistributionData:
+        """Normalise one batch. The picture shows x as it was before it was multiplied."""
+        factor, eps = 10.0**scale, 10.0**epsilon
+        x = torch.tensor(factor * self._batches[batch, :batch_size])[:, None]
+        weight, bias = torch.tensor([gamma], dtype=torch.float64), torch.tensor([beta], dtype=torch.float64)
+        y, cache = batch_norm_forward(x, weight, bias, eps=eps)
+        mean, variance, inverse_std = (float(s) for s in (cache.mean, cache.variance, cache.inverse_std))
+        batches = self._batches[:, :batch_size]
+        return DistributionData(
+            batch=self._batches[batch, :batch_size],
+            after=y[:, 0].numpy(),
+            edges_after=gamma * (factor * self._edges - mean) * inverse_std + beta,
+            mean=mean / factor,
+            std=variance**0.5 / factor,
+            after_mean=y.mean().item(),
+            after_std=y.std(correction=0).item(),
+            line=abs(gamma) * (variance / (variance + eps)) ** 0.5,
+            means=batches.mean(1),
+            stds=batches.std(1),
+            beta=beta,
+            power=scale,
+            size=batch_size,
+        )
+
+    def build(self, figure: Figure) -> Iterable[Artist]:
+        """Lay out three panels."""
+        before, after, spread = figure.subplots(1, 3, width_ratios=[1, 1, 0.9])
+        for panel in (before, after):
+            panel.set(ylim=(-_STRIP - 0.05, 1.08), yticks=[])
+            panel.spines["left"].set_visible(False)
+            panel.axhline(0, color=FAINT, lw=1)
+        before.stairs(self._shares, self._edges, fill=True, color=FAINT)
+        before.set(title="x: all values, and the batch as dots", xlabel="x", xlim=self._room())
+        (self._dots,) = before.plot([], [], "o", ms=5, color=BLUE, alpha=0.7, mew=0)
+        self._mean_line = before.axvline(0, color=BLUE, lw=2)
+        self._after = after.stairs(self._shares, self._edges, fill=True, color=FAINT)
+        (self._after_dots,) = after.plot([], [], "o", ms=5, color=ORANGE, alpha=0.8, mew=0)
+        self._beta_line = after.axvline(0, color=ORANGE, lw=2)
+        after.set(title="y, by this batch's mean and variance", xlabel="y", xlim=(-_SPAN, _SPAN))
+        (self._cloud,) = spread.plot([], [], "o", ms=4, color=MUTED, alpha=0.6, mew=0)
+        (self._this,) = spread.plot([], [], "o", ms=10, color=BLUE, mec=INK)
+        spread.plot([self._all.mean()], [self._all.std()], "P", ms=12, color=INK, mec="white", label="all values")
+        spread.set(
+            title=f"{BATCHES} batches of this size",
+            xlabel="mean",
+            ylabel="standard deviation",
+            xlim=self._room(),
+            ylim=(-0.03 * self._all.std(), 0.52 * (self._high - self._low)),
+        )
+        spread.legend(loc="upper left")
+        return [
+            *(self._dots, self._mean_line, self._after, self._after_dots, self._beta_line),
+            *(self._cloud, self._this),
+        ]
+
+    def draw(self, data: DistributionData) -> None:
+        """Move dots, lines and the histogram."""
+        heights = self._heights[: data.size]
+        self._dots.set_data(data.batch, heights)
+        self._mean_line.set_xdata([data.mean, data.mean])
+        flipped = data.edges_after[0] > data.edges_after[-1]
+        turn = slice(None, None, -1 if flipped else 1)
+        self._after.set_data(values=self._shares[turn], edges=data.edges_after[turn])
+        self._after_dots.set_data(data.after, heights)
+        self._beta_line.set_xdata([data.beta, data.beta])
+        self._cloud.set_data(data.means, data.stds)
+        self._this.set_data([data.mean], [data.std])
+
+    def describe(self, data: DistributionData) -> str:
+        """Say mean and spread before and after, and how much the batches differ."""
+        divided = f" (x is divided by {10**-data.power})" if data.power else ""
+        return (
+            f"This batch of {data.size}: mean {number(data.mean)}, standard deviation {number(data.std)}{divided}. "
+            f"After: mean {_small(data.after_mean)}, standard deviation {_small(data.after_std)}.\n"
+            f"All values: mean {number(self._all.mean())}, standard deviation {number(self._all.std())}. The means of "
+            f"{BATCHES} batches of this size scatter by {number(data.means.std())}."
+        )
+
+    def invariants(self, data: DistributionData) -> dict[str, bool]:
+        """Check the formula for what comes out."""
+        return {
+            "the mean after is β": bool(np.isclose(data.after_mean, data.beta, atol=1e-6)),
+            "the spread after is |γ| σ / √(σ² + ε)": bool(np.isclose(data.after_std, data.line, atol=1e-6)),
+        }
+
+    def _room(self) -> tuple[float, float]:
+        margin = 0.04 * (self._high - self._low)
+        return self._low - margin, self._high + margin
+
+
+def _small(value: float) -> str:
+    return number(0.0 if abs(value) < 1e-9 else value)
