@@ -27,14 +27,14 @@ class Cost:
 _COUNTED = (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)
 
 
-def _macs(layer: nn.Module, taken: Tensor, given: Tensor) -> int:
+def _macs(layer: nn.Conv2d | nn.ConvTranspose2d | nn.Linear, taken: Tensor, given: Tensor) -> int:
     if isinstance(layer, nn.Linear):
         return given.numel() * layer.in_features
     # Each output of a convolution takes kernel × channels products; a transposed one spreads each of its inputs so.
-    per_place = math.prod(layer.kernel_size)  # type: ignore[arg-type]
+    per_place = math.prod(layer.kernel_size)
     if isinstance(layer, nn.ConvTranspose2d):
         return taken.numel() * per_place * (layer.out_channels // layer.groups)
-    return given.numel() * per_place * (layer.in_channels // layer.groups)  # type: ignore[union-attr, operator]
+    return given.numel() * per_place * (layer.in_channels // layer.groups)
 
 
 def count_parameters(net: nn.Module) -> int:
@@ -52,7 +52,7 @@ def cost(net: nn.Module, *inputs: Sequence[int] | Sequence[Sequence[int]]) -> Co
     require(len(inputs) > 0, "inputs", "none", "a shape for each argument of the net")
     total = 0
 
-    def add(layer: nn.Module, taken: tuple[Tensor, ...], given: Tensor) -> None:
+    def add(layer: Any, taken: tuple[Tensor, ...], given: Tensor) -> None:
         nonlocal total
         total += _macs(layer, taken[0], given)
 

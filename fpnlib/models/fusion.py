@@ -112,7 +112,7 @@ def embed_add_in_concat(net: nn.Module) -> fx.GraphModule:
             f"net: got {type(net).__name__}, whose forward cannot be traced, allowed: {_ALLOWED}"
         ) from error
     embedded = fx.GraphModule(copy.deepcopy(net), graph)
-    adds = [node for node in graph.nodes if _is(embedded, node, Add)]
+    adds = [node for node in graph.nodes if isinstance(_layer(embedded, node), Add)]
     require(bool(adds), "net", f"{type(net).__name__} without an Add", _ALLOWED)
     names = (f"embedded_{number}" for number in itertools.count())
 
@@ -128,11 +128,13 @@ def embed_add_in_concat(net: nn.Module) -> fx.GraphModule:
         followers = list(node.users)
         summed = None
         for user in followers:
-            if _is(embedded, user, nn.Conv2d):
-                user.target = added(tie_concat(embedded.get_submodule(user.target), inputs))
+            layer = _layer(embedded, user)
+            if isinstance(layer, nn.Conv2d):
+                user.target = added(tie_concat(layer, inputs))
                 continue
             if summed is None:
-                require(channels is not None, "net", f"{user} after an add of unknown channels", _ALLOWED)
+                if channels is None:
+                    raise ValueError(f"net: got {user} after an add of unknown channels, allowed: {_ALLOWED}")
                 identity = nn.Conv2d(channels, channels, 1, bias=False)
                 nn.init.dirac_(identity.weight)
                 identity.to(next(iter(net.parameters()), None))
@@ -148,19 +150,17 @@ def embed_add_in_concat(net: nn.Module) -> fx.GraphModule:
 _ALLOWED = "a net with fusion.Add modules whose forward torch.fx can follow, with a layer that tells its channels"
 
 
-def _is(module: nn.Module, node: fx.Node, kind: type) -> bool:
-    return node.op == "call_module" and isinstance(module.get_submodule(node.target), kind)
+def _layer(module: nn.Module, node: fx.Node) -> nn.Module | None:
+    return module.get_submodule(str(node.target)) if node.op == "call_module" else None
 
 
 def _channels(module: nn.Module, node: fx.Node) -> int | None:
     """Channels that a node gives, as the nearest layer before it tells."""
-    if node.op == "call_module":
-        layer = module.get_submodule(node.target)
-        for name in ("out_channels", "num_features"):
-            if hasattr(layer, name):
-                return getattr(layer, name)
-        if isinstance(layer, Concat):
-            parts = [_channels(module, source) for source in node.all_input_nodes]
-            return None if None in parts else sum(parts)
-    known = (_channels(module, source) for source in node.all_input_nodes)
-    return next((channels for channels in known if channels is not None), None)
+    layer = _layer(module, node)
+    for name in ("out_channels", "num_features"):
+        if hasattr(layer, name):
+            return int(getattr(layer, name))
+    known = [count for source in node.all_input_nodes if (count := _channels(module, source)) is not None]
+    if isinstance(layer, Concat):
+        return sum(known) if len(known) == len(node.args) else None
+    return known[0] if known else None

@@ -1,6 +1,6 @@
 """Holistically-nested edge detection: five side outputs of VGG-16, each an edge map, and their weighted add."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -57,11 +57,11 @@ class HED(nn.Module):
         model = cls()
         with h5py.File(assets.fetch("hed")) as file:
             for number, (block, side) in enumerate(zip(model.blocks, model.sides, strict=True), 1):
-                convs = [layer for layer in block if isinstance(layer, nn.Conv2d)]
+                convs = [layer for layer in block.children() if isinstance(layer, nn.Conv2d)]
                 for i, conv in enumerate(convs):
-                    _fill(conv.weight, conv.bias, file[f"block{number}/layers/conv2d{f'_{i}' if i else ''}/vars"])
-                _fill(side.weight, side.bias, file[f"dsn{number}/vars"])
-            _fill(model.fuse.weight, model.fuse.bias, file["fuse/vars"])
+                    _fill(conv, file[f"block{number}/layers/conv2d{f'_{i}' if i else ''}/vars"])
+                _fill(side, file[f"dsn{number}/vars"])
+            _fill(model.fuse, file["fuse/vars"])
         return model.eval()
 
     @staticmethod
@@ -82,8 +82,8 @@ class HED(nn.Module):
 
 
 @torch.no_grad()
-def _fill(weight: Tensor, bias: Tensor, group: object) -> None:
+def _fill(layer: Any, group: Any) -> None:
     """Copy Keras's kernel (h, w, in, out) and bias; the fusion's kernel (1, 1, 5, 1) becomes five numbers."""
-    kernel = torch.from_numpy(group["0"][()]).permute(3, 2, 0, 1)  # type: ignore[index]
-    weight.copy_(kernel if weight.ndim == 4 else kernel.flatten())
-    bias.copy_(torch.from_numpy(group["1"][()]).view(bias.shape))  # type: ignore[index]
+    kernel = torch.from_numpy(group["0"][()]).permute(3, 2, 0, 1)
+    layer.weight.copy_(kernel.reshape(layer.weight.shape))
+    layer.bias.copy_(torch.from_numpy(group["1"][()]).reshape(layer.bias.shape))
