@@ -4,7 +4,6 @@
 """
 
 import argparse
-import contextlib
 import dataclasses
 import functools
 import hashlib
@@ -15,24 +14,23 @@ import os
 import platform
 import shlex
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
 
-import joblib
 import numpy as np
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from fpnlib.discovery import by_name
+from fpnlib.training.progress import progress_bar
+from fpnlib.training.sweep import BACKENDS, cluster, sweep
 from fpnlib.validation import require, require_choice
 
 RESULTS = Path(__file__).parent / "results"
 PARTIAL = RESULTS / ".partial"  # not committed
-BACKENDS = ("sequential", "loky", "threading", "dask")
 CONFIDENCE = 0.95
 _CHUNK = 8  # seeds measured at once; small enough to resume from, large enough for vmap
 _RESAMPLES = 10_000
@@ -224,7 +222,7 @@ def compute(
     Args:
         claim: what to measure.
         seeds: which seeds, by default 0 … claim.seeds − 1; none for an exact claim.
-        backend: joblib's `sequential`, `loky` or `threading`, or `dask` on the cluster of the current Dask client.
+        backend: as `fpnlib.training.sweep` takes it.
         step: called with the number of seeds just done.
         resume: a folder that keeps each chunk of seeds once it is measured; what it holds is not measured again.
     """
@@ -235,12 +233,10 @@ def compute(
     per_seed: dict[str, list[float]] = {}
     if claim.seeds:
         chunks = [seeds[i : i + _CHUNK] for i in range(0, len(seeds), _CHUNK)]
-        calls = (joblib.delayed(_measure_chunk)(claim.id, claim.measure, chunk, resume) for chunk in chunks)
-        with joblib.parallel_config(backend=backend):
-            for chunk in joblib.Parallel(n_jobs=-1, return_as="generator")(calls):
-                step(len(chunk["effect"]))
-                for name, values in chunk.items():
-                    per_seed.setdefault(name, []).extend(values)
+        measure = functools.partial(_measure_chunk, claim.id, claim.measure, resume)
+        for chunk in sweep(measure, chunks, backend=backend, progress=lambda done, _: step(len(chunks[done - 1]))):
+            for name, values in chunk.items():
+                per_seed.setdefault(name, []).extend(values)
         measurement = Measurement.over_seeds(per_seed)
     else:
         measurement = claim.measure()
@@ -259,7 +255,7 @@ def compute(
 
 
 def _measure_chunk(
-    id: str, measure: Callable[..., Any], seeds: Sequence[int], resume: Path | None
+    id: str, measure: Callable[..., Any], resume: Path | None, seeds: Sequence[int]
 ) -> dict[str, list[float]]:
     partial = resume / f"{id}-{_chunk_key(measure, seeds)}.json" if resume else None
     if partial and partial.exists():
@@ -360,21 +356,6 @@ def table(rows: Sequence[tuple[Claim, Result | None]]) -> Table:
     return shown
 
 
-@contextlib.contextmanager
-def _cluster(backend: str, scheduler: str | None) -> Iterator[None]:
-    if backend != "dask":
-        yield
-        return
-    try:
-        from distributed import Client
-    except ImportError as error:
-        raise ValueError("backend: got 'dask', allowed: only where `distributed` is installed") from error
-    address = scheduler or os.environ.get("DASK_SCHEDULER_ADDRESS")
-    require(bool(address), "scheduler", repr(address), "a Dask scheduler's address, here or in DASK_SCHEDULER_ADDRESS")
-    with Client(address):
-        yield
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print the ledger or rebuild it; return 0, or 2 for bad arguments."""
     parser = argparse.ArgumentParser(prog="python -m fpnlib.claims", description="The ledger of measured claims.")
@@ -390,7 +371,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         require(options.seeds is None or options.seeds >= 2, "seeds", options.seeds, "2 or more")
         rows = ledger(options.ids)
         if options.recompute:
-            with _cluster(options.backend, options.scheduler):
+            with cluster(options.backend, options.scheduler):
                 _recompute([c for c, r in rows if r is None or not options.missing], options, console)
             rows = ledger(options.ids)
     except ValueError as error:
@@ -406,8 +387,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _recompute(claims: Sequence[Claim], options: argparse.Namespace, console: Console) -> None:
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console) as progress:
+    with progress_bar(console) as progress:
         for claim in claims:
             seeds = range(options.seeds or claim.seeds) if claim.seeds else ()
             task = progress.add_task(claim.id, total=len(seeds) or 1)
