@@ -1,0 +1,45 @@
+"""What note 06 shows: a distribution, the graph, running statistics, a sweep of learning rates, folding."""
+
+from typing import Any
+
+from fpnlib.data.photos import load_image, photo
+from fpnlib.explore import explorer
+from fpnlib.notes.batch_norm.distribution import DistributionExplorer
+from fpnlib.notes.batch_norm.folded import FoldedExplorer
+from fpnlib.notes.batch_norm.passes import PassesExplorer
+from fpnlib.notes.batch_norm.running import RunningExplorer
+
+
+@explorer
+def distribution(values: Any = None) -> DistributionExplorer:
+    """Draw batches from a distribution and normalise them: γ, β, ε and the batch size.
+
+    Args:
+        values: your own numbers, any array; by default the brightness of the pixels of a photo of a coffee cup.
+    """
+    return DistributionExplorer(photo("coffee").mean(2)[::4, ::4] if values is None else values)
+
+
+@explorer
+def passes() -> PassesExplorer:
+    """Follow four numbers forward through batch norm and their gradients back, rightly and wrongly."""
+    return PassesExplorer()
+
+
+@explorer
+def running_statistics() -> RunningExplorer:
+    """Watch the running mean and variance follow the batches: momentum, batch size, and a mean that still moves."""
+    return RunningExplorer()
+
+
+@explorer
+def folding(image: Any = None) -> FoldedExplorer:
+    """Fold batch norm into the convolution before it, and compare the two outputs.
+
+    Args:
+        image: your photo, an array (H, W, 3) or a path; by default Chelsea the cat.
+    """
+    return FoldedExplorer(photo("chelsea") if image is None else load_image(image))
+
+
+EXPLORERS = (distribution, passes, running_statistics, folding)
