@@ -128,9 +128,11 @@ class AssignmentExplorer(Explorer[AssignmentData]):
             self._crops.append(Pixels(panel))
             frame = Rectangle((0, 0), BINS, BINS, fill=False, ec=ORANGE, lw=5, clip_on=False)
             self._frames.append(panel.add_patch(frame))
-            self._sizes.append(
-                panel.text(0.5, -0.05, "", transform=panel.transAxes, ha="center", va="top", color=MUTED, fontsize=9)
-            )
+            panel.set_xlabel(" ")  # keeps room for the text
+            below = {"transform": panel.transAxes, "ha": "center", "va": "top", "color": MUTED, "fontsize": 9}
+            self._sizes.append(panel.text(0.5, -0.07, "", **below))
+            # What a text says must not move the panels.
+            self._sizes[-1].set_in_layout(False)
         rule = panels["rule"]
         self._sides = np.geomspace(2, LONGEST, 400)
         rule.set(

@@ -30,7 +30,7 @@ def pyramid(
     """Every map of a photo: choose stage, level and channel, and read the values under a cursor.
 
     Args:
-        photo: yours: a path, an array, the bytes of a file, an upload widget's value; or the name of a photo here.
+        photo: yours: a path, an array, the bytes of a file, an upload widget; or the name of a photo of the book.
         backbone: yours: a module, or a function of a batch, that returns a list or dict of maps.
         fpn: the pyramid on your backbone; without one the laterals are principal components, which nobody trained.
         preprocess: what your backbone wants of a batch 0…255; by default ImageNet's mean and spread.

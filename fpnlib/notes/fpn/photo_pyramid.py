@@ -15,6 +15,7 @@ from torch import Tensor
 
 from fpnlib.data.photos import image_batch, load_image, photo, photo_names
 from fpnlib.models import FPN, EfficientNetLite0
+from fpnlib.models.detector import Detector
 from fpnlib.notes.fpn.lite_pyramid import lite_pyramid
 from fpnlib.validation import require, require_finite
 
@@ -126,9 +127,21 @@ def lite0() -> Backbone:
     )
 
 
+@lru_cache(maxsize=1)
+def scene_resnet() -> Backbone:
+    """The small ResNet and the pyramid of the detector that was trained on scenes."""
+    detector = Detector.pretrained("full")
+    return Backbone(
+        "small ResNet",
+        lambda batch: detector.maps(batch / 255),
+        detector.fpn,
+        "backbone and pyramid trained together, to detect objects in scenes",
+    )
+
+
 def book_backbones() -> tuple[Backbone, ...]:
     """The book's own."""
-    return (lite0(),)
+    return lite0(), scene_resnet()
 
 
 def own_backbone(
@@ -208,7 +221,7 @@ class Library:
 
     Args:
         image: the name of a photo of the book to begin with, or the reader's own as `load_image` takes it, or an upload
-            widget's value.
+            widget or its value.
         backbone: the reader's own.
     """
 
@@ -232,7 +245,8 @@ class Library:
 
 
 def _file(image: Any) -> Any:
-    """An upload widget's value, or one entry of it, as the bytes of the file; anything else as it is."""
+    """An upload widget, its value, or one entry of it, as the bytes of the file; anything else as it is."""
+    image = getattr(image, "value", image)
     if isinstance(image, tuple | list):
         require(len(image) == 1, "photo", f"{len(image)} uploaded files", "one")
         image = image[0]

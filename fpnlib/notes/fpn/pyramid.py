@@ -157,7 +157,7 @@ class PyramidExplorer(Explorer[PyramidData]):
             panel.set(xlim=(0, side[0]), ylim=(side[1], 0))
             self._images[name] = Pixels(panel)
         shown = [self._images[name].axes for name in ("photo", "map")]
-        self._crosses = [panel.plot([], [], "+", ms=14, mew=2.5, color=ORANGE)[0] for panel in shown]
+        self._crosses = [panel.plot([], [], "+", ms=14, mew=2.5, color=ORANGE, clip_on=False)[0] for panel in shown]
         self._cell = shown[1].add_patch(Rectangle((0, 0), 1, 1, fill=False, ec=ORANGE, lw=2))
         self._chosen = self._images["all"].axes.add_patch(Rectangle((0, 0), 1, 1, fill=False, ec=ORANGE, lw=2.5))
         self._chosen.set_clip_on(False)
