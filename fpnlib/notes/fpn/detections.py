@@ -3,7 +3,7 @@
 import dataclasses
 from collections import Counter
 from collections.abc import Iterable
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,7 @@ from fpnlib.explore.controls import choice
 from fpnlib.explore.style import BLUE, FAINT, GREEN, INK, ORANGE, RED
 from fpnlib.metrics import match_detections
 from fpnlib.models.detector import AREA_RANGES, Detector
+from fpnlib.notes.fpn.pixels import Pixels
 
 NETS = {
     "full pyramid": "full",
@@ -61,6 +62,11 @@ class Page:
     name: str
     image: UInt8[np.ndarray, "h w 3"]
     targets: dict[str, Tensor] | None
+
+    @cached_property
+    def pale(self) -> UInt8[np.ndarray, "h w 3"]:
+        """The picture in few pale colours, so that the boxes stand out; without colour many objects would not."""
+        return (np.rint((self.image * 0.6 + 100) / 20) * 20).clip(0, 255).astype(np.uint8)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -115,7 +121,7 @@ class DetectionsExplorer(Explorer[DetectionsData]):
         return {
             "net": choice("detector", list(NETS)),
             "picture": choice("picture", list(self._pages)),
-            "score": slider("score from which a box is kept", 0.3, _LOWEST, _HIGHEST, 0.05),
+            "score": slider("score from which a box is kept", 0.4, _LOWEST, _HIGHEST, 0.05),
         }
 
     def compute(self, net: str, picture: str, score: float) -> DetectionsData:
@@ -158,10 +164,9 @@ class DetectionsExplorer(Explorer[DetectionsData]):
         """Lay out the picture and the recalls of all nets."""
         picture, recall = figure.subplots(1, 2, width_ratios=[1.25, 1])
         picture.set_axis_off()
-        self._picture = picture.imshow(np.full((SIDE, SIDE), 235, np.uint8), cmap="gray", vmin=0, vmax=255)
-        self._axes = picture
+        self._picture = Pixels(picture)
         widest = max(page.image.shape[1] / page.image.shape[0] for page in self._pages.values())
-        picture.set(xlim=(0, SIDE * max(1.0, widest)), ylim=(SIDE, 0))
+        picture.set(xlim=(0, SIDE * max(1.0, widest)), ylim=(SIDE, 0), aspect="equal", anchor="W")
         self._loops = {kind: LineCollection([], **look) for kind, look in _KINDS.items()}
         for loop in self._loops.values():
             picture.add_collection(loop)
@@ -179,17 +184,22 @@ class DetectionsExplorer(Explorer[DetectionsData]):
         (self._points,) = recall.plot(places, places, "o", ms=9, color=ORANGE, mec=INK, label="this detector")
         recall.set_xticks(places, [f"{size}\n{edges}" for size, edges in zip(_SIZES, _edges(), strict=True)])
         top = max(float(interval.max()) for _, interval in self._recall.values())
-        recall.set(title="Average recall by object size", ylabel="AR", xlim=(-0.5, 2.5), ylim=(0, 1.08 * top))
+        recall.set(
+            title="Average recall by object size",
+            xlabel="detectors from left to right as in the list",
+            ylabel="AR",
+            xlim=(-0.5, 2.5),
+            ylim=(0, 1.08 * top),
+        )
         recall.legend(loc="upper left")
         return [self._picture, *self._loops.values(), self._spread, self._points]
 
     def draw(self, data: DetectionsData) -> None:
         """Show the picture with its boxes and mark this net's recalls."""
-        image = self._pages[data.picture].image
-        height, width = image.shape[:2]
+        page = self._pages[data.picture].pale
+        height, width = page.shape[:2]
         scale = SIDE / height  # every picture fills the panel's height
-        self._picture.set_data((image.mean(2) * 0.6 + 100).astype(np.uint8))
-        self._picture.set_extent((0, width * scale, SIDE, 0))
+        self._picture.show(page, 0, 0, width * scale, SIDE)
         for kind, loop in self._loops.items():
             loop.set_segments(scale * data.boxes[kind][:, [[0, 1], [2, 1], [2, 3], [0, 3], [0, 1]]])
         x = np.arange(len(_SIZES)) + (list(NETS).index(data.net) - 3) / 12
@@ -206,7 +216,7 @@ class DetectionsExplorer(Explorer[DetectionsData]):
         else:
             kinds = Counter(SCENE_CLASSES[label] for label in data.labels)
             said = ", ".join(f"{count} {name}" for name, count in kinds.items()) or "none"
-            here = f"boxes on a photo that the detector was not trained for, by class: {said}."
+            here = f"nothing here is labelled, so none is right or wrong; by class: {said}."
         recalls = ", ".join(
             f"{number(value, 2)} for {size}" + ("" if data.net == "full pyramid" else f" (full {number(full, 2)})")
             for size, value, full in zip(_SIZES, data.ar, data.ar_full, strict=True)
@@ -242,7 +252,7 @@ def _edges() -> tuple[str, ...]:
 @lru_cache(maxsize=1)
 def pages() -> tuple[Page, ...]:
     """The pictures there are: validation scenes with many objects that no score was measured on, and real photos."""
-    made = []
+    made: list[Page] = []
     for seed in VALIDATION_SEEDS[256:]:
         one = scene(seed, size=SIDE)
         if len(one.boxes) >= _OBJECTS:
@@ -277,16 +287,17 @@ def judge(page: Page, said: dict[str, Tensor]) -> Judged:
     found = torch.full((len(said["boxes"]),), -1)
     finder = torch.zeros(0, dtype=torch.int64)
     if page.targets is not None:
-        labels = page.targets["labels"]
-        finder = torch.full((len(labels),), -1)
-        for label in labels.unique():
-            ours, theirs = (said["labels"] == label).nonzero()[:, 0], (labels == label).nonzero()[:, 0]
+        wanted_labels = page.targets["labels"]
+        finder = torch.full((len(wanted_labels),), -1)
+        for label in wanted_labels.unique():
+            ours, theirs = ((all_labels == label).nonzero()[:, 0] for all_labels in (said["labels"], wanted_labels))
             wanted = page.targets["boxes"][theirs]
             matches = match_detections(said["boxes"][ours], said["scores"][ours], wanted, iou_threshold=_RIGHT_IOU)
             hit, seen = matches.matched_target >= 0, matches.matched_detection >= 0
             found[ours[hit]] = theirs[matches.matched_target[hit]]
             finder[theirs[seen]] = ours[matches.matched_detection[seen]]
-    return Judged(*(said[key].numpy() for key in ("boxes", "scores", "labels")), found.numpy(), finder.numpy())
+    boxes, scores, labels = (said[key].numpy() for key in ("boxes", "scores", "labels"))
+    return Judged(boxes, scores, labels, found.numpy(), finder.numpy())
 
 
 @lru_cache(maxsize=len(NETS))
