@@ -3,12 +3,14 @@
 import argparse
 import io
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from fpnlib.explore import all_explorers
+from fpnlib.notes.fpn.diagram import diagram
 from notebooks import ROOT, write_if_changed
 
 IMAGES = ROOT / "images"
@@ -18,8 +20,18 @@ WIDTH = 480  # pixels of a thumbnail
 THUMBNAILS: dict[str, tuple[str, dict[str, Any]]] = {
     "01-precision-recall": ("precision_recall", {"threshold": -1.0}),
     "02-padding-pitfall": ("geometry", {"position": 0, "width": 12}),
+    "04-fpn": ("pyramid", {"image": "astronaut", "level": 2}),
     "09-research": ("research_planner", {}),
 }
+
+
+# Pictures that a note shows in its text.
+DIAGRAMS: dict[str, Callable[[], bytes]] = {"04-fpn-architecture": diagram}
+
+
+def drawn(name: str) -> bytes:
+    """Return a picture as the code draws it, by its name in images/."""
+    return DIAGRAMS[name]() if name in DIAGRAMS else thumbnail(*THUMBNAILS[name])
 
 
 def thumbnail(explorer: str, state: dict[str, Any]) -> bytes:
@@ -32,26 +44,23 @@ def thumbnail(explorer: str, state: dict[str, Any]) -> bytes:
 
 
 def difference(name: str) -> float:
-    """Return the mean difference in grey values, 0 to 255, between a stored thumbnail and what the code draws."""
+    """Return the mean difference in grey values, 0 to 255, between a stored picture and what the code draws."""
     path = IMAGES / f"{name}.png"
     if not path.exists():
         return 255.0
-    stored, drawn = (
-        np.asarray(Image.open(source).convert("RGB"), float)
-        for source in (path, io.BytesIO(thumbnail(*THUMBNAILS[name])))
-    )
-    return float(abs(stored - drawn).mean()) if stored.shape == drawn.shape else 255.0
+    stored, new = (np.asarray(Image.open(source).convert("RGB"), float) for source in (path, io.BytesIO(drawn(name))))
+    return float(abs(stored - new).mean()) if stored.shape == new.shape else 255.0
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("command", choices=("draw", "check"))
     if parser.parse_args().command == "draw":
-        for name, (explorer, state) in THUMBNAILS.items():
-            changed = write_if_changed(IMAGES / f"{name}.png", thumbnail(explorer, state))
+        for name in (*THUMBNAILS, *DIAGRAMS):
+            changed = write_if_changed(IMAGES / f"{name}.png", drawn(name))
             print(f"images/{name}.png {'written' if changed else 'unchanged'}")
         return 0
-    stale = [name for name in THUMBNAILS if difference(name) > 2]
+    stale = [name for name in (*THUMBNAILS, *DIAGRAMS) if difference(name) > 2]
     for name in stale:
         print(f"images/{name}.png is not as the code draws it: make notebooks")
     return bool(stale)

@@ -26,10 +26,10 @@ def test_each_entry_has_thumbnail_time_and_ability(note):
 
 def test_every_note_has_a_thumbnail_and_every_picture_is_drawn_by_code():
     assert sorted(pictures.THUMBNAILS) == NOTES
-    assert sorted(path.stem for path in pictures.IMAGES.glob("*")) == NOTES
+    assert sorted(path.stem for path in pictures.IMAGES.glob("*")) == sorted([*NOTES, *pictures.DIAGRAMS])
 
 
-@pytest.mark.parametrize("note", sorted(pictures.THUMBNAILS))
+@pytest.mark.parametrize("note", sorted([*pictures.THUMBNAILS, *pictures.DIAGRAMS]))
 def test_thumbnails_are_what_the_code_draws(note):
     assert pictures.difference(note) < 2
 
