@@ -89,9 +89,9 @@ class _Piece:
 def scene(seed: int, *, size: int = 128) -> Scene:
     """The scene `seed` of size × size pixels; the same seed gives the same scene on every machine.
 
-    Up to eight objects lie inside the picture, now and then none. The longer side of each is log-uniform from about 6 to 100 pixels at
-    size 128, and in proportion at other sizes. Smaller objects lie in front. An object of which less than 30 % would
-    be seen is left out altogether. ValueError for a negative seed or a size outside 32…512.
+    Up to eight objects lie inside the picture, now and then none. The longer side of each is log-uniform from about 6
+    to 100 pixels at size 128, and in proportion at other sizes. Smaller objects lie in front. An object of which less
+    than 30 % would be seen is left out altogether. ValueError for a negative seed or a size outside 32…512.
     """
     require(seed >= 0, "seed", seed, "0 or more")
     require(32 <= size <= 512, "size", size, "32…512")

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from fpnlib.claims import Claim, Criterion, Measurement, Verdict
+from fpnlib.claims import Claim, Criterion, Measurement, Result, Verdict
 from fpnlib.metrics import detection_average_precision
 from fpnlib.models.detector import AREA_RANGES, Detector, detection_targets
 from fpnlib.notes.fpn.aliasing import LEVELS, aliasing
@@ -32,6 +32,21 @@ PARTS = {
     "c4": "a pyramid instead of C4",
     "c5": "a pyramid instead of C5",
 }
+
+
+PAPER_RECALL = {
+    "full": (44.9, 63.4, 66.2),
+    "no_top_down": (30.5, 59.9, 68.0),
+    "no_lateral": (26.5, 57.4, 64.7),
+    "c4": (32.0, 58.7, 62.2),
+    "c5": (25.3, 55.5, 64.2),
+}
+"""Per cent of small, medium and large objects that 1000 proposals recall, averaged over IoU, on COCO's minival.
+
+Lin et al., "Feature Pyramid Networks for Object Detection", CVPR 2017, table 1, rows c, d, e, a, b. Another task than
+ours: proposals without classes, ResNet-50 with ImageNet's weights; the head's parameters are the same, the nets' are
+not made equal.
+"""
 
 
 def ablation(seeds: Sequence[int]) -> dict[str, list[float]]:
@@ -70,6 +85,17 @@ def part_verdicts(measurement: Measurement, metric: str = "ar_small") -> dict[st
     """FP-3's verdict on each part alone, by the same rule: whether the full pyramid has more of `metric`."""
     numbers = dict(measurement.numbers)
     return {part: _all_above_zero(numbers, [f"gain_{part}_{metric}"]) for part in (*PARTS, "no_smooth")}
+
+
+def beside_the_paper(result: Result) -> str:
+    """FP-3's AR for small, medium, large objects beside the paper's, in per cent, as lines of text."""
+    lines = [f"{'AR, %':14}{'ours: small':>13}{'medium':>8}{'large':>8}{'paper: small':>15}{'medium':>8}{'large':>8}"]
+    for name in VARIANTS:
+        ours = [100 * result.number(f"{name}_ar_{size}") for size in AREA_RANGES]
+        paper = [f"{value:.1f}" for value in PAPER_RECALL[name]] if name in PAPER_RECALL else ["–"] * 3
+        columns = zip([f"{value:.1f}" for value in ours] + paper, (13, 8, 8, 15, 8, 8), strict=True)
+        lines.append(f"{name:14}" + "".join(f"{text:>{width}}" for text, width in columns))
+    return "\n".join(lines)
 
 
 def smoothing(seeds: Sequence[int]) -> dict[str, list[float]]:
