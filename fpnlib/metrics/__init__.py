@@ -20,12 +20,15 @@ from fpnlib.metrics.detection import (
     detection_average_precision,
     match_detections,
 )
+from fpnlib.metrics.edges import BoundaryReference, EdgeCurve, instance_boundaries, one_to_one_edges, thin_edges
 
 __all__ = [
     "COCO_AREA_RANGES",
     "COCO_IOU_THRESHOLDS",
+    "BoundaryReference",
     "ConfusionCounts",
     "DetectionAveragePrecision",
+    "EdgeCurve",
     "Matches",
     "PrecisionRecallCurve",
     "ROCCurve",
@@ -34,8 +37,11 @@ __all__ = [
     "confusion_counts",
     "detection_average_precision",
     "f_score",
+    "instance_boundaries",
     "match_detections",
+    "one_to_one_edges",
     "precision_recall_curve",
     "roc_auc",
     "roc_curve",
+    "thin_edges",
 ]
