@@ -108,7 +108,7 @@ def compare(
     for fault, formula in faults.items():
         if all(_close(value, formula(*case)) for value, case in zip(given, cases, strict=True)):
             return fault
-    first = min(wrong, key=lambda i: sum(np.size(part) for part in cases[i]))
+    first = min(wrong, key=lambda i: sum(np.asarray(part).size for part in cases[i]))
     shown = ", ".join(np.array2string(np.asarray(part), separator=", ") for part in cases[first])
     return f"For ({shown}) you gave {given[first]!r}, it is {np.round(right[first], 4).tolist()}."
 
