@@ -63,7 +63,7 @@ def test_a_ridge_becomes_a_line(angle):
     y, x = np.mgrid[:41, :41] - 20.3
     across = x * np.cos(np.radians(angle)) + y * np.sin(np.radians(angle))
     ridge = np.exp(-(across**2) / 18)
-    edges = thin_edges(torch.from_numpy(ridge)).numpy() & (ridge > 0.4)
+    edges = thin_edges(torch.from_numpy(ridge)).numpy() & (ridge > 0.65)
     inside = np.zeros_like(edges)
     inside[3:-3, 3:-3] = True
     assert abs(across[edges & inside]).max() < 1
