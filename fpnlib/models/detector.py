@@ -132,8 +132,8 @@ class Detector(nn.Module):
         answer = torch.cat(answers, 1)
         cells = cells_of(tuple((level.shape[2], level.shape[3]) for level in levels), self.levels)
         logits, place, size, quality = answer.split((self.num_classes, 2, 2, 1), 2)
-        stride = cells.stride[:, None]
-        centre = cells.centre + place * stride
+        stride = cells.stride[:, None].to(place.device)
+        centre = cells.centre.to(place.device) + place * stride
         half = stride * size.clamp(-4, 4).exp()
         return Predictions(logits, torch.cat((centre - half, centre + half), 2), quality[..., 0])
 

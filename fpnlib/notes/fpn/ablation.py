@@ -11,10 +11,21 @@ import numpy as np
 
 from fpnlib.claims import Claim, Criterion, Measurement, Result, Verdict
 from fpnlib.metrics import detection_average_precision
+from fpnlib.models.cost import Cost, cost
 from fpnlib.models.detector import AREA_RANGES, Detector, detection_targets
 from fpnlib.notes.fpn.aliasing import LEVELS, aliasing
 from fpnlib.notes.precision_recall.detection import COCO_THRESHOLDS
 from fpnlib.training.detector import (
+    SIZE,
+    VARIANTS,
+    build,
+    detections,
+    early_loss,
+    score,
+    score_detections,
+    trained,
+    validation_scenes,
+)
     VARIANTS,
     detections,
     early_loss,
@@ -47,6 +58,11 @@ Lin et al., "Feature Pyramid Networks for Object Detection", CVPR 2017, table 1,
 ours: proposals without classes, ResNet-50 with ImageNet's weights; the head's parameters are the same, the nets' are
 not made equal.
 """
+
+
+def variant_costs() -> dict[str, Cost]:
+    """Parameters and multiply-adds of each variant on one scene; steps and images are the same for all."""
+    return {name: cost(build(0, options).eval(), (1, 3, SIZE, SIZE)) for name, options in VARIANTS.items()}
 
 
 def ablation(seeds: Sequence[int]) -> dict[str, list[float]]:
