@@ -41,8 +41,10 @@ def batch_norm_forward(
     """
     _check(x, weight, bias, eps)
     over = _all_but_channels(x)
-    mean = x.mean(over, dtype=torch.float64).to(x.dtype)  # added up in double precision, as in torch
+    mean = x.mean(over)
     centered = x - per_channel(mean, x)
+    rest = centered.mean(over)  # what rounding left of the mean: not little where the mean is large
+    mean, centered = mean + rest, centered - per_channel(rest, x)
     variance = (centered * centered).mean(over)
     inverse_std = 1 / (variance + eps).sqrt()
     normalized = centered * per_channel(inverse_std, x)
