@@ -26,14 +26,6 @@ from fpnlib.training.detector import (
     trained,
     validation_scenes,
 )
-    VARIANTS,
-    detections,
-    early_loss,
-    score,
-    score_detections,
-    trained,
-    validation_scenes,
-)
 
 SEEDS = 8
 METRICS = ("ap", "ap50", "ar", *(f"{kind}_{size}" for kind in ("ap", "ar") for size in AREA_RANGES))
