@@ -37,6 +37,9 @@ class Ensemble:
     A member whose loss or gradient is not finite has diverged: its parameters stay as they were before that step, its
     later losses are nan, and the others do not notice.
 
+    A model must be one that `torch.vmap` can run: no branch on a tensor's value. So with `momentum=None` take
+    `fpnlib.models.BatchNorm2d`, not torch's.
+
     Args:
         build: makes one model; called once for each seed, with torch's random numbers seeded by it.
         seeds: one for each member; the same seed may stand with several learning rates.

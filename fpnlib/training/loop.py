@@ -84,7 +84,7 @@ def train(
                 optimizer.zero_grad()
                 value = loss(model, *batches(step))
                 if not value.isfinite():
-                    raise FloatingPointError(f"loss: {value.item()} at step {step}; try a smaller learning rate")
+                    raise FloatingPointError(f"loss: got {value.item()} at step {step}; try a smaller learning rate")
                 value.backward()
                 optimizer.step()
                 history.losses.append(value.item())
@@ -120,9 +120,10 @@ def _resume(path: Path, parts: dict[str, Any], seed: int | None) -> History:
         history = History(**content["history"])
         random, stored_seed = content["random"], content["seed"]
         states = {name: content[name] for name in content.keys() - {"seed", "random", "history"}}
-    # A damaged file makes torch.load raise many things: RuntimeError, UnpicklingError, EOFError, …
+    # A damaged file makes torch.load raise many things: RuntimeError, UnpicklingError, EOFError, … Their text is left
+    # out: it advises to load without `weights_only`.
     except Exception as error:
-        raise ValueError(f"checkpoint: {path} is not one of this loop ({error}); {remedy}") from error
+        raise ValueError(f"checkpoint: {path} is not one of this loop ({type(error).__name__}); {remedy}") from error
     require(states.keys() == parts.keys(), "checkpoint", f"{path} with {sorted(states)}", f"{sorted(parts)}; {remedy}")
     require(stored_seed == seed, "seed", seed, f"{stored_seed}, the checkpoint's; or {remedy}")
     try:
