@@ -3,6 +3,7 @@
 from fpnlib.models.batch_norm import BatchNorm2d
 from fpnlib.models.cost import Cost, cost
 from fpnlib.models.cpn import CPN, CPNOutput
+from fpnlib.models.densenet import DenseNet
 from fpnlib.models.efficientnet import EfficientNetLite0
 from fpnlib.models.fpn import FPN
 from fpnlib.models.hed import HED, HEDOutput
@@ -10,6 +11,7 @@ from fpnlib.models.lstm import LSTMCell
 from fpnlib.models.pnet import PNet, PNetOutput
 from fpnlib.models.resnet import BasicBlock, Bottleneck, ResNet, resnet18, resnet34, resnet50
 from fpnlib.models.stacks import Stack
+from fpnlib.models.unet import UNet
 
 __all__ = [
     "CPN",
@@ -20,6 +22,7 @@ __all__ = [
     "Bottleneck",
     "CPNOutput",
     "Cost",
+    "DenseNet",
     "EfficientNetLite0",
     "HEDOutput",
     "LSTMCell",
@@ -27,6 +30,7 @@ __all__ = [
     "PNetOutput",
     "ResNet",
     "Stack",
+    "UNet",
     "cost",
     "resnet18",
     "resnet34",
