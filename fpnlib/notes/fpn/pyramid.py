@@ -83,7 +83,7 @@ class PyramidExplorer(Explorer[PyramidData]):
             "image": choice("photo", self._library.photos),
             "net": choice("backbone", self._library.backbones),
             "stage": choice("stage", STAGES, "P"),
-            "level": slider("level", min(4, high), low, high, 1),
+            "level": slider("level", min(max(3, low), high), low, high, 1),
             "shown": choice("show", SHOWN),
             "channel": slider("channel (the last where a map has fewer)", 1, 1, channels, 1),
             "x": slider("cursor across (%)", 50, 0, 100, 1),
@@ -197,13 +197,13 @@ class PyramidExplorer(Explorer[PyramidData]):
         count = len(data.values)
         largest = int(np.abs(data.values).argmax())
         if data.shown == "colours":
-            colours = "the first three principal components as red, green and blue"
+            colours = "shown are the first three principal components as red, green and blue"
         else:
             what = "the mean of all channels" if data.shown == "mean" else f"channel {data.channel}"
-            colours = f"{what}, dark to bright from {number(data.span[0])} to {number(data.span[1])}"
+            colours = f"shown is {what}, dark to bright from {number(data.span[0])} to {number(data.span[1])}"
         return (
             f"{data.stage}{data.level} ({_NAMES[data.stage]}) of {data.photo}, {data.backbone}: {count} channels of "
-            f"{rows}×{columns} cells, stride {2**data.level}; shown is {colours}. {data.weights[0].upper()}"
+            f"{rows}×{columns} cells, stride {2**data.level}; {colours}. {data.weights[0].upper()}"
             f"{data.weights[1:]}.\nThe cursor is at pixel ({data.cursor[0]}, {data.cursor[1]}), in row {data.cell[0]}, "
             f"column {data.cell[1]}: channel {data.channel} is {number(data.values[data.channel - 1])}, the mean "
             f"{number(data.values.mean())}, the largest in size channel {largest + 1}, {number(data.values[largest])}."

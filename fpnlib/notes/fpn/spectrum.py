@@ -29,7 +29,7 @@ def ring_energy(
 
 
 def fine_share(energy: Float[Tensor, " rings"]) -> float:
-    """Share of the energy at or above the coarse level's Nyquist frequency; 0 for a map without energy."""
+    """Share of the energy above the coarse level's Nyquist frequency; 0 for a map without energy."""
     total = energy.sum().item()
     return energy[len(energy) // 2 :].sum().item() / total if total > 0 else 0.0
 
@@ -42,4 +42,5 @@ def _transformed(one: Tensor, window: Tensor) -> Tensor:
 @lru_cache(maxsize=32)
 def _ring_of(height: int, width: int, rings: int) -> Int64[Tensor, "h w"]:
     frequency = torch.maximum(torch.fft.fftfreq(height).abs()[:, None], torch.fft.fftfreq(width).abs())
-    return (frequency / 0.5 * rings).long().clamp(max=rings - 1)
+    # A wave just at the end of a band belongs to it, so what the coarse level can just hold is not finer.
+    return ((frequency / 0.5 * rings).ceil().long() - 1).clamp(min=0)

@@ -1,0 +1,313 @@
+# %% [markdown]
+# # 04 · The feature pyramid
+#
+# **In one sentence:** a backbone's coarse maps know what they see and its fine maps know where, and the feature pyramid
+# (FPN) hands the coarse knowledge down, level by level, so that every level knows both.
+#
+# *One hour. You need no earlier note; [the padding pitfall](02-padding-pitfall.ipynb) explains strides and receptive
+# fields.* Run every cell first (menu Run → Run All Cells), then move the sliders. They work from the keyboard too: Tab
+# to a slider, then the arrow keys.
+
+# %% [markdown]
+# ## Look
+#
+# Below, a photo goes through EfficientNet-Lite0, a small network that was trained on ImageNet. It gives four maps: C2,
+# C3, C4, C5. A cell of C2 is four pixels wide, and on each level above it is twice as wide. A pyramid makes M2…M5 of
+# them, and of these P2…P5. On the right you see all twelve at their true relative size: C in the first row, M in the
+# second, P in the third. A map has many channels. The colours are their first three principal components, so within a
+# map equal colours mean similar features.
+#
+# **Choose stage C and go from the lowest level to the highest. Then do the same for P.**
+
+# %%
+from fpnlib.notes.fpn.explorers import pyramid
+
+pyramid()
+
+# %% [markdown]
+# Four things to try.
+#
+# - At C2 you see edges and texture, and the cup looks like the table. At C5 no edge is left, but the cup has one
+#   colour, the saucer another.
+# - Compare C2, M2 and P2. M2 has C2's edges, and colours that came down from above. In P2 the cup is one thing and the
+#   saucer another, with sharp outlines.
+# - Put the cursor on an edge and on the table. The line at the bottom shows every channel there.
+# - Choose the other backbone. It is a tiny ResNet that was trained together with its pyramid, to find objects in
+#   scenes that we paint. Cups are not among them.
+#
+# **Your own.** `pyramid("holiday.jpg")` takes your photo: a path, an array, the bytes of a file or an upload widget.
+# `pyramid(backbone=net)` takes your network, any module or function that returns a list or dict of maps. If you give no
+# pyramid with it, one is made on the spot that nobody trained, from principal components, and the line below the
+# picture says so.
+
+# %% [markdown]
+# ### The architecture
+#
+# Here is all of it in one picture. Read it from the lower left.
+#
+# ![The feature pyramid. Left, bottom-up: the image, then C2, C3, C4, C5 at strides four to thirty-two, each half as
+# large as the one before. From each C a 1×1 convolution leads to the right. C5's is M5. M5 is enlarged to the size of
+# C4's lateral and added to it, which gives M4; M4 in the same way gives M3, and M3 gives M2. Right: a 3×3 convolution
+# makes P2, P3, P4, P5 of M2, M3, M4, M5. Every level has the same number of
+# channels.](../images/04-fpn-architecture.png)
+#
+# - **Left, the strides.** Each stage of the backbone halves the map. C is what comes out of a stage: in a ResNet after
+#   the last block's add and ReLU.
+# - **1×1, the laterals.** They give every level the same number of channels, so that levels can be added.
+# - **Doubling and adding.** M5 is C5's lateral. M4 is C4's lateral plus M5 enlarged, and so on down.
+# - **3×3.** It makes P of M. The head of a detector reads P.
+#
+# **Make the width even, then odd. Watch where "not twice" appears.**
+
+# %%
+from fpnlib.notes.fpn.explorers import architecture
+
+architecture()
+
+# %% [markdown]
+# An odd side is the classic bug of this architecture. Half of $41$ is rounded up to $21$, and twice $21$ is $42$. So
+# one must not enlarge *by two* but *to the size* of the finer map. The third exercise is about that.
+
+# %% [markdown]
+# ### One step down
+#
+# Here is one adding opened up: lateral, the level above, their sum M, and P. Only one channel is shown, the curves are
+# over all channels. They say how much of a map's energy is in coarse waves (left) and in fine ones (right). A map of
+# half as many cells can only hold waves up to a quarter of a cycle a cell. That is the white half. Everything in the
+# grey half is finer than the level above can know.
+#
+# **Move the top-down term from none to twice. Then enlarge bilinearly.**
+
+# %%
+from fpnlib.notes.fpn.explorers import top_down_step
+
+top_down_step(channel=5)
+
+# %% [markdown]
+# With *nearest* the level above has energy in the grey half, although it cannot know anything there. These are the
+# edges of the enlarged blocks. With *bilinear* next to none is left. The pyramid here was trained with nearest, so
+# bilinear is not what its 3×3 expects.
+#
+# At $0$ the sum is the lateral alone: detail without context. Its energy is spread over all frequencies. What comes
+# from above is mostly coarse waves.
+
+# %% [markdown]
+# ### Which level for which object
+#
+# A detector has to choose: from which level is an object's crop taken? The paper's rule takes the side of the box,
+# $\sqrt{w h}$, and goes up one level whenever it doubles:
+#
+# $$k = \left\lfloor 4 + \log_2 \frac{\sqrt{w h}}{224} \right\rfloor$$
+#
+# $224$ is the side of the images on which backbones are trained. The small detector of this note works on scenes of
+# $128$ pixels, so it counts from $32$ instead. What is below P2 goes to P2, what is above P5 goes to P5.
+#
+# **Make the box larger until the frame moves. Look how many cells each level has for it.**
+
+# %%
+from fpnlib.notes.fpn.explorers import level_assignment
+
+level_assignment()
+
+# %% [markdown]
+# The crops are RoIAlign's 7×7 cells. With the paper's rule a square object between $112$ and $448$ pixels has $14$ to
+# $28$ cells a side on its level. On P5 a small object has less than a cell, and all of its 7×7 are nearly the same. On
+# P2 a large one has a hundred, and 7×7 samples miss most of them.
+
+# %% [markdown]
+# ## Why
+#
+# The whole pyramid is a few lines. `merged` makes M.
+
+# %%
+from fpnlib.explore import source
+from fpnlib.models import FPN
+
+source(FPN.merged, FPN.enlarge)
+
+# %% [markdown]
+# **Shapes.** A ResNet's stem halves twice, and three stages halve once more. Each halving has
+# $\lceil n / 2 \rceil$ cells, so level $k$ has $\lceil n / 2^k \rceil$.
+
+# %%
+import torch
+
+from fpnlib.models import resnet50
+
+net, fpn = resnet50(num_classes=None).eval(), FPN((256, 512, 1024, 2048), 256).eval()
+with torch.no_grad():
+    stages = net.stages(torch.zeros(1, 3, 96, 131))
+    merged, levels = fpn.merged(stages), fpn(stages)
+for k, (c, m, p) in enumerate(zip(stages, merged, levels, strict=True), 2):
+    print(f"C{k} {tuple(c.shape[1:])}   M{k} {tuple(m.shape[1:])}   P{k} {tuple(p.shape[1:])}")
+
+# %% [markdown]
+# **What it costs.** With bias, the laterals have $(256 + 512 + 1024 + 2048 + 4) \cdot 256$ weights and the four 3×3
+# have $4 \, (9 \cdot 256 + 1) \cdot 256$.
+
+# %%
+laterals = sum(p.numel() for p in fpn.inner_blocks.parameters())
+smoothing = sum(p.numel() for p in fpn.layer_blocks.parameters())
+assert laterals == (256 + 512 + 1024 + 2048 + 4) * 256
+assert smoothing == 4 * (9 * 256 + 1) * 256
+print(f"{laterals} weights in the laterals, {smoothing} in the 3×3")
+
+# %% [markdown]
+# **Where a cell looks.** Two small things are worth knowing, and receptive-field arithmetic shows both.
+
+# %%
+from torch import nn
+
+from fpnlib.ops import receptive_field
+
+layers = [net.conv1, net.bn1, nn.ReLU(), net.maxpool]
+for k, stage in enumerate((net.layer1, net.layer2, net.layer3, net.layer4), 2):
+    layers.append(stage)
+    field = receptive_field(layers)
+    print(f"C{k}: a cell sees {field.size} pixels a side, the stride is {field.stride}, unit 0 is at {field.start:g}")
+
+# %% [markdown]
+# First, a cell of C5 sees far more than its 32 pixels. That is why the coarse maps know what they see.
+#
+# Second, unit 0 of *every* level is centred on pixel 0. So unit $j$ of a level lies exactly on unit $2j$ of the finer
+# one. Enlarging by nearest gives it to units $2j$ and $2j + 1$: right for the first, half a coarse cell off for the
+# second. Bilinear enlarging in the usual convention (`align_corners=False`) places it between the two and is off by
+# half a fine cell everywhere. Neither is exact, and the network learns around it.
+#
+# **Why add?** The laterals bring every level to the same channels. After that, adding needs no weights and no more
+# channels. A later note is about adding and its alternatives.
+
+# %% [markdown]
+# ## Check
+#
+# Our pyramid against the recipe in NumPy, without any convolution: sums over channels, copied cells, shifted maps. And
+# against numbers that torchvision's own `FeaturePyramidNetwork` gave for the same weights; a file keeps them, since
+# torchvision is not installed here.
+
+# %%
+from fpnlib.notes.fpn.claims import plain_pyramid
+from fpnlib.notes.fpn.recorded import CHANNELS, OUT, SIZES, fill, pyramid_input, recorded
+
+pyramid_fpn = FPN(CHANNELS, OUT).double().eval()
+fill(pyramid_fpn)
+assert tuple(pyramid_fpn.state_dict()) == recorded().keys
+for size, answers in zip(SIZES, recorded().answers, strict=True):
+    maps = pyramid_input(size)
+    with torch.no_grad():
+        ours = list(pyramid_fpn(maps).values())
+    for mine, plain, theirs in zip(ours, plain_pyramid(pyramid_fpn, list(maps.values())), answers, strict=True):
+        torch.testing.assert_close(mine, torch.tensor(plain), rtol=0, atol=1e-9)
+        torch.testing.assert_close(mine, theirs, rtol=0, atol=1e-8)
+    print(size, "→", [tuple(level.shape[2:]) for level in ours], "equal to NumPy and to torchvision")
+
+# %% [markdown]
+# The names of the weights are torchvision's too. So if you have an official file,
+# `resnet50().load_checkpoint("resnet50.pth")` reads it, and of a Faster R-CNN file
+# `FPN((256, 512, 1024, 2048), 256).load_checkpoint(path)` takes the pyramid and
+# `resnet50(num_classes=None).load_checkpoint(path)` the backbone. Keys that do not fit are named. Here is a file of the
+# old kind, made on the spot.
+
+# %%
+import tempfile
+from pathlib import Path
+
+old = {}
+for name, weight in fpn.state_dict().items():
+    blocks, level, _, role = name.split(".")  # inner_blocks.3.0.weight was once inner_blocks.3.weight
+    old[f"backbone.fpn.{blocks}.{level}.{role}"] = weight
+
+with tempfile.TemporaryDirectory() as folder:
+    file = Path(folder) / "detector.pth"
+    torch.save(old, file)
+    again = FPN((256, 512, 1024, 2048), 256)
+    again.load_checkpoint(file)
+    assert all(torch.equal(a, b) for a, b in zip(again.parameters(), fpn.parameters(), strict=True))
+    print("the old names load")
+    try:
+        FPN((24, 40, 112, 320), 256).load_checkpoint(file)
+    except ValueError as error:
+        print(error)
+
+# %% [markdown]
+# ## Measure
+#
+# The claims of this note, with the test that was fixed before measuring.
+
+# %%
+from fpnlib.claims import verdicts
+
+verdicts("FP")
+
+# %% [markdown]
+# **Shapes and strides.** For ResNet-18 and ResNet-50 at six even and odd sizes, <span title="FP-1 n">48</span> maps in
+# all, each C equals add and ReLU of its stage's last block, with a difference of exactly
+# <span title="FP-1 effect">0</span>. <span title="FP-1 wrong_sizes_and_strides">0</span> sizes or strides are wrong. A
+# cell of C5 sees <span title="FP-1 resnet18_field_5">435</span> pixels a side in ResNet-18 and
+# <span title="FP-1 resnet50_field_5">427</span> in ResNet-50, whose last stage has three 3×3 and not four.
+#
+# **The recipe.** Over <span title="FP-2 n">63</span> pyramids ours differs from the recipe in NumPy and from
+# torchvision's recorded numbers by <span title="FP-2 torchvision_difference">5e-10</span> at most, which is the
+# rounding of the file. <span title="FP-2 odd_steps">94</span> of the steps are to a size that is not twice the coarser
+# one. On ResNet-50 the pyramid has <span title="FP-2 resnet50_parameters">3344384</span> weights.
+
+# %% [markdown]
+# ## Try
+#
+# Replace the three dots by a function, run the cell, and read what the check says.
+#
+# **First.** Write `f(fine, middle, coarse)`. The three arguments are laterals, NumPy arrays of one channel, each half
+# as large as the one before. Return the finest merged map. Enlarge by repeating cells.
+
+# %%
+from fpnlib.exercises import check
+
+check("top-down path", ...)
+
+# %% [markdown]
+# **Second.** Write `f(side)` that returns how many cells P2, P3, P4 and P5 have along an image's side of so many
+# pixels. Odd sides are the point.
+
+# %%
+check("sizes of the levels", ...)
+
+# %% [markdown]
+# **Third.** Here is one step down with a bug in it.
+
+# %%
+from fpnlib.notes.fpn.exercises import planted
+
+source(planted)
+
+# %% [markdown]
+# It works for years, and one day an image has an odd side. Write `f(lateral, above)` that is right for every size. A
+# ResNet rounds half up; your function should also serve a network that rounds down.
+
+# %%
+check("planted bug", ...)
+
+# %% [markdown]
+# Stuck? `from fpnlib.exercises import solution` and `print(solution("planted bug"))` shows one right answer.
+
+# %% [markdown]
+# ## Terms
+#
+# | English | 中文 | in one line |
+# |---|---|---|
+# | backbone | 主干网络 | the network that turns an image into feature maps |
+# | feature pyramid, FPN | 特征金字塔 | maps of several strides and equal channels, each told by the coarser ones |
+# | bottom-up, top-down path | 自底向上、自顶向下路径 | from the image to the coarsest map; and back down |
+# | lateral connection | 横向连接 | the 1×1 from a backbone map to the pyramid |
+# | upsampling | 上采样 | enlarging a map |
+# | aliasing | 混叠 | a wave that a grid is too coarse for appears as another one |
+# | Nyquist frequency | 奈奎斯特频率 | the finest wave that a grid can hold: half a cycle a cell |
+# | stride | 步幅 | pixels from one cell's centre to the next one's |
+# | RoIAlign | 感兴趣区域对齐 | features of a fixed size for a box of any size |
+# | ablation | 消融实验 | taking a part away to see what it was worth |
+#
+# ## References
+#
+# - T.-Y. Lin et al., *Feature Pyramid Networks for Object Detection*, CVPR 2017.
+# - K. He et al., *Deep Residual Learning for Image Recognition*, CVPR 2016: ResNet.
+# - K. He et al., *Mask R-CNN*, ICCV 2017: RoIAlign.
+# - M. Tan and Q. Le, *EfficientNet*, ICML 2019.
+# - torchvision, `FeaturePyramidNetwork` and `resnet50`: names of the weights, and the numbers of the check.
