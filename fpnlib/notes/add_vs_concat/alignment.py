@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
-from fpnlib.claims import Measurement, Verdict
+from fpnlib.claims import Claim, Criterion, Measurement, Verdict
 from fpnlib.data import image_batch, photo, photo_names
 from fpnlib.models import EfficientNetLite0
 from fpnlib.models.unet import Merge, merge_module
