@@ -1,0 +1,308 @@
+# %% [markdown]
+# # 06 · Batch normalisation
+#
+# **In one sentence:** batch norm gives every channel the mean and spread that two learned numbers ask for, whatever
+# the layers before do, and since mean and spread come from the batch itself, the gradient takes three ways back.
+#
+# *Fifty minutes. You need no earlier note, but you should have met gradients.* Run every cell first (menu Run → Run All
+# Cells), then move the sliders. They work from the keyboard too: Tab to a slider, then the arrow keys.
+
+# %% [markdown]
+# ## Look
+#
+# One channel, a batch of values. Batch norm takes off the batch's mean and divides by its standard deviation. Then it
+# multiplies by γ and adds β, which are learned. The values here are the brightness of the pixels of a photo.
+#
+# **Move γ and β. Then make the batch small, and go through the batches.**
+
+# %%
+from fpnlib.notes.batch_norm.explorers import distribution
+
+distribution()
+
+# %% [markdown]
+# Four things to see.
+#
+# - The shape stays. Batch norm moves and stretches the grey hill, it does not make it a bell. A negative γ turns it
+#   over.
+# - The mean of the batch lands on β, always. Its spread lands on the size of γ, nearly.
+# - With two values to a batch, the batch says little about all values. Go through the batches: the hill jumps to and
+#   fro. A value's output depends on its neighbours in the batch.
+# - Now make x very small, ten to the power of minus five. Then ε is as large as the variance and the spread falls short.
+#   That is all ε does. It is there so that nothing is divided by zero.
+#
+# Your own numbers work too: `distribution(my_activations)` takes any array.
+
+# %% [markdown]
+# ## Why
+#
+# The part that is worth doing once by hand is the way back. Here is the whole of batch norm on four numbers. Blue goes
+# forward, red comes back: under each value stands how the loss changes when that value does. You choose the gradient
+# that comes from above, at the four outputs.
+#
+# **Leave only the first gradient at one, and the others at zero. Watch the gradients at the other three x. Then choose
+# another derivation.**
+
+# %%
+from fpnlib.notes.batch_norm.explorers import passes
+
+passes()
+
+# %% [markdown]
+# Only the first output matters to the loss, and yet all four x get a gradient. Each of them moves the mean and the
+# variance, and through these the first output.
+#
+# Now the wrong ones.
+#
+# - **Statistics as constants.** The outputs are right, and so are the gradients by γ and β. Only the gradient by x is
+#   wrong, so nothing looks broken: such a net may well train, only badly. A test of outputs alone does not find it.
+# - **Mean as a constant, variance as a constant.** One term is missing. Look which check still passes.
+# - **Running variance biased.** All gradients are right. What is wrong shows only later, in eval mode.
+# - **Variance as E[x²] − E[x]².** On paper it is the same. Add 5000 to all x, and two large numbers cancel: single
+#   precision has about seven digits, and they are gone. At times the variance is negative, and its root not a number.
+
+# %% [markdown]
+# ### Forward, line by line
+#
+# Everything below is for one channel with $n$ values; $n$ counts the batch and all places of the map. Beside each line
+# of algebra stands the line of the library that does it.
+#
+# | algebra | code |
+# |---|---|
+# | $\mu = \frac1n \sum_i x_i$ | `mean = x.mean(over)` |
+# | $c_i = x_i - \mu$ | `centered = x - per_channel(mean, x)` |
+# | $\sigma^2 = \frac1n \sum_i c_i^2$ | `variance = (centered * centered).mean(over)` |
+# | $r = \frac{1}{\sqrt{\sigma^2 + \varepsilon}}$ | `inverse_std = 1 / (variance + eps).sqrt()` |
+# | $\hat x_i = c_i \, r$ | `normalized = centered * per_channel(inverse_std, x)` |
+# | $y_i = \gamma \hat x_i + \beta$ | `y = per_channel(weight, x) * normalized + per_channel(bias, x)` |
+#
+# In the function you find two lines more. They take off the mean a second time. On paper the second mean is zero. On a
+# computer a mean of 5000 is rounded, and what rounding left goes with it.
+
+# %%
+from fpnlib.explore import source
+from fpnlib.ops import batch_norm_backward, batch_norm_forward
+
+source(batch_norm_forward)
+
+# %% [markdown]
+# ### Backward, node by node
+#
+# Let $g_i = \partial L / \partial y_i$ come from above. One rule is enough: the gradient at a node is the sum over all
+# nodes that use it, each one's gradient times how much it moves. Go through the graph from the right to the left. The
+# code is that of the picture above.
+#
+# | algebra | why | code |
+# |---|---|---|
+# | $\frac{\partial L}{\partial \beta} = \sum_i g_i$ | β is in every output, times one | `d_bias = grad.sum()` |
+# | $\frac{\partial L}{\partial \gamma} = \sum_i g_i \hat x_i$ | γ is in every output, times $\hat x_i$ | `d_weight = (grad * normalized).sum()` |
+# | $\hat g_i = \frac{\partial L}{\partial \hat x_i} = \gamma g_i$ | | `d_normalized = weight * grad` |
+# | $\frac{\partial L}{\partial r} = \sum_i \hat g_i c_i$ | $r$ is in every $\hat x_i$, times $c_i$ | `d_inverse_std = (d_normalized * centered).sum()` |
+# | $\frac{\partial L}{\partial \sigma^2} = -\tfrac12 r^3 \frac{\partial L}{\partial r}$ | $r = (\sigma^2 + \varepsilon)^{-1/2}$ | `d_variance = -0.5 * inverse_std**3 * d_inverse_std` |
+# | $\frac{\partial L}{\partial c_i} = r \hat g_i + \frac{2 c_i}{n} \frac{\partial L}{\partial \sigma^2}$ | $c_i$ is in $\hat x_i$ and in $\sigma^2$ | `d_centered = inverse_std * d_normalized + 2 / n * centered * d_variance` |
+# | $\frac{\partial L}{\partial \mu} = -\sum_i \frac{\partial L}{\partial c_i}$ | μ is in every $c_i$, times minus one | `d_mean = -d_centered.sum()` |
+# | $\frac{\partial L}{\partial x_i} = \frac{\partial L}{\partial c_i} + \frac1n \frac{\partial L}{\partial \mu}$ | $x_i$ is in $c_i$ and in μ | `d_x = d_centered + d_mean / n` |
+
+# %% [markdown]
+# ### In fewer terms
+#
+# Put the lines into each other. First the variance. Since $c_i = \hat x_i / r$,
+#
+# $$\frac{2 c_i}{n} \frac{\partial L}{\partial \sigma^2} = - \frac{r^3 c_i}{n} \sum_j \hat g_j c_j
+#   = - r \, \hat x_i \, \frac1n \sum_j \hat g_j \hat x_j$$
+#
+# Then the mean. The $\hat x_i$ sum to zero, so the variance's term falls out of the sum:
+#
+# $$\frac1n \frac{\partial L}{\partial \mu} = -\frac1n \sum_j r \hat g_j$$
+#
+# What remains is short.
+#
+# $$\frac{\partial L}{\partial x_i} = r \Big( \underbrace{\hat g_i}_{\text{own output}}
+#   - \underbrace{\frac1n \sum_j \hat g_j}_{\text{through the mean}}
+#   - \underbrace{\hat x_i \, \frac1n \sum_j \hat g_j \hat x_j}_{\text{through the variance}} \Big)$$
+#
+# | algebra | code |
+# |---|---|
+# | $\hat g_i = \gamma g_i$ | `dnormalized = grad * per_channel(cache.weight, grad)` |
+# | $\frac1n \sum_j \hat g_j$ | `through_mean = per_channel(dnormalized.mean(over), grad)` |
+# | $\hat x_i \, \frac1n \sum_j \hat g_j \hat x_j$ | `through_variance = cache.normalized * per_channel((dnormalized * cache.normalized).mean(over), grad)` |
+# | the whole | `dx = per_channel(cache.inverse_std, grad) * (dnormalized - through_mean - through_variance)` |
+#
+# Read it as a projection: from the gradient its part along the ones is taken off, and its part along $\hat x$. What is
+# left cannot move the mean, and up to ε it cannot move the variance. That is no surprise. The layer undoes such moves,
+# so they cannot matter to the loss.
+
+# %%
+source(batch_norm_backward)
+
+# %% [markdown]
+# ### The bookkeeping
+#
+# In eval mode there may be one image only, and its answer should not hang on its neighbours. So while training the
+# layer keeps a running mean and a running variance, and eval mode uses these.
+#
+# $$\text{running} \leftarrow (1 - m) \, \text{running} + m \, \text{new}$$
+#
+# Three things go wrong here. The momentum $m$ is the share of the *new*, not of the old as in optimisers. The batch is
+# normalised with the biased variance, the sum of squares over $n$, but the running variance is made of the unbiased
+# one, over $n - 1$. And `momentum=None` does not mean none: it means the plain average of all batches.
+#
+# **Make the batches small. Then let the mean drift, and find the momentum that follows.**
+
+# %%
+from fpnlib.notes.batch_norm.explorers import running_statistics
+
+running_statistics()
+
+# %% [markdown]
+# A small momentum is smooth and slow, a large one quick and nervous. With two values to a batch the two modes of the
+# layer hardly do the same thing, and no momentum mends that: the batch's own statistics are what is noisy. Store the
+# biased variance, and at two values the running one comes out at about half.
+#
+# Here is the layer. All it adds to the two functions is this bookkeeping.
+
+# %%
+from fpnlib.models import BatchNorm2d
+
+source(BatchNorm2d.forward, BatchNorm2d._track)
+
+# %% [markdown]
+# ### Folding
+#
+# In eval mode batch norm is a straight line per channel, and a convolution is linear. One after the other is one
+# convolution:
+#
+# $$W' = \frac{\gamma}{\sqrt{\sigma^2 + \varepsilon}} \, W \qquad
+#   b' = \frac{\gamma}{\sqrt{\sigma^2 + \varepsilon}} \, (b - \mu) + \beta$$
+#
+# **Move γ, β and the running statistics, and watch the weights. Then put batch norm into training mode.**
+
+# %%
+from fpnlib.notes.batch_norm.explorers import folding
+
+folding()
+
+# %% [markdown]
+# In training mode the mean and the variance are those of this photo, and no convolution can know them beforehand.
+#
+# ## Check
+#
+# The layer beside torch's: outputs, gradients and buffers, through three batches of training and one of eval mode.
+
+# %%
+import torch
+from torch import nn
+
+torch.manual_seed(0)
+for momentum in (0.1, None):
+    for affine in (True, False):
+        options = {"momentum": momentum, "affine": affine, "dtype": torch.float64}
+        ours, theirs = BatchNorm2d(3, **options), nn.BatchNorm2d(3, **options)
+        for step in range(4):
+            x = 5000 + torch.randn(2, 3, 4, 4, dtype=torch.float64)
+            upstream = torch.randn(2, 3, 4, 4, dtype=torch.float64)
+            found = []
+            for layer in (ours.train(step < 3), theirs.train(step < 3)):
+                leaf = x.clone().requires_grad_()
+                y = layer(leaf)
+                found.append((y, *torch.autograd.grad(y, [leaf, *layer.parameters()], upstream)))
+            torch.testing.assert_close(*found, rtol=1e-8, atol=1e-8)
+        torch.testing.assert_close(dict(ours.state_dict()), dict(theirs.state_dict()), rtol=1e-12, atol=1e-12)
+print("outputs, gradients and buffers are equal")
+x = torch.randn(4, 2, 2, 2, dtype=torch.float64, requires_grad=True)
+print("gradcheck:", torch.autograd.gradcheck(BatchNorm2d(2).double(), x))
+
+# %% [markdown]
+# A bad input is told what is wrong. One value per channel has no spread: in training it would become 0, whatever it
+# was.
+
+# %%
+for layer, shape in ((BatchNorm2d(3), (1, 3, 1, 1)), (BatchNorm2d(3), (8, 4, 2, 2))):
+    try:
+        layer(torch.zeros(shape))
+    except ValueError as error:
+        print(error)
+
+# %% [markdown]
+# In single precision and at a mean of 5000 the two differ, and it is worth knowing who is right. We ask torch in double
+# precision.
+
+# %%
+x = 5000 + torch.randn(32, 3, 8, 8)
+ours, theirs, exact = BatchNorm2d(3)(x), nn.BatchNorm2d(3)(x), nn.BatchNorm2d(3).double()(x.double())
+our_error, their_error = ((y - exact).abs().max().item() for y in (ours, theirs))
+print("our error is below a thousandth of a standard deviation:", our_error < 1e-3)
+print("and below a tenth of that of torch in single precision:", our_error < 0.1 * their_error)
+
+# %% [markdown]
+# ## Measure
+#
+# The claims of this note, with the test that was fixed before measuring.
+
+# %%
+from fpnlib.claims import verdicts
+
+verdicts("BN")
+
+# %% [markdown]
+# MEASURE
+
+# %%
+from fpnlib.notes.batch_norm.explorers import learning_rates
+
+learning_rates()
+
+# %% [markdown]
+# ## Try
+#
+# Replace the three dots by a function, run the cell, and read what the check says.
+#
+# **First.** The backward pass. Write `f(grad, x, weight, eps)` that returns the gradients by x, by the weight and by
+# the bias. `grad` and `x` are tensors (N, C), `weight` is (C,). Scroll up only when you are stuck.
+
+# %%
+from fpnlib.exercises import check
+
+check("batch norm backward", ...)
+
+# %% [markdown]
+# **Second.** Write `f(running, values, momentum)` that returns the running variance after one more batch of values, as
+# torch stores it.
+
+# %%
+check("running variance", ...)
+
+# %% [markdown]
+# **Third.** Write `f(w, b, gamma, beta, mean, variance, eps)` that returns weight and bias of the one layer that does
+# what $w x + b$ and batch norm in eval mode do. All are numbers.
+
+# %%
+check("fold batch norm", ...)
+
+# %% [markdown]
+# Stuck? `from fpnlib.exercises import solution` and `print(solution("fold batch norm"))` shows one right answer.
+
+# %% [markdown]
+# ## Terms
+#
+# | English | 中文 | in one line |
+# |---|---|---|
+# | batch normalisation | 批归一化 | each channel gets mean β and spread γ over the batch |
+# | batch size | 批大小 | how many images go through at once |
+# | scale and shift, γ and β | 缩放与平移 | the two learned numbers of a channel |
+# | running mean, running variance | 滑动平均值、滑动方差 | what eval mode uses in place of the batch's own |
+# | biased, unbiased variance | 有偏方差、无偏方差 | the sum of squares over $n$, over $n - 1$ |
+# | momentum | 动量 | here: the share of the new batch in the running statistics |
+# | training mode, eval mode | 训练模式、推理模式 | by the batch's statistics, by the running ones |
+# | gradient, backward pass | 梯度、反向传播 | how the loss changes with each value, from the last to the first |
+# | computation graph | 计算图 | which value is made of which |
+# | folding | 折叠（融合） | one layer in place of two |
+#
+# ## References
+#
+# - S. Ioffe, C. Szegedy, *Batch Normalization: Accelerating Deep Network Training by Reducing Internal Covariate Shift*,
+#   ICML 2015: the method, its gradients in section 3, larger learning rates in section 3.3.
+# - S. Santurkar et al., *How Does Batch Normalization Help Optimization?*, NeurIPS 2018: another reason why.
+# - Y. Wu, K. He, *Group Normalization*, ECCV 2018: small batches, and a way around them.
+# - PyTorch, `torch.nn.BatchNorm2d`: the options and buffers that ours has.
+# - scikit-learn, `load_digits`: the digits, from the UCI repository (E. Alpaydin, C. Kaynak).

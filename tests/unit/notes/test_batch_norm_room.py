@@ -1,0 +1,173 @@
+import inspect
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fpnlib.notes.batch_norm import digits
+from fpnlib.notes.batch_norm.claims import constant_statistics
+from fpnlib.notes.batch_norm.explorers import distribution, folding, passes, running_statistics
+from fpnlib.notes.batch_norm.graph import (
+    BIASED_RUNNING,
+    CONSTANT_MEAN,
+    CONSTANT_STATISTICS,
+    CONSTANT_VARIANCE,
+    RIGHT,
+    SQUARES,
+    VARIANTS,
+    forward_backward,
+)
+from fpnlib.notes.batch_norm.passes import CHECKS
+from fpnlib.ops import batch_norm_backward, batch_norm_forward
+
+SOURCE = Path(__file__).resolve().parents[3] / "notebooks" / "source" / "06-batch-norm.py"
+
+
+def test_every_line_of_code_beside_the_algebra_stands_in_the_library():
+    library = "".join(map(inspect.getsource, (batch_norm_forward, batch_norm_backward, forward_backward)))
+    code = " ".join(library.split())
+    rows = [line for line in SOURCE.read_text().splitlines() if line.startswith("# | $") or "| the whole |" in line]
+    cells = [re.search(r"`([^`]+)` \|$", row)[1] for row in rows]
+    assert len(cells) == 18
+    assert [cell for cell in cells if cell not in code] == []
+
+
+@given(st.integers(2, 9), st.integers(0, 1000), st.sampled_from([0.0, 1e-5, 0.3]))
+def test_the_graph_is_autograds(n, seed, eps):
+    generator = torch.Generator().manual_seed(seed)
+    x, grad = torch.randn((2, n), generator=generator, dtype=torch.float64)
+    leaves = [x.requires_grad_(), *torch.randn(2, generator=generator, dtype=torch.float64).requires_grad_().unbind()]
+    graph = forward_backward(*(leaf.detach() for leaf in leaves), grad, eps=eps)
+    variance, mean = torch.var_mean(leaves[0], correction=0)
+    y = leaves[1] * (leaves[0] - mean) / (variance + eps).sqrt() + leaves[2]
+    gradients = torch.autograd.grad(y, leaves, grad)
+    torch.testing.assert_close(graph.y.value, y.detach())
+    for node, gradient in zip((graph.x, graph.weight, graph.bias), gradients, strict=True):
+        torch.testing.assert_close(node.grad, gradient, rtol=1e-6, atol=1e-8)
+
+
+def test_a_constant_statistic_is_what_autograd_makes_of_a_detached_one():
+    x = torch.tensor([-1.0, 0.5, 2.0, 0.1], dtype=torch.float64)
+    grad = torch.tensor([1.0, 0.3, 0.0, -0.5], dtype=torch.float64)
+    weight, bias = torch.tensor(1.5, dtype=torch.float64), torch.tensor(0.2, dtype=torch.float64)
+    for variant, mean_moves, variance_moves in (
+        *((RIGHT, True, True), (CONSTANT_STATISTICS, False, False)),
+        *((CONSTANT_MEAN, False, True), (CONSTANT_VARIANCE, True, False)),
+    ):
+        leaf = x.clone().requires_grad_()
+        mean = leaf.mean() if mean_moves else leaf.mean().detach()
+        # The variance is a function of the centred values, so a constant mean is one there as well.
+        variance = (leaf - mean).square().mean()
+        variance = variance if variance_moves else variance.detach()
+        y = weight * (leaf - mean) / (variance + 1e-5).sqrt() + bias
+        graph = forward_backward(x, weight, bias, grad, variant=variant)
+        torch.testing.assert_close(graph.x.grad, torch.autograd.grad(y, leaf, grad)[0])
+    _, cache = batch_norm_forward(x[:, None], weight[None], bias[None])
+    wrong = forward_backward(x, weight, bias, grad, variant=CONSTANT_STATISTICS)
+    torch.testing.assert_close(constant_statistics(grad[:, None], cache)[:, 0], wrong.x.grad)
+
+
+@pytest.mark.parametrize(
+    ("variant", "shift", "red"),
+    [
+        (RIGHT, 5000, set()),
+        (CONSTANT_STATISTICS, 0, {"gradient by x", "gradients by x sum to 0"}),
+        (CONSTANT_MEAN, 0, {"gradient by x", "gradients by x sum to 0"}),
+        (CONSTANT_VARIANCE, 0, {"gradient by x"}),
+        (BIASED_RUNNING, 0, {"running variance"}),
+        (SQUARES, 0, set()),
+        (SQUARES, 5000, {"outputs", "gradient by x", "gradient by γ", "running variance"}),
+    ],
+)
+def test_which_check_goes_red(variant, shift, red):
+    explorer = passes(variant=variant, shift=shift)
+    assert {name for name, passed in zip(CHECKS, explorer.data.passed, strict=True) if not passed} == red
+    assert explorer.readout.endswith("All six checks pass.") == (not red)
+
+
+def test_a_negative_variance_is_shown_as_no_number():
+    state = {f"x{i}": value for i, value in enumerate((0.1, 0.2, 0.3, 0.2), 1)}
+    seen = [passes(**state | {"x1": 0.1 * i}, shift=5000, variant=SQUARES).readout for i in range(-10, 10)]
+    assert any("NaN" in words for words in seen)
+
+
+@pytest.mark.bad_input
+def test_an_unknown_variant():
+    with pytest.raises(ValueError, match="variant: got 'none', allowed: 'as derived'"):
+        forward_backward(torch.zeros(2), torch.tensor(1.0), torch.tensor(0.0), torch.zeros(2), variant="none")
+    assert len(set(VARIANTS)) == 6
+
+
+def test_own_values_and_own_photo():
+    explorer = distribution(np.arange(100.0))
+    assert explorer.data.after_mean == pytest.approx(0)
+    assert folding(np.random.default_rng(0).integers(0, 255, (40, 60, 3), np.uint8)).data.two.shape == (40, 60)
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: distribution([1.0]), "values: got 1 numbers, allowed: 2 or more"),
+        (lambda: distribution([1.0, float("nan")]), "values: got NaN"),
+        (lambda: distribution([1.0, 1.0]), "values: got equal ones"),
+        (lambda: folding(np.zeros((4, 40, 3), np.uint8)), "photo: got sides 4×40"),
+    ],
+)
+def test_own_input_that_does_not_do(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+def test_running_statistics_are_torchs():
+    explorer = running_statistics(momentum=0.3, batch_size=4, drift=0.0)
+    mean, variance = torch.zeros(1), torch.ones(1)
+    rng = np.random.default_rng(4)
+    x = torch.tensor(3 + 2 * rng.standard_normal((300, 4)), dtype=torch.float32)
+    for batch in x:
+        F.batch_norm(batch[:, None], mean, variance, training=True, momentum=0.3)
+    assert explorer.data.running_mean[-1] == pytest.approx(mean.item(), rel=1e-4)
+    assert explorer.data.running_variance[-1] == pytest.approx(variance.item(), rel=1e-4)
+
+
+def test_two_values_and_the_biased_variance_store_half():
+    data = running_statistics(momentum="None (plain average)", batch_size=2, unbiased=False).data
+    assert data.settled == pytest.approx(0.5, abs=0.05)
+
+
+def test_digits_are_parted_once_and_normalised():
+    data = digits.load()
+    assert len(data.labels) + len(data.validation_labels) + len(data.test_labels) == 1797
+    assert data.images.mean().item() == pytest.approx(0, abs=1e-9)
+    assert data.images.var().item() == pytest.approx(1, abs=1e-9)
+
+
+def test_both_kinds_of_net_begin_with_the_same_weights():
+    nets = []
+    for norm in (True, False):
+        torch.manual_seed(3)
+        nets.append(digits.DigitNet(4, norm))
+    with_norm, without = (dict(net.named_parameters()) for net in nets)
+    assert set(without) < set(with_norm)
+    assert all(torch.equal(value, with_norm[name]) for name, value in without.items())
+
+
+def test_a_seeds_nets_do_not_depend_on_the_seeds_beside_it():
+    data = digits.load()
+    together, alone = (digits.train(seeds, (0.03, 0.3), 2, True, 8, 10) for seeds in ([3, 8, 5], [5]))
+    torch.testing.assert_close(
+        together.predict(data.test_images)[4:], alone.predict(data.test_images), rtol=1e-10, atol=1e-10
+    )
+
+
+def test_a_diverged_net_knows_no_better_than_chance():
+    data = digits.load()
+    ensemble = digits.train([0], (0.1, 1e200), 2, True, 8, 60)
+    learned, diverged = digits.errors(ensemble, data.test_images, data.test_labels)
+    assert diverged == 0.9
+    assert learned < 0.7
