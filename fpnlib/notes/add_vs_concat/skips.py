@@ -1,0 +1,243 @@
+"""AC-10: U-Net and DenseNet, concatenating and adding, with little data and much; and what each skip carries."""
+
+import functools
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from fpnlib.claims import Claim, Criterion, Measurement, Verdict
+from fpnlib.data.scenes import TRAINING_SEEDS, VALIDATION_SEEDS, scene_batch
+from fpnlib.models import DenseNet, UNet
+from fpnlib.notes.add_vs_concat.gradients import digits
+from fpnlib.training import Ensemble
+
+Net = Literal["unet", "densenet"]
+NETS: tuple[Net, ...] = ("unet", "densenet")
+KINDS = ("concat", "add", "matched")  # as wide as concat, and with as many parameters as concat
+SIZES: dict[Net, tuple[int, ...]] = {"unet": (16, 64, 512), "densenet": (20, 100, 800)}
+MARGIN = 0.01  # of IoU or accuracy, within which concat is called fine
+_WIDTHS = (8, 16, 32)
+_GROWTH, _BLOCKS, _FEATURES = 4, (3, 3), 8
+_STEPS = {"unet": 250, "densenet": 300}
+_BATCH = {"unet": 8, "densenet": 16}
+_SIDE, _TEST_SCENES, _TEST_DIGITS = 32, 256, 500
+_OBJECT_WEIGHT = 4.0  # objects cover about a sixth of the pixels
+_LEARNING_RATE = 0.01
+_EARLY = 8  # steps
+
+
+def make_net(net: Net, kind: str) -> UNet | DenseNet:
+    """A fresh small net: for object or background on scenes, or for ten digits."""
+    if net == "unet":
+        return _unet("concat" if kind == "concat" else "add", matched_widths() if kind == "matched" else _WIDTHS)
+    growth, features = matched_growth() if kind == "matched" else (_GROWTH, _FEATURES)
+    return _densenet("concat" if kind == "concat" else "add", growth, features)
+
+
+def _unet(merge: Literal["concat", "add"], widths: Sequence[int]) -> UNet:
+    return UNet(3, 2, widths, merge=merge, norm=nn.BatchNorm2d)
+
+
+def _densenet(merge: Literal["concat", "add"], growth: int, features: int) -> DenseNet:
+    # Double precision, as the digits are.
+    return DenseNet(growth, _BLOCKS, features, 2, num_classes=10, in_channels=1, stem="small", merge=merge).double()
+
+
+def parameters(net: nn.Module) -> int:
+    """How many numbers a net learns."""
+    return sum(parameter.numel() for parameter in net.parameters())
+
+
+@functools.cache
+def matched_widths() -> tuple[int, ...]:
+    """The adding U-Net's widths with the parameters nearest to the concatenating one's; each level twice as wide."""
+    wanted = parameters(_unet("concat", _WIDTHS))
+    tries = [(width, 2 * width, coarse) for width in range(8, 12) for coarse in range(32, 48)]
+    return min(tries, key=lambda widths: abs(parameters(_unet("add", widths)) - wanted))
+
+
+@functools.cache
+def matched_growth() -> tuple[int, int]:
+    """The adding DenseNet's growth and first features with the parameters nearest to the concatenating one's."""
+    wanted = parameters(_densenet("concat", _GROWTH, _FEATURES))
+    tries = [(growth, features) for growth in range(1, _GROWTH + 1) for features in range(2, 2 * _FEATURES)]
+    return min(tries, key=lambda sizes: abs(parameters(_densenet("add", *sizes)) - wanted))
+
+
+class Examples(NamedTuple):
+    """Images (n, c, h, w) and what to answer: a map (n, h, w) for U-Net, a class (n,) for DenseNet."""
+
+    images: Float[Tensor, "n c h w"]
+    targets: Tensor
+
+
+def training_examples(net: Net, seed: int, size: int) -> Examples:
+    """The first `size` examples that a seed's nets train on; no two seeds share a scene."""
+    if net == "unet":
+        first = TRAINING_SEEDS[0] + seed * SIZES[net][-1]
+        return _scenes(range(first, first + size))
+    return _some_digits(seed, slice(0, size))
+
+
+def held_out(net: Net, seed: int) -> Examples:
+    """What they are tested on: the same scenes for all seeds, or digits that the seed does not train on."""
+    return _scenes(VALIDATION_SEEDS[:_TEST_SCENES]) if net == "unet" else _some_digits(seed, slice(-_TEST_DIGITS, None))
+
+
+def _some_digits(seed: int, places: slice) -> Examples:
+    pixels, labels = digits()
+    chosen = torch.randperm(len(labels), generator=torch.Generator().manual_seed(seed))[places]
+    return Examples(pixels[chosen].view(-1, 1, 8, 8), labels[chosen])
+
+
+@functools.lru_cache(maxsize=16)
+def _scenes(seeds: range) -> Examples:
+    batch = scene_batch(seeds, size=_SIDE)
+    return Examples(4 * batch.images - 2, (batch.semantic > 0).long())
+
+
+def loss(model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
+    """Cross-entropy; in a map, an object's pixel counts more, as there are fewer."""
+    logits = model(images)
+    weight = logits.new_tensor([1.0, _OBJECT_WEIGHT]) if targets.ndim == 3 else None
+    return F.cross_entropy(logits, targets, weight)
+
+
+def train(net: Net, kind: str, size: int, seeds: Sequence[int], steps: int | None = None) -> Ensemble:
+    """Train one net per seed on the first `size` examples of its own; all kinds see the same batches."""
+    ensemble = Ensemble(
+        functools.partial(make_net, net, kind), list(seeds), optimizer="adam", learning_rate=_LEARNING_RATE
+    )
+    data = [training_examples(net, seed, size) for seed in seeds]
+    generators = [torch.Generator().manual_seed(6000 + seed) for seed in seeds]
+
+    def batches(step: int) -> Examples:
+        picks = [torch.randint(size, (_BATCH[net],), generator=generator) for generator in generators]
+        picked = [(own.images[i], own.targets[i]) for own, i in zip(data, picks, strict=True)]
+        return Examples(*(torch.stack(tensors) for tensors in zip(*picked, strict=True)))
+
+    ensemble.fit(batches, loss, steps=steps or _STEPS[net], in_dims=0)
+    return ensemble
+
+
+def _early_loss(ensemble: Ensemble) -> list[float]:
+    return ensemble.losses[:_EARLY].double().mean(0).tolist()
+
+
+def skip_count(net: Net) -> int:
+    """How many maps can be cut: U-Net's levels, coarsest last; DenseNet's layers, in their order."""
+    return len(_WIDTHS) if net == "unet" else sum(_BLOCKS)
+
+
+def run_cut(model: nn.Module, images: Float[Tensor, "n c h w"], cut: int) -> Tensor:
+    """The net's logits when map `cut` no longer tells one image from another: each gets the mean over all images.
+
+    In U-Net it is what a level hands across, or for the last level what goes up; in DenseNet what a layer adds or
+    appends, for all that read it. With cut = −1 nothing is cut.
+    """
+    if isinstance(model, UNet):
+        maps = [_mean(m) if level == cut else m for level, m in enumerate(model.encode(images))]
+        return model.decode(maps)
+    x, place = images, 0
+    for name, step in model.features.named_children():
+        if not name.startswith("denseblock"):
+            x = step(x)
+            continue
+        for layer in step:
+            new = layer.new(x)
+            x = layer.merge(x, _mean(new) if place == cut else new)
+            place += 1
+    return model.classifier(x.relu().mean((2, 3)))
+
+
+def _mean(maps: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
+    return maps.mean(0, keepdim=True).expand_as(maps)
+
+
+def score(net: Net, answers: Tensor, targets: Tensor) -> float:
+    """IoU of the objects over all scenes, or the share of digits that are right."""
+    if net == "densenet":
+        return (answers == targets).double().mean().item()
+    found, there = answers > 0, targets > 0
+    return (_count(found & there) / _count(found | there)) if bool((found | there).any()) else 1.0
+
+
+def _count(mask: Bool[Tensor, "..."]) -> int:
+    return int(mask.sum())
+
+
+def scores(net: Net, seeds: Sequence[int]) -> dict[str, list[float]]:
+    """Test scores of all kinds at all sizes, `<net>_<kind>_<size>`, and what each cut costs, `…_cut<i>`.
+
+    `…_early` is the mean loss of the first steps, which a test can measure again in little time.
+    """
+    tests = [held_out(net, seed) for seed in seeds]
+    images = torch.stack([test.images for test in tests])
+    outcomes: dict[str, list[float]] = {}
+    for size in SIZES[net]:
+        for kind in KINDS:
+            ensemble = train(net, kind, size, seeds)
+            name = f"{net}_{kind}_{size}"
+            outcomes[f"{name}_early"] = _early_loss(ensemble)
+            for cut in range(-1, skip_count(net)):
+                answers = ensemble.evaluate(
+                    lambda model, x, cut=cut: run_cut(model, x, cut).argmax(1), images, in_dims=0
+                )
+                found = [score(net, own, test.targets) for own, test in zip(answers, tests, strict=True)]
+                if cut < 0:
+                    outcomes[name] = found
+                else:
+                    lost = [before - after for before, after in zip(outcomes[name], found, strict=True)]
+                    outcomes[f"{name}_cut{cut}"] = lost
+    return outcomes
+
+
+def early_losses(seeds: Sequence[int]) -> dict[str, list[float]]:
+    """The `…_early` outcomes of `scores` at the smallest sizes, by training for those steps alone."""
+    return {
+        f"{net}_{kind}_{SIZES[net][0]}_early": _early_loss(train(net, kind, SIZES[net][0], seeds, _EARLY))
+        for net in NETS
+        for kind in KINDS
+    }
+
+
+def concat_or_add(seeds: Sequence[int]) -> dict[str, list[float]]:
+    """Scores and cuts of both nets, and what concat gains over both ways to add, with little data and with much."""
+    outcomes = {name: values for net in NETS for name, values in scores(net, seeds).items()}
+    gains: dict[str, list[float]] = {}
+    for net in NETS:
+        for kind in KINDS[1:]:
+            for name, size in (("little", SIZES[net][0]), ("much", SIZES[net][-1])):
+                pairs = zip(outcomes[f"{net}_concat_{size}"], outcomes[f"{net}_{kind}_{size}"], strict=True)
+                gains[f"{net}_gain_over_{kind}_{name}"] = [concat - add for concat, add in pairs]
+    much = torch.tensor([values for name, values in gains.items() if name.endswith("much")], dtype=torch.float64)
+    return {"effect": much.mean(0).tolist(), **gains, **outcomes}
+
+
+def _judge_skips(measurement: Measurement) -> Verdict:
+    lows = [measurement.numbers[f"{net}_gain_over_{kind}_much_low"] for net in NETS for kind in KINDS[1:]]
+    highs = [measurement.numbers[f"{net}_gain_over_{kind}_much_high"] for net in NETS for kind in KINDS[1:]]
+    if all(low > -MARGIN for low in lows):
+        return "holds"
+    return "fails" if all(high <= -MARGIN for high in highs) else "depends"
+
+
+CLAIMS = (
+    Claim(
+        "AC-10",
+        "With data and compute to spare concat is fine, and more usual in skips: U-Net, DenseNet.",
+        Criterion(
+            f"with the most data ({SIZES['unet'][-1]} scenes, {SIZES['densenet'][-1]} digits) concat's test score is "
+            f"not below add's by {MARGIN} or more (whole interval of the mean gain above −{MARGIN}), in both nets, at "
+            "equal widths and at equal parameters; fails if it is in all four; else depends",
+            _judge_skips,
+        ),
+        concat_or_add,
+        seeds=8,
+        recheck=early_losses,
+    ),
+)
