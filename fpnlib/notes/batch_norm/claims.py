@@ -128,7 +128,7 @@ def bookkeeping() -> Measurement:
         ours.load_state_dict(theirs.state_dict())
         # torch's layer sees all with the mean taken off, which is exact: at a large mean its own rounding would count.
         if tracking:
-            theirs.running_mean -= mean
+            theirs.get_buffer("running_mean").sub_(mean)
         biased_running = torch.ones(3, dtype=torch.float64)
         for step in range(_TRAINING + 1):
             x, grad = torch.randn((2, n, 3, *sides), generator=generator, dtype=torch.float64)
@@ -142,11 +142,11 @@ def bookkeeping() -> Measurement:
                 weight = 1 / (step + 1) if momentum is None else momentum
                 biased_running += weight * (x.var((0, 2, 3), correction=0) - biased_running)
         if tracking:
-            theirs.running_mean += mean
+            theirs.get_buffer("running_mean").add_(mean)
         for name, buffer in theirs.named_buffers():
             worst[name] = max(worst.get(name, 0.0), _off(ours.get_buffer(name).double(), buffer.double()))
         if tracking:
-            biased = min(biased, _off(biased_running, theirs.running_var))
+            biased = min(biased, _off(biased_running, theirs.get_buffer("running_var")))
     squares, two_pass = _single_precision_variances(generator)
     return Measurement.exact(
         max(worst.values()),
@@ -226,10 +226,10 @@ def scale_and_bias() -> Measurement:
 
 def _conv_norm(x: Tensor, weight: Tensor, bias: Tensor, upstream: Tensor, eps: float) -> tuple[Tensor, Tensor, Tensor]:
     """Convolution and batch norm: the output, and the gradients by the convolution's weights and bias."""
-    leaves = [weight.clone().requires_grad_(), bias.clone().requires_grad_()]
+    by = weight, bias = weight.clone().requires_grad_(), bias.clone().requires_grad_()
     # Ours, as torch's refuses an eps of 0.
-    y = BatchNorm2d(len(bias), eps=eps, affine=False, track_running_stats=False)(nn.functional.conv2d(x, *leaves))
-    by_weight, by_bias = torch.autograd.grad(y, leaves, upstream)
+    y = BatchNorm2d(len(bias), eps=eps, affine=False, track_running_stats=False)(nn.functional.conv2d(x, weight, bias))
+    by_weight, by_bias = torch.autograd.grad(y, by, upstream)
     return y.detach(), by_weight, by_bias
 
 
@@ -275,9 +275,9 @@ def folding() -> Measurement:
         conv = nn.Conv2d(4, 6, 3, stride, padding, groups=groups, bias=i % 3 > 0).double()
         bn = layer(6, affine=i % 5 > 0).double()
         with torch.no_grad():
-            for values in [*conv.parameters(), *bn.parameters(), bn.running_mean]:
+            for values in [*conv.parameters(), *bn.parameters(), bn.get_buffer("running_mean")]:
                 values.normal_(generator=generator)
-            bn.running_var.uniform_(0.1, 4, generator=generator)
+            bn.get_buffer("running_var").uniform_(0.1, 4, generator=generator)
         x = torch.randn((3, 4, 9, 9), generator=generator, dtype=torch.float64)
         for dtype in worst:
             conv, bn = conv.to(dtype), bn.to(dtype).eval()

@@ -62,7 +62,7 @@ class DigitNet(nn.Module):
         for before, after, stride in ((1, 8, 2), *[(8, 8, 1)] * (blocks - 2), (8, 16, 2)):
             conv = nn.Conv2d(before, after, 3, stride, padding=1)
             nn.init.kaiming_normal_(conv.weight, nonlinearity="relu")
-            nn.init.zeros_(conv.bias)
+            nn.init.zeros_(conv.get_parameter("bias"))
             layers += [conv, nn.BatchNorm2d(after) if norm else nn.Identity(), nn.ReLU()]
         self.features = nn.Sequential(*layers)
         self.head = nn.Linear(16, 10)

@@ -66,7 +66,7 @@ class DistributionExplorer(Explorer[DistributionData]):
         return {
             "gamma": slider("γ", 1.0, -2.0, 2.0, 0.1),
             "beta": slider("β", 0.0, -3.0, 3.0, 0.1),
-            "epsilon": slider("ε, as a power of ten", -5, -8, 1, 1),
+            "epsilon": slider("ε, as a power of ten", -5, -8, 4, 1),
             "batch_size": choice("batch size", SIZES, 16),
             "batch": slider("which batch", 0, 0, BATCHES - 1, 1),
             "scale": slider("x is multiplied by ten to the power", 0, -5, 0, 1),

@@ -78,18 +78,16 @@ class FoldedExplorer(Explorer[FoldedData]):
         """Run both ways in single precision."""
         conv, bn = nn.Conv2d(1, 1, 3, padding=1), BatchNorm2d(1)
         conv.weight.copy_(torch.tensor(KERNELS[kernel]))
-        for tensor, value in (
-            *((conv.bias, conv_bias), (bn.weight, gamma), (bn.bias, beta)),
-            *((bn.running_mean, mean), (bn.running_var, variance)),
-        ):
-            tensor.fill_(value)
+        conv.get_parameter("bias").fill_(conv_bias)
+        state = {"weight": gamma, "bias": beta, "running_mean": mean, "running_var": variance}
+        bn.load_state_dict({name: torch.tensor([value]) for name, value in state.items()}, strict=False)
         folded = fold_batch_norm(conv, bn)
         two, one = bn.train(mode == TRAINING)(conv(self._photo)), folded(self._photo)
         return FoldedData(
             kernel=conv.weight[0, 0].numpy(),
             bias=conv_bias,
             folded_kernel=folded.weight[0, 0].numpy(),
-            folded_bias=folded.bias.item(),
+            folded_bias=folded.get_parameter("bias").item(),
             two=two[0, 0].numpy(),
             one=one[0, 0].numpy(),
             largest=(one - two).abs().max().item(),

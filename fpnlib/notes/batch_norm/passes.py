@@ -200,9 +200,9 @@ def _node(graph: Axes, x: float, y: float) -> tuple[Artist, Artist]:
 
 def _truth(x: Tensor, weight: Tensor, bias: Tensor, grad: Tensor) -> tuple[Tensor, ...]:
     """Output, the gradients by x, γ and β, and the stored variance, by torch in double precision."""
-    leaves = [t.double().requires_grad_() for t in (x[:, None], weight[None], bias[None])]
+    values, gamma, beta = leaves = [t.double().requires_grad_() for t in (x[:, None], weight[None], bias[None])]
     mean, variance = torch.zeros(1, dtype=torch.float64), torch.ones(1, dtype=torch.float64)
-    y = F.batch_norm(leaves[0], mean, variance, *leaves[1:], training=True, momentum=1.0, eps=EPS)
+    y = F.batch_norm(values, mean, variance, gamma, beta, training=True, momentum=1.0, eps=EPS)
     dx, dweight, dbias = torch.autograd.grad(y, leaves, grad.double()[:, None])
     return y.detach()[:, 0], dx[:, 0], dweight[0], dbias[0], variance[0]
 

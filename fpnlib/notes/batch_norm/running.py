@@ -17,6 +17,7 @@ BATCHES = 300
 LAST = 100  # batches that the gap is about
 MEAN, STD = 3.0, 2.0  # of the values after training; the running statistics begin at 0 and 1
 EPS = 1e-5
+MOMENTA = ("0.01", "0.03", "0.1", "0.3", "1")
 AVERAGE = "None (plain average)"
 
 
@@ -49,13 +50,13 @@ class RunningExplorer(Explorer[RunningData]):
     def make_controls(self) -> dict[str, Widget]:
         """Return momentum, batch size, how the values drift, and the two ways to store the variance."""
         return {
-            "momentum": choice("momentum", (0.01, 0.03, 0.1, 0.3, 1.0, AVERAGE), 0.1),
+            "momentum": choice("momentum", (*MOMENTA, AVERAGE), "0.1"),
             "batch_size": choice("values per channel in a batch", SIZES, 8),
             "drift": slider("the mean still moves by, over all batches", 0.0, 0.0, 6.0, 0.5),
             "unbiased": toggle("store the unbiased variance", True),
         }
 
-    def compute(self, momentum: float | str, batch_size: int, drift: float, unbiased: bool) -> RunningData:
+    def compute(self, momentum: str, batch_size: int, drift: float, unbiased: bool) -> RunningData:
         """Feed the batches one after another."""
         runs = [self._runs(momentum, size, drift, unbiased) for size in SIZES]
         at = SIZES.index(batch_size)
@@ -70,7 +71,7 @@ class RunningExplorer(Explorer[RunningData]):
             running_variance=running_variance,
             gaps=np.array([run[-1] for run in runs]),
             at=at,
-            momentum=str(momentum),
+            momentum=momentum,
             settled=float(running_variance[-LAST:].mean() / STD**2),
         )
 
@@ -127,7 +128,7 @@ class RunningExplorer(Explorer[RunningData]):
 
     def invariants(self, data: RunningData) -> dict[str, bool]:
         """Check the ends of the range of momentum."""
-        last = data.momentum == "1.0"
+        last = data.momentum == "1"
         return {
             "with momentum 1 the running mean is the last batch's": not last
             or bool(np.allclose(data.running_mean, data.batch_mean)),
@@ -140,7 +141,7 @@ def _true_mean(drift: float) -> np.ndarray:
 
 
 def _run(
-    momentum: float | str, size: int, drift: float, unbiased: bool
+    momentum: str, size: int, drift: float, unbiased: bool
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, float]:
     """Batch means and variances, running ones after each batch, and the gap."""
     rng = np.random.default_rng(size)

@@ -125,7 +125,7 @@ def test_own_input_that_does_not_do(call, message):
 
 
 def test_running_statistics_are_torchs():
-    explorer = running_statistics(momentum=0.3, batch_size=4, drift=0.0)
+    explorer = running_statistics(momentum="0.3", batch_size=4, drift=0.0)
     mean, variance = torch.zeros(1), torch.ones(1)
     rng = np.random.default_rng(4)
     x = torch.tensor(3 + 2 * rng.standard_normal((300, 4)), dtype=torch.float32)
