@@ -87,7 +87,7 @@ def _judge_depth(measurement: Measurement) -> Verdict:
 
 
 @functools.cache
-def _scanlines() -> Float[Tensor, "rows columns 3"]:
+def scanlines() -> Float[Tensor, "rows columns 3"]:
     """Rows of real photos as sequences of colours, mean 0 and standard deviation 1."""
     photos = [torch.from_numpy(photo(name)[:, : LAGS[-1] + 1].copy()) for name in ("coffee", "chelsea", "china")]
     rows = torch.cat(photos).double()
@@ -100,7 +100,7 @@ def lag_gradients(seed: int, cell: nn.Module, cells: int = 1) -> Float[Tensor, "
     The inputs are rows of real photos, pixel by pixel. `cells`: how many forget gates the cell tries at once.
     """
     generator = torch.Generator().manual_seed(3000 + seed)
-    rows = _scanlines()
+    rows = scanlines()
     chosen = rows[torch.randint(len(rows), (_ROWS,), generator=generator)]
     x = chosen.transpose(0, 1)[:, None].expand(-1, cells, -1, -1).flatten(1, 2).clone().requires_grad_()
     reading = F.normalize(torch.randn(HIDDEN, generator=generator, dtype=torch.float64), dim=0)
