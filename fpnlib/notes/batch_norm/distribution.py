@@ -18,7 +18,7 @@ SIZES = (2, 4, 8, 16, 32, 64, 128, 256)
 BATCHES = 100
 _BINS = 40
 _STRIP = 0.3  # height of the dots below a histogram, as a share of the highest bar
-_SPAN = 8.0  # outputs shown
+_SPAN = 6.0  # outputs shown
 
 
 @dataclasses.dataclass(frozen=True)
@@ -115,7 +115,9 @@ class DistributionExplorer(Explorer[DistributionData]):
         after.set(title="y, by this batch's mean and variance", xlabel="y", xlim=(-_SPAN, _SPAN))
         (self._cloud,) = spread.plot([], [], "o", ms=4, color=MUTED, alpha=0.6, mew=0)
         (self._this,) = spread.plot([], [], "o", ms=10, color=BLUE, mec=INK)
-        spread.plot([self._all.mean()], [self._all.std()], "P", ms=12, color=INK, mec="white", label="all values")
+        (every,) = spread.plot(
+            [self._all.mean()], [self._all.std()], "P", ms=12, color=INK, mec="white", label="all values", zorder=5
+        )
         spread.set(
             title=f"{BATCHES} batches of this size",
             xlabel="mean",
@@ -126,7 +128,7 @@ class DistributionExplorer(Explorer[DistributionData]):
         spread.legend(loc="upper left")
         return [
             *(self._dots, self._mean_line, self._after, self._after_dots, self._beta_line),
-            *(self._cloud, self._this),
+            *(self._cloud, self._this, every),
         ]
 
     def draw(self, data: DistributionData) -> None:

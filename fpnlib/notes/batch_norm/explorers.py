@@ -7,6 +7,7 @@ from fpnlib.explore import explorer
 from fpnlib.notes.batch_norm.distribution import DistributionExplorer
 from fpnlib.notes.batch_norm.folded import FoldedExplorer
 from fpnlib.notes.batch_norm.passes import PassesExplorer
+from fpnlib.notes.batch_norm.rates import RatesExplorer
 from fpnlib.notes.batch_norm.running import RunningExplorer
 
 
@@ -33,6 +34,12 @@ def running_statistics() -> RunningExplorer:
 
 
 @explorer
+def learning_rates() -> RatesExplorer:
+    """See at which learning rates the digit nets of claim BN-6 learn, with batch norm and without."""
+    return RatesExplorer()
+
+
+@explorer
 def folding(image: Any = None) -> FoldedExplorer:
     """Fold batch norm into the convolution before it, and compare the two outputs.
 
@@ -42,4 +49,4 @@ def folding(image: Any = None) -> FoldedExplorer:
     return FoldedExplorer(photo("chelsea") if image is None else load_image(image))
 
 
-EXPLORERS = (distribution, passes, running_statistics, folding)
+EXPLORERS = (distribution, passes, running_statistics, learning_rates, folding)
