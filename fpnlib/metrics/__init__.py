@@ -21,27 +21,37 @@ from fpnlib.metrics.detection import (
     match_detections,
 )
 from fpnlib.metrics.edges import BoundaryReference, EdgeCurve, instance_boundaries, one_to_one_edges, thin_edges
+from fpnlib.metrics.panoptic import CategoryQuality, PanopticQuality, panoptic_quality
+from fpnlib.metrics.segmentation import boundary_iou, confusion_matrix, iou_per_class, mean_iou, trimap_iou
 
 __all__ = [
     "COCO_AREA_RANGES",
     "COCO_IOU_THRESHOLDS",
     "BoundaryReference",
+    "CategoryQuality",
     "ConfusionCounts",
     "DetectionAveragePrecision",
     "EdgeCurve",
     "Matches",
+    "PanopticQuality",
     "PrecisionRecallCurve",
     "ROCCurve",
     "Ranking",
     "average_precision",
+    "boundary_iou",
     "confusion_counts",
+    "confusion_matrix",
     "detection_average_precision",
     "f_score",
     "instance_boundaries",
+    "iou_per_class",
     "match_detections",
+    "mean_iou",
     "one_to_one_edges",
+    "panoptic_quality",
     "precision_recall_curve",
     "roc_auc",
     "roc_curve",
     "thin_edges",
+    "trimap_iou",
 ]
