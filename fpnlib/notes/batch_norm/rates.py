@@ -96,12 +96,12 @@ class RatesExplorer(Explorer[RatesData]):
             title=f"Test error, {self._seeds} seeds; thin lines: one seed",
             xlabel="learning rate",
             ylabel="test error",
-            ylim=(0, 1),
+            ylim=(0, 1.14),
             xlim=(_POWERS[0] - 0.2, _POWERS[-1] + 0.2),
         )
         labels = [number(rate, 2) for rate in RATES]
         curves.set_xticks(_POWERS, labels)
-        curves.legend(loc="upper left")
+        curves.legend(loc="upper center", ncols=2)
         edges = np.arange(len(RATES) + 2) - 0.5
         self._stairs = {
             kind: counts.stairs(np.zeros(len(RATES) + 1), edges, fill=True, color=colour, alpha=0.65, label=label)
