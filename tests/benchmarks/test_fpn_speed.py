@@ -1,5 +1,6 @@
-"""The pyramid on ResNet-50's maps of a 512×512 photo: ours beside torchvision's, with the same weights."""
+"""A 512×512 photo: the pyramid on ResNet-50's maps beside torchvision's, and every slider of note 04's explorers."""
 
+import itertools
 import time
 from collections import OrderedDict
 
@@ -7,6 +8,7 @@ import pytest
 import torch
 
 from fpnlib.models import FPN
+from fpnlib.notes.fpn.explorers import level_assignment, pyramid, top_down_step
 
 CHANNELS = (256, 512, 1024, 2048)
 
@@ -49,3 +51,21 @@ def test_fpn(benchmark):
     features, net = maps(), FPN(CHANNELS, 256).eval()
     with torch.no_grad():
         benchmark.pedantic(net, (features,), rounds=3)
+
+
+@pytest.mark.parametrize("factory", [pyramid, top_down_step, level_assignment])
+def test_every_slider_on_a_large_photo(factory, benchmark):
+    explorer = factory("astronaut")
+    explorer._repr_mimebundle_()
+    sliders = [control for control in explorer.controls().values() if hasattr(control, "step")]
+    stops = [(slider.min, slider.max, slider.value, (slider.min + slider.max) / 2) for slider in sliders]
+    moves = itertools.cycle(
+        (slider, type(slider.value)(value)) for slider, values in zip(sliders, stops, strict=True) for value in values
+    )
+
+    def move():
+        slider, value = next(moves)
+        slider.value = value
+
+    benchmark.pedantic(move, rounds=40, warmup_rounds=4)
+    assert benchmark.stats.stats.median <= 16.7e-3

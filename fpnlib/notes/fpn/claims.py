@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from itertools import pairwise, product
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,7 +21,7 @@ _PYRAMIDS = 60
 def stage_outputs() -> Measurement:
     """Compare C2…C5 of ResNet-18 and -50 with add and ReLU of their last blocks; sizes and strides of C and P."""
     worst, wrong, negative, cut, maps = 0.0, 0, 0, 0, 0
-    numbers: dict[str, int | float] = {}
+    numbers: dict[str, Any] = {}
     for name, build in (("resnet18", resnet18), ("resnet50", resnet50)):
         net = build(num_classes=None).eval()
         fill(net)
@@ -56,8 +57,8 @@ def _stages_and_sums(net: ResNet, image: Tensor) -> tuple[list[Tensor], list[Ten
     heard: dict[nn.Module, Tensor] = {}
     hooks, ends = [], []
     for stage in (net.layer1, net.layer2, net.layer3, net.layer4):
-        block = stage[-1]
-        branch = getattr(block, "bn3", block.bn2)
+        *_, block = stage.children()
+        *_, branch = (part for part in block.children() if isinstance(part, nn.BatchNorm2d))
         # The blocks at the end of these stages keep their shape, so their shortcut is the input itself.
         ends.append((block, branch))
         hooks.append(block.register_forward_pre_hook(lambda m, args: heard.update({m: args[0].clone()})))

@@ -41,7 +41,7 @@ def draw_architecture(axes: Axes) -> dict[str, Text]:
     texts["image"] = axes.text(left, _IMAGE + 17, "", ha="center", va="center", fontsize=9, color=INK)
     _arrow(axes, (left, _IMAGE + 34), (left, _ROWS[2]), MUTED)
     for level in LEVELS:
-        y, half = _ROWS[level] + _HEIGHT / 2, _WIDTHS[level] / 2
+        y, half = _ROWS[level] + _HEIGHT // 2, _WIDTHS[level] // 2
         axes.text(left - half - 12, y, f"stride {2**level}", ha="right", va="center", color=MUTED, fontsize=9.5)
         # A circle with a plus stands where lateral and level above meet; the top level has no level above.
         plus = middle - half - 40

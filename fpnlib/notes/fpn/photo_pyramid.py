@@ -107,7 +107,8 @@ def projected_fpn(maps: Sequence[Float[Tensor, "c _ _"]]) -> FPN:
     pyramid = FPN([len(one) for one in maps], channels)
     binomial = torch.outer(torch.tensor([1.0, 2, 1]), torch.tensor([1.0, 2, 1])) / 16
     with torch.no_grad():
-        for one, lateral, smooth in zip(maps, pyramid.inner_blocks, pyramid.layer_blocks, strict=True):
+        blocks: Any = zip(maps, pyramid.inner_blocks, pyramid.layer_blocks, strict=True)
+        for one, lateral, smooth in blocks:
             directions, mean = principal_components([one], channels)
             lateral[0].weight.copy_(directions[:, :, None, None])
             lateral[0].bias.copy_(-directions @ mean)

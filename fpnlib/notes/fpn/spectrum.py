@@ -11,21 +11,21 @@ COARSE_NYQUIST = 0.25
 """Cycles a cell: the finest wave that the level above, of half as many cells, can hold."""
 
 
-def ring_energy(
-    a: Float[Tensor, "c h w"], b: Float[Tensor, "c h w"] | None = None, rings: int = RINGS
-) -> Float[Tensor, " rings"]:
-    """Energy of a map in `rings` bands from 0 to half a cycle a cell; with `b` what both maps have in common.
+def ring_energy(one: Float[Tensor, "c h w"], rings: int = RINGS) -> Float[Tensor, " rings"]:
+    """Energy of a map in `rings` bands from 0 to half a cycle a cell.
 
     A wave's band is that of its faster axis, since a coarser grid halves both axes. Each channel loses its mean and
     fades out towards the border (Hann), so that the border is no edge. Summed over channels.
     """
-    height, width = a.shape[1:]
-    window = torch.outer(
-        *(torch.hann_window(side, periodic=False) if side > 2 else torch.ones(side) for side in (height, width))
-    )
-    first = _transformed(a, window)
-    power = (first * (first if b is None else _transformed(b, window)).conj()).real.sum(0)
-    return torch.zeros(rings).scatter_add_(0, _ring_of(height, width, rings).flatten(), power.flatten())
+    waves = _waves(one)
+    return _in_rings((waves * waves.conj()).real, rings)
+
+
+def sum_energies(a: Float[Tensor, "c h w"], b: Float[Tensor, "c h w"]) -> Float[Tensor, "3 rings"]:
+    """Energy of a, what a and b have in common (twice), energy of b: with weights 1, t, t² that of a + t · b."""
+    first, second = _waves(a), _waves(b)
+    products = ((first, first), (2 * first, second), (second, second))
+    return torch.stack([_in_rings((x * y.conj()).real, RINGS) for x, y in products])
 
 
 def fine_share(energy: Float[Tensor, " rings"]) -> float:
@@ -34,9 +34,17 @@ def fine_share(energy: Float[Tensor, " rings"]) -> float:
     return energy[len(energy) // 2 :].sum().item() / total if total > 0 else 0.0
 
 
-def _transformed(one: Tensor, window: Tensor) -> Tensor:
+def _waves(one: Tensor) -> Tensor:
+    sides = (torch.hann_window(side, periodic=False) if side > 2 else torch.ones(side) for side in one.shape[1:])
+    window = torch.outer(*sides)
     centred = one - (one * window).sum((1, 2), keepdim=True) / window.sum().clamp(min=1e-12)
     return torch.fft.fft2(centred * window)
+
+
+def _in_rings(power: Tensor, rings: int) -> Tensor:
+    height, width = power.shape[1:]
+    total = torch.zeros(rings)
+    return total.scatter_add_(0, _ring_of(height, width, rings).flatten(), power.sum(0).flatten())
 
 
 @lru_cache(maxsize=32)

@@ -1,7 +1,6 @@
 """One step of the top-down path: lateral, enlarged level above, their sum, and the 3×3, as pictures and as spectra."""
 
 import dataclasses
-import functools
 from collections.abc import Iterable
 from typing import Literal
 
@@ -19,7 +18,8 @@ from fpnlib.explore.style import BLUE, GREEN, INK, MUTED, ORANGE
 from fpnlib.notes.fpn.colours import heat, heat_range
 from fpnlib.notes.fpn.photo_pyramid import Library
 from fpnlib.notes.fpn.pixels import Pixels
-from fpnlib.notes.fpn.spectrum import COARSE_NYQUIST, RINGS, fine_share, ring_energy
+from fpnlib.notes.fpn.spectrum import COARSE_NYQUIST, RINGS, fine_share, sum_energies
+from fpnlib.validation import require
 
 Upsampling = Literal["nearest", "bilinear"]
 UPSAMPLINGS: tuple[Upsampling, ...] = ("nearest", "bilinear")
@@ -67,7 +67,15 @@ class StepExplorer(Explorer[StepData]):
 
     def __init__(self, library: Library) -> None:
         self._pyramid = library.get(library.photos[0], library.backbones[0])
-        self._step = functools.lru_cache(maxsize=8)(self._make_step)
+        fpn = self._pyramid.fpn
+        whole = fpn.top_down and fpn.lateral and fpn.smooth and fpn.merge == "add"
+        require(whole, "fpn", "a pyramid with a part left out", "one with top-down path, laterals, adding and 3×3")
+        # All of them now, so that no move of a slider waits for one.
+        self._steps = {
+            (place, upsampling): self._make_step(place, upsampling)
+            for place in range(len(self._pyramid.levels) - 1)
+            for upsampling in UPSAMPLINGS
+        }
         super().__init__()
 
     def make_controls(self) -> dict[str, Widget]:
@@ -86,15 +94,16 @@ class StepExplorer(Explorer[StepData]):
         fine, coarse = maps["C"][place][None], maps["M"][place + 1][None]
         lateral = fpn.inner_blocks[place](fine)
         above = F.interpolate(coarse, fine.shape[2:], mode=upsampling)
-        conv = fpn.layer_blocks[place][0]
+        weight, bias = fpn.layer_blocks[place].parameters()
         terms = (lateral[0], above[0])
-        smoothed = tuple(F.conv2d(one[None], conv.weight, padding=1)[0] for one in terms)
-        return Step(terms, smoothed, conv.bias[:, None, None], _energies(*terms), _energies(*smoothed))
+        smoothed = F.conv2d(torch.cat((lateral, above)), weight, padding=1)
+        both = (smoothed[0], smoothed[1])
+        return Step(terms, both, bias[:, None, None], sum_energies(*terms), sum_energies(*both))
 
     def compute(self, mix: float, level: int, channel: int, upsampling: Upsampling) -> StepData:
         """Add the terms of one channel, and the energies of all channels."""
         place = self._pyramid.place(level)
-        step = self._step(place, upsampling)
+        step = self._steps[place, upsampling]
         lateral, above = (term[channel - 1] for term in step.terms)
         first, second = (term[channel - 1] for term in step.smoothed)
         total = lateral + mix * above
@@ -104,6 +113,7 @@ class StepExplorer(Explorer[StepData]):
         shown = {"lateral": lateral, "above": mix * above, "sum": total}
         pictures = {name: heat(one, one.mean().item(), reach) for name, one in shown.items()}
         pictures["smoothed"] = heat(result, *heat_range(result))
+        coarse = self._pyramid.maps["M"][place + 1].shape[1:]
         weights = torch.tensor([1.0, mix, mix * mix])
         energies = {
             "lateral": step.energies[0],
@@ -119,7 +129,7 @@ class StepExplorer(Explorer[StepData]):
             upsampling=upsampling,
             size=(lateral.shape[0], lateral.shape[1]),
             stride=2 ** self._pyramid.levels[place],
-            coarse=tuple(self._pyramid.maps["M"][place + 1].shape[1:]),
+            coarse=(coarse[0], coarse[1]),
             pictures=pictures,
             spectra=spectra,
             fine={name: fine_share(one) for name, one in energies.items()},
@@ -194,7 +204,3 @@ class StepExplorer(Explorer[StepData]):
             "no energy is negative": all(share.min() > -1e-5 for share in data.spectra.values()),
             "without the term the sum is the lateral": data.mix > 0 or data.fine["sum"] == data.fine["lateral"],
         }
-
-
-def _energies(a: Tensor, b: Tensor) -> Tensor:
-    return torch.stack([ring_energy(a), 2 * ring_energy(a, b), ring_energy(b)])

@@ -33,7 +33,7 @@ from fpnlib.notes.fpn.photo_pyramid import (
     shrunk,
 )
 from fpnlib.notes.fpn.pixels import Pixels
-from fpnlib.notes.fpn.spectrum import RINGS, fine_share, ring_energy
+from fpnlib.notes.fpn.spectrum import RINGS, fine_share, ring_energy, sum_energies
 
 OF_PHOTOS = (pyramid, top_down_step, level_assignment)
 
@@ -219,6 +219,8 @@ def test_a_pyramid_that_does_not_fit_is_refused():
     net = tiny_resnet()
     with pytest.raises(ValueError, match=r"map 0 of shape .*, allowed: \(N, 5, H, W\)"):
         pyramid(picture(), net.stages, FPN((5, 8, 16, 32), 7))
+    with pytest.raises(ValueError, match="fpn: got a pyramid with a part left out"):
+        top_down_step(picture(), net.stages, FPN((4, 8, 16, 32), 7, smooth=False))
     with pytest.raises(ValueError, match="fpn: got Linear"):
         pyramid(picture(), net.stages, nn.Linear(2, 2))
 
@@ -336,7 +338,7 @@ def test_a_wave_is_in_the_ring_of_its_faster_axis(across, down):
 def test_energies_of_a_sum_add_up():
     a, b = torch.randn(2, 3, 20, 17, generator=torch.Generator().manual_seed(0))
     expected = ring_energy(a + 0.7 * b)
-    terms = ring_energy(a) + 2 * 0.7 * ring_energy(a, b) + 0.49 * ring_energy(b)
+    terms = torch.tensor([1, 0.7, 0.49]) @ sum_energies(a, b)
     torch.testing.assert_close(terms, expected, rtol=1e-3, atol=1e-2)
     assert fine_share(torch.zeros(RINGS)) == 0
 
