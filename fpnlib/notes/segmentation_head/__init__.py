@@ -1,0 +1,1 @@
+"""Note 03: the segmentation head."""
