@@ -1,0 +1,20 @@
+"""What note 03 shows: how steadily five heads train, and two of them from inside."""
+
+from fpnlib.explore import explorer
+from fpnlib.notes.segmentation_head.inside import InsideExplorer
+from fpnlib.notes.segmentation_head.stability import StabilityExplorer
+
+
+@explorer
+def head_stability() -> StabilityExplorer:
+    """Choose a head and a learning rate; see all nets' curves, where they end, and three measures of unrest."""
+    return StabilityExplorer()
+
+
+@explorer
+def inside_the_head() -> InsideExplorer:
+    """Go through the training of a 3×3 and a 3×3→1×1 head: labels, margins, and the last layer's norms."""
+    return InsideExplorer()
+
+
+EXPLORERS = (head_stability, inside_the_head)
