@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from fpnlib.claims import Claim, Criterion, Measurement, Verdict
 from fpnlib.models import FPN, ResNet, resnet18, resnet50
 from fpnlib.notes.fpn.recorded import CHANNELS, OUT, SIZES, fill, pyramid_input, recorded
-from fpnlib.ops import receptive_field
+from fpnlib.ops import Add, receptive_field
 
 EQUAL = 1e-6  # largest difference between two ways to compute one pyramid
 IMAGES = ((64, 96), (96, 64), (65, 97), (95, 66), (127, 129), (33, 100))  # height, width
@@ -48,8 +48,14 @@ def stage_outputs() -> Measurement:
 
 
 def _layers_up_to(net: ResNet, stage: int) -> list[nn.Module]:
-    stages = [net.layer1, net.layer2, net.layer3, net.layer4]
-    return [net.conv1, net.bn1, nn.ReLU(), net.maxpool, *stages[: stage + 1]]
+    """The net's layers from the image to a stage's end, each block as the sum of its branch and its shortcut."""
+    layers: list[nn.Module] = [net.conv1, net.bn1, nn.ReLU(), net.maxpool]
+    for blocks in (net.layer1, net.layer2, net.layer3, net.layer4)[: stage + 1]:
+        for block in blocks.children():
+            branch = [part for name, part in block.named_children() if name != "downsample"]
+            shortcut = block.downsample if isinstance(block.downsample, nn.Module) else nn.Identity()
+            layers += [Add(nn.Sequential(*branch), shortcut), nn.ReLU()]
+    return layers
 
 
 def _stages_and_sums(net: ResNet, image: Tensor) -> tuple[list[Tensor], list[Tensor]]:

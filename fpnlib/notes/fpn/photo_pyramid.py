@@ -57,14 +57,14 @@ class Pyramid:
     backbone: Backbone
     levels: tuple[int, ...]
     fpn: FPN
-    maps: Mapping[Stage, tuple[Float[Tensor, "c h w"], ...]]
+    maps: Mapping[Stage, tuple[Float[Tensor, "_ _ _"], ...]]
     _colours: dict[Stage, tuple[Tensor, ...]] = field(default_factory=dict)
 
     def place(self, level: int) -> int:
         """Where the level nearest to `level` stands in `levels`."""
         return min(range(len(self.levels)), key=lambda i: abs(self.levels[i] - level))
 
-    def colours(self, stage: Stage) -> tuple[Float[Tensor, "3 h w"], ...]:
+    def colours(self, stage: Stage) -> tuple[Float[Tensor, "3 _ _"], ...]:
         """The first three principal components of each level, with spread about one.
 
         The channels of M and P mean the same on every level, so there one set of components serves all, found after
@@ -101,7 +101,7 @@ def principal_components(maps: Sequence[Float[Tensor, "c _ _"]], number: int) ->
     return directions.float(), mean.float()
 
 
-def projected_fpn(maps: Sequence[Float[Tensor, "c _ _"]]) -> FPN:
+def projected_fpn(maps: Sequence[Float[Tensor, "_ _ _"]]) -> FPN:
     """A pyramid that nobody trained: laterals onto each map's principal components, a fixed binomial 3×3."""
     channels = min(_PROJECTED, *(len(one) for one in maps))
     pyramid = FPN([len(one) for one in maps], channels)

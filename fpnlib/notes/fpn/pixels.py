@@ -24,7 +24,7 @@ class Pixels(Artist):
     def draw(self, renderer: RendererBase) -> None:
         """Give each pixel of the screen the colour of the picture's pixel that its centre lies in."""
         corners = np.reshape(self._box, (2, 2))
-        (left, top), (right, bottom) = np.rint(self.axes.transData.transform(corners)).astype(int)  # type: ignore[union-attr]
+        (left, top), (right, bottom) = np.rint(self.axes.transData.transform(corners)).astype(int).tolist()  # type: ignore
         # Agg counts from the bottom and takes the bottom row first.
         rows = _sources(top - bottom, self._picture.shape[0])[::-1]
         columns = _sources(right - left, self._picture.shape[1])

@@ -107,7 +107,7 @@ class PyramidExplorer(Explorer[PyramidData]):
         stride = 2 ** pyramid.levels[place]
         rows, columns = chosen.shape[1:]
         cell = (min(cursor[1] // stride, rows - 1), min(cursor[0] // stride, columns - 1))
-        values = chosen[:, cell[0], cell[1]].numpy()
+        values = chosen[:, cell[0], cell[1]].double().numpy()
         flat = _flat(chosen, shown, channel)
         middle, reach = heat_range(flat)
         return PyramidData(
