@@ -94,7 +94,9 @@ def _digit_pairs(generator: torch.Generator) -> tuple[Pairs, Pairs]:
 def _network_maps() -> Pairs:
     """Stride-8 maps of a trained EfficientNet-Lite0 on nine photos, at full and half size; the label is the photo."""
     model = EfficientNetLite0.pretrained()
-    first, second, labels = [], [], []
+    first: list[Tensor] = []
+    second: list[Tensor] = []
+    labels: list[Tensor] = []
     for label, name in enumerate(photo_names()):
         image = image_batch(photo(name))
         top, left = ((side - _SIDE) // 2 for side in image.shape[2:])
@@ -181,9 +183,8 @@ def accuracies(
         for generator, state in zip(generators, states, strict=True):
             generator.set_state(state)
         merge: Merge = "concat" if kind == "concat" else "add"
-        build = functools.partial(PairNet, channels, classes, merge, width_of(kind, channels, classes))
         ensemble = Ensemble(
-            lambda build=build: build().double(),
+            functools.partial(_double, channels, classes, merge, width_of(kind, channels, classes)),
             [seed for seed in seeds for _ in cells],
             optimizer="adam",
             learning_rate=LEARNING_RATE,
@@ -193,6 +194,11 @@ def accuracies(
         for (alignment, size), values in zip(cells, right.T.tolist(), strict=True):
             outcomes[f"{data_set}_{kind}_{round(100 * alignment)}_{size}"] = values
     return outcomes
+
+
+def _double(channels: int, classes: int, merge: Merge, width: int) -> PairNet:
+    # Double precision, so that rounding, which may depend on how many train at once, stays below what is reported.
+    return PairNet(channels, classes, merge, width).double()
 
 
 def _loss(net: nn.Module, first: Tensor, second: Tensor, labels: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -11,7 +12,7 @@ from torch import Tensor, nn
 from fpnlib.claims import Claim, Criterion, Measurement, Verdict, exceeds
 from fpnlib.data import photo
 from fpnlib.models import LSTMCell, Stack
-from fpnlib.models.stacks import SKIPS, Skip
+from fpnlib.models.stacks import SKIPS, Init, Skip
 
 DEPTHS = (1, 2, 5, 10, 20, 30, 40, 50, 60)
 STARTS = ("torch", "he", "norm")  # torch's initial weights, He's, and torch's with batch norm in each block
@@ -38,7 +39,7 @@ def make_stack(seed: int, skip: Skip, start: str, depth: int, scale: float = 0.5
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         stem = nn.Conv2d(1, WIDTH, 3, padding=1, bias=False).double()
-        init = "he" if start == "he" else "torch"
+        init: Init = "he" if start == "he" else "torch"
         return stem, Stack(depth, WIDTH, skip, scale=scale, norm=start == "norm", init=init).double()
 
 
@@ -52,13 +53,14 @@ def depth_gradients(seed: int, skip: Skip, start: str) -> Float[Tensor, " depths
     chosen = torch.randperm(len(labels), generator=torch.Generator().manual_seed(1000 + seed))[:_IMAGES]
     stem, stack = make_stack(seed, skip, start, DEPTHS[-1])
     states = stack.states(stem(pixels[chosen].view(-1, 1, 8, 8)))
+    kernel = stack.get_parameter("blocks.0.2.weight")
     norms = []
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(2000 + seed)
         for depth in DEPTHS:
             pooled = states[depth - 1].mean((2, 3))
             loss = F.cross_entropy(nn.Linear(pooled.shape[1], 10).double()(pooled), labels[chosen])
-            norms.append(torch.autograd.grad(loss, stack.blocks[0][2].weight, retain_graph=True)[0].norm())
+            norms.append(torch.autograd.grad(loss, kernel, retain_graph=True)[0].norm())
     return torch.stack(norms)
 
 
@@ -104,13 +106,17 @@ def lag_gradients(seed: int, cell: nn.Module, cells: int = 1) -> Float[Tensor, "
     chosen = rows[torch.randint(len(rows), (_ROWS,), generator=generator)]
     x = chosen.transpose(0, 1)[:, None].expand(-1, cells, -1, -1).flatten(1, 2).clone().requires_grad_()
     reading = F.normalize(torch.randn(HIDDEN, generator=generator, dtype=torch.float64), dim=0)
-    state = None
-    for step in x:
-        state = cell(step, state)
-    out = state[0] if isinstance(state, tuple) else state
-    (gradient,) = torch.autograd.grad((out @ reading).sum(), x)
+    (gradient,) = torch.autograd.grad((last_output(cell, x) @ reading).sum(), x)
     at = gradient[[len(x) - 1 - lag for lag in LAGS]]
     return at.view(len(LAGS), cells, -1).norm(dim=2)
+
+
+def last_output(cell: nn.Module, x: Float[Tensor, "steps n inputs"]) -> Float[Tensor, "n hidden"]:
+    """What a recurrent cell puts out after the last step, from a state of zeros."""
+    state: Any = None
+    for step in x:
+        state = cell(step, state)
+    return state[0] if isinstance(state, tuple) else state
 
 
 def make_cells(seed: int) -> dict[str, tuple[nn.Module, int]]:
@@ -126,7 +132,7 @@ def make_cells(seed: int) -> dict[str, tuple[nn.Module, int]]:
     for cell in (forced, biased):
         cell.load_state_dict(lstm.state_dict())
     with torch.no_grad():
-        biased.bias_ih[HIDDEN : 2 * HIDDEN] += FORGET_BIAS
+        biased.get_parameter("bias_ih")[HIDDEN : 2 * HIDDEN] += FORGET_BIAS
     return {"rnn": (rnn, 1), "lstm": (lstm, 1), "biased": (biased, 1), "forced": (forced, len(FORGETS))}
 
 

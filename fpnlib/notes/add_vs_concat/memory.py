@@ -13,7 +13,7 @@ from torch import nn
 
 from fpnlib.explore import Explorer, counted, number, slider
 from fpnlib.explore.style import BLUE, FAINT, INK, MUTED, ORANGE
-from fpnlib.notes.add_vs_concat.gradients import LAGS, make_cells, scanlines
+from fpnlib.notes.add_vs_concat.gradients import LAGS, last_output, make_cells, scanlines
 
 _LAGS = LAGS[-1]
 _GATES = np.arange(101) / 100
@@ -52,10 +52,7 @@ def gradients_per_lag() -> dict[str, np.ndarray]:
 
 def _against_lag_1(cell: nn.Module, row: torch.Tensor, count: int) -> np.ndarray:
     x = row[:, None].expand(-1, count, -1).clone().requires_grad_()
-    state = None
-    for step in x:
-        state = cell(step, state)
-    out = state[0] if isinstance(state, tuple) else state
+    out = last_output(cell, x)
     reading = torch.ones(out.shape[1], dtype=out.dtype) / out.shape[1] ** 0.5
     (gradient,) = torch.autograd.grad((out @ reading).sum(), x)
     decades = gradient.norm(dim=2).clamp(min=1e-300).log10().flip(0)[1:].T

@@ -1,8 +1,8 @@
 """AC-10: U-Net and DenseNet, concatenating and adding, with little data and much; and what each skip carries."""
 
 import functools
-from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import Literal, NamedTuple, cast
 
 import torch
 import torch.nn.functional as F
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from fpnlib.claims import Claim, Criterion, Measurement, Verdict
 from fpnlib.data.scenes import TRAINING_SEEDS, VALIDATION_SEEDS, scene_batch
 from fpnlib.models import DenseNet, UNet
+from fpnlib.models.densenet import DenseLayer
 from fpnlib.notes.add_vs_concat.gradients import digits
 from fpnlib.training import Ensemble
 
@@ -133,7 +134,7 @@ def skip_count(net: Net) -> int:
     return len(_WIDTHS) if net == "unet" else sum(_BLOCKS)
 
 
-def run_cut(model: nn.Module, images: Float[Tensor, "n c h w"], cut: int) -> Tensor:
+def run_cut(model: UNet | DenseNet, images: Float[Tensor, "n c h w"], cut: int) -> Tensor:
     """The net's logits when map `cut` no longer tells one image from another: each gets the mean over all images.
 
     In U-Net it is what a level hands across, or for the last level what goes up; in DenseNet what a layer adds or
@@ -147,7 +148,7 @@ def run_cut(model: nn.Module, images: Float[Tensor, "n c h w"], cut: int) -> Ten
         if not name.startswith("denseblock"):
             x = step(x)
             continue
-        for layer in step:
+        for layer in cast(Iterable[DenseLayer], step.children()):
             new = layer.new(x)
             x = layer.merge(x, _mean(new) if place == cut else new)
             place += 1
