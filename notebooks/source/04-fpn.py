@@ -57,7 +57,7 @@ pyramid()
 # - **Doubling and adding.** M5 is C5's lateral. M4 is C4's lateral plus M5 enlarged, and so on down.
 # - **3×3.** It makes P of M. The head of a detector reads P.
 #
-# **Make the width even, then odd. Watch where "not twice" appears.**
+# **Make the width a multiple of thirty-two, then one pixel more. Watch where "not twice" appears.**
 
 # %%
 from fpnlib.notes.fpn.explorers import architecture
