@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, jaccard_score
 
+from fpnlib.data import photo
 from fpnlib.models import LSTMCell
 from fpnlib.notes.add_vs_concat import alignment, gradients, skips
 from fpnlib.notes.add_vs_concat.highway import gradient_per_block
@@ -136,6 +137,25 @@ def test_a_wider_gate_hands_more_on_until_the_row_begins():
     forced = gradients_per_lag()["forced"]
     assert (np.diff(forced[[0, 30, 50, 70, 90, 100], 99]) > 0).all()
     assert abs(forced[100, 99]) < 0.5
+
+
+def test_behind_an_open_gate_only_the_beginning_of_a_row_counts_more():
+    image = torch.from_numpy(photo("coffee")[:60:4].copy()).double()
+    far = []
+    for steps in (201, 401):
+        rows = ((image - image.mean()) / image.std())[:, -steps:]
+        decades = []
+        for seed in range(4):
+            cell, _ = gradients.make_cells(seed)["forced"]
+            cell.forget = 1.0
+            x = rows.transpose(0, 1).clone().requires_grad_()
+            (gradient,) = torch.autograd.grad(gradients.last_output(cell, x).sum(), x)
+            size = gradient.flatten(1).norm(dim=1).log10().flip(0)
+            decades.append(size - size[1])
+        far.append(torch.stack(decades).mean(0))
+    assert far[0][200] > 0.5
+    assert abs(far[1][200]) < 0.5
+    assert far[1][400] > 0.5
 
 
 @pytest.mark.parametrize("net", skips.NETS)
