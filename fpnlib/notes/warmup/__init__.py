@@ -1,0 +1,1 @@
+"""Note 05: learning-rate warm-up."""
