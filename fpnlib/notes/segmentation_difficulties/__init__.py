@@ -1,0 +1,1 @@
+"""Note 08: what is hard in semantic segmentation."""

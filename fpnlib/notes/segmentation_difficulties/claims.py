@@ -1,0 +1,5 @@
+"""What note 08 says, and the test of each saying."""
+
+from fpnlib.notes.segmentation_difficulties.exact import EXACT
+
+CLAIMS = EXACT
