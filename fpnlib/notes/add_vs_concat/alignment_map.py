@@ -148,7 +148,7 @@ class AlignmentExplorer(Explorer[AlignmentData]):
         curves.legend(loc="lower right")
         self._mark = curves.axvline(SIZES[0], color=MUTED, lw=1, ls="--")
         self._pictures = []
-        for name, title in (("first", "first input"), ("second", "second input"), ("sum", "their sum, halved")):
+        for name, title in (("first", "first input"), ("second", "second input"), ("sum", "sum, halved")):
             panels[name].set_axis_off()
             panels[name].set_title(title, fontsize=9)
             picture = panels[name].imshow(np.zeros((8, 8)), cmap="gray", extent=(0, 8, 8, 0), vmin=-1, vmax=2.5)
