@@ -17,14 +17,14 @@ from torch.utils._pytree import tree_map
 
 from fpnlib.training.batches import Batches
 from fpnlib.training.loop import Loss
+from fpnlib.training.memory import keep_freed_memory
 from fpnlib.training.progress import ProgressCallback, reporting
 from fpnlib.validation import require, require_choice
 
 OPTIMIZERS = {"sgd": ("momentum_buffer",), "adam": ("exp_avg", "exp_avg_sq")}
 RANDOMNESS = ("different", "same", "error")
 
-_CACHE = 8 * 2**20  # bytes kept for the backward pass up to which more members at once are faster; measured
-_SMALLEST_CHUNK = 4  # fewer members save too little to be worth a vmap
+_KEPT = 2**29  # bytes for the backward pass
 
 InDims = int | None | tuple[int | None, ...]
 
@@ -51,8 +51,8 @@ class Ensemble:
         betas: Adam's.
         eps: Adam's.
         randomness: of dropout and the like, `torch.vmap`'s: "different" or "same" over members, or "error".
-        chunk_size: how many members one `vmap` runs. None: chosen at the first step, so that what they keep for the
-            backward pass fits a processor's cache.
+        chunk_size: how many members one `vmap` runs. None: chosen at the first step, as many as keep at most half a
+            gigabyte for the backward pass.
 
     Errors: ValueError for no seeds, models that differ in architecture, unknown names, numbers out of range.
     """
@@ -165,9 +165,13 @@ class Ensemble:
         dims = self._dims(batch, in_dims)
         if self.chunk_size is None:
             self.chunk_size = self._fitting_chunk(loss, batch, dims)
+        keep_freed_memory()
         losses = torch.full((len(self),), torch.nan, dtype=self.learning_rate.dtype)
         norms = losses.clone()
+        random = torch.get_rng_state()
         for part in self._parts():
+            if self.randomness == "same":
+                torch.set_rng_state(random)
             if not self.alive[part].any():
                 continue
             leaves = {name: value[part].detach() for name, value in self.parameters.items()}
@@ -221,17 +225,18 @@ class Ensemble:
 
     def _fitting_chunk(self, loss: Loss, batch: Sequence[Tensor], dims: tuple[int | None, ...]) -> int:
         kept: dict[int, int] = {}
+        given = {tensor.untyped_storage().data_ptr() for tensor in batch}
 
         def note(tensor: Tensor) -> Tensor:
             storage = tensor.untyped_storage()
-            kept[storage.data_ptr()] = storage.nbytes()
+            if storage.data_ptr() not in given:
+                kept[storage.data_ptr()] = storage.nbytes()
             return tensor
 
         own = [tensor if dim is None else tensor.select(dim, 0) for tensor, dim in zip(batch, dims, strict=True)]
         with torch.random.fork_rng(), torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
             loss(self.member(0), *own)
-        size = _CACHE // max(1, sum(kept.values()))
-        return min(len(self), max(size, _SMALLEST_CHUNK))
+        return min(len(self), max(1, _KEPT // max(1, sum(kept.values()))))
 
     def _slice(self, part: slice) -> dict[str, Tensor]:
         return {name: value[part] for name, value in self.parameters.items()}

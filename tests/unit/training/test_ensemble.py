@@ -1,6 +1,8 @@
 """Each member of an ensemble is what it would have become alone, trained by torch's own optimizers."""
 
 import copy
+import platform
+import resource
 
 import pytest
 import torch
@@ -9,8 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
+import fpnlib.training.ensemble
 from fpnlib.models import BatchNorm2d
 from fpnlib.training import Ensemble, minibatches
+from fpnlib.training.memory import keep_freed_memory
 
 SEEDS = (3, 1, 4)
 RATES = torch.tensor([0.1, 0.02, 0.05], dtype=torch.float64)
@@ -244,22 +248,51 @@ def test_dropout_falls_on_each_member_alike_or_otherwise():
     for randomness in ("same", "different"):
         ensemble = Ensemble(build, [0, 0], learning_rate=0.1, randomness=randomness)
         seen[randomness] = ensemble.step(mean, x)
+        if randomness == "same":
+            apart = Ensemble(build, [0, 0], learning_rate=0.1, randomness=randomness, chunk_size=1).step(mean, x)
+            assert apart[0] == apart[1]
         torch.testing.assert_close(ensemble.predict(x)[0], ensemble.member(0).eval()(x))
     assert seen["same"][0] == seen["same"][1]
     assert seen["different"][0] != seen["different"][1]
 
 
-def test_chunks_are_few_members_when_these_are_large():
-    small, large = (torch.rand(count, 3, 8, 8, dtype=torch.float64) for count in (2, 1000))
+def test_chunks_keep_memory_bounded(monkeypatch):
+    monkeypatch.setattr(fpnlib.training.ensemble, "_KEPT", 2**20)
+    x = torch.rand(1000, 3, 8, 8, dtype=torch.float64)
     sizes = []
-    for x in (small, large):
+    for count in (2, 50, 1000):
         state = torch.get_rng_state()
         ensemble = Ensemble(net, range(9), learning_rate=0.1)
-        ensemble.step(loss, x, torch.zeros(len(x), dtype=torch.long))
+        ensemble.step(loss, x[:count], torch.zeros(count, dtype=torch.long))
         sizes.append(ensemble.chunk_size)
+        # Looking how much one member keeps is neither a batch nor a draw.
         assert ensemble.member(0)[1].num_batches_tracked == 1
         assert state.equal(torch.get_rng_state())
-    assert sizes == [9, 4]
+    assert sizes[0] == 9
+    assert 1 < sizes[1] < 9
+    assert sizes[2] == 1
+
+
+def test_a_member_does_not_depend_on_those_beside_it():
+    def build():
+        return net().float()
+
+    x, y = images()
+    batches = minibatches(x.float(), y, size=8, seed=0)
+    few, many = (Ensemble(build, range(count), learning_rate=0.1, momentum=0.9) for count in (2, 7))
+    for ensemble in (few, many):
+        ensemble.fit(batches, loss, steps=20)
+    torch.testing.assert_close(few.losses, many.losses[:, :2], rtol=1e-5, atol=0)
+
+
+def test_memory_once_freed_is_there_for_the_next_step():
+    assert keep_freed_memory() == (platform.libc_ver()[0] == "glibc")
+    pages = []
+    for _ in range(4):
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        torch.ones(20_000_000)
+        pages.append(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+    assert pages[-1] < 1000 or not keep_freed_memory()
 
 
 @settings(max_examples=20)
