@@ -227,6 +227,11 @@ def sharpness_along(
     return torch.stack(found), torch.stack(losses)
 
 
+def _logarithm(found: Tensor) -> Tensor:
+    """Return log2; for a run that has diverged that of its start: its sharpness counts as not fallen."""
+    return found.where(found.isfinite(), found[0]).log2()
+
+
 def limit(rate: float) -> float:
     """Return the sharpness above which a quadratic diverges under gradient descent with momentum."""
     return 2 * (1 + MOMENTUM) / rate
@@ -250,7 +255,7 @@ def why(seeds: Sequence[int]) -> dict[str, list[float]]:
     warm, small = Run(SHARP_RATE, LONGEST), Run(SMALL_RATE)
     top, there = limit(SHARP_RATE), limit(SHARP_RATE * warm.factor(LONGEST))
     for name, batch_norm in (("", False), ("bn_", True)):
-        ramp = sharpness_along(warm, seeds, steps, batch_norm=batch_norm)[0].log2()
+        ramp = _logarithm(sharpness_along(warm, seeds, steps, batch_norm=batch_norm)[0])
         outcomes |= {f"{name}log_sharpness_{step}": _short(v) for step, v in zip(steps, ramp, strict=True)}
         outcomes[f"{name}start_over_limit"] = _short(ramp[0] - math.log2(top))
         outcomes[f"{name}end_over_limit"] = _short(ramp[-1] - math.log2(there))
@@ -258,7 +263,7 @@ def why(seeds: Sequence[int]) -> dict[str, list[float]]:
         spread = torch.stack([adam_spread(seed, batch_norm=batch_norm) for seed in seeds], 1)
         outcomes |= {f"{name}adam_spread_{step}": _short(spread[step - 1]) for step in (1, 4, 16, 64)}
         outcomes[f"{name}adam_ratio"] = _short(spread[0] / spread[-1])
-    slow = sharpness_along(small, seeds, (0, LONGEST))[0].log2()
+    slow = _logarithm(sharpness_along(small, seeds, (0, LONGEST))[0])
     outcomes["small_rate_end"] = _short(slow[-1])
     outcomes["small_rate_over_ramp"] = [
         a - b for a, b in zip(outcomes["small_rate_end"], outcomes[f"log_sharpness_{LONGEST}"], strict=True)
@@ -270,7 +275,7 @@ def why(seeds: Sequence[int]) -> dict[str, list[float]]:
 def recheck_why(seeds: Sequence[int]) -> Mapping[str, Sequence[float]]:
     """Measure the first ten steps again, and Adam's first four."""
     steps = [step for step in SHARP_STEPS if step <= 10]
-    ramp = sharpness_along(Run(SHARP_RATE, LONGEST), seeds, steps)[0].log2()
+    ramp = _logarithm(sharpness_along(Run(SHARP_RATE, LONGEST), seeds, steps)[0])
     spread = torch.stack([adam_spread(seed, steps=4) for seed in seeds], 1)
     again = {f"log_sharpness_{step}": _short(v) for step, v in zip(steps, ramp, strict=True)}
     return again | {f"adam_spread_{step}": _short(spread[step - 1]) for step in (1, 4)}

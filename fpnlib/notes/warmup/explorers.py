@@ -1,0 +1,34 @@
+"""What note 05 shows: a schedule designer, the map of rates and warm-ups, sharpness, and training while you watch."""
+
+from fpnlib.explore import explorer
+from fpnlib.notes.warmup.designer import DesignerExplorer
+from fpnlib.notes.warmup.live import LiveExplorer
+from fpnlib.notes.warmup.rate_map import RateMapExplorer
+from fpnlib.notes.warmup.sharpness import SharpnessExplorer
+
+
+@explorer
+def schedule_designer() -> DesignerExplorer:
+    """Put a schedule together from warm-up and decay: its curve, its area, and the code that makes it."""
+    return DesignerExplorer()
+
+
+@explorer
+def rate_map() -> RateMapExplorer:
+    """Look through claim WU-2's map of learning rates and warm-ups, and at every run of a cell."""
+    return RateMapExplorer()
+
+
+@explorer
+def sharpness() -> SharpnessExplorer:
+    """Follow the largest eigenvalue of the Hessian along training, against the limit the learning rate sets."""
+    return SharpnessExplorer()
+
+
+@explorer
+def live_training() -> LiveExplorer:
+    """Train sixteen nets here, in a few seconds, with warm-up and without."""
+    return LiveExplorer()
+
+
+EXPLORERS = (schedule_designer, rate_map, sharpness, live_training)
