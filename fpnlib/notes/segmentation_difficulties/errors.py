@@ -1,0 +1,126 @@
+"""A thin error along every boundary, or one wrong region: which number notices."""
+
+import dataclasses
+import functools
+from collections.abc import Iterable
+
+import numpy as np
+import torch
+from ipywidgets import Widget
+from matplotlib.artist import Artist
+from matplotlib.figure import Figure
+
+from fpnlib.explore import Explorer, choice, number, slider
+from fpnlib.explore.style import BLUE, FAINT, INK, MUTED, ORANGE
+from fpnlib.metrics import boundary_iou, mean_iou
+from fpnlib.notes.segmentation_difficulties.exact import BAND, one_wrong_region
+from fpnlib.notes.segmentation_difficulties.masks import cafe, shifted_boundaries
+
+KINDS = ("objects too large", "objects too small", "one wrong region of that area")
+MOST = 6
+_MEASURES = ("pixels right", "mIoU", "boundary IoU")
+
+
+@dataclasses.dataclass(frozen=True)
+class ErrorsData:
+    """One error on the café photo."""
+
+    kind: str
+    pixels: int
+    wrong: np.ndarray  # (h, w) bool
+    share: float  # of the pixels that are wrong
+    values: tuple[float, float, float]  # accuracy, mIoU, boundary IoU
+    curves: np.ndarray  # (3, MOST + 1) the same for every size of the error
+
+
+class ErrorsExplorer(Explorer[ErrorsData]):
+    """The photo with the wrong pixels, the three numbers, and how each falls as the error grows."""
+
+    title = "A photo with its wrong pixels marked, three measures of them, and the measures against the error's size"
+    size = (1000, 380)
+
+    def make_controls(self) -> dict[str, Widget]:
+        """Return the kind of error and its size."""
+        return {
+            "kind": choice("error", KINDS),
+            "pixels": slider("boundaries off by (pixels)", 1, 0, MOST, 1),
+        }
+
+    def compute(self, kind: str, pixels: int) -> ErrorsData:
+        """Look the error up; each is computed once."""
+        answers = [_answer(kind, size) for size in range(MOST + 1)]
+        wrong, values = answers[pixels]
+        curves = np.array([values for _, values in answers]).T
+        return ErrorsData(kind, pixels, wrong, float(wrong.mean()), values, curves)
+
+    def build(self, figure: Figure) -> Iterable[Artist]:
+        """Lay out the photo and the chart."""
+        photo, chart = figure.subplots(1, 2, width_ratios=[1.25, 1])
+        grey = cafe().image.mean(2) * 0.35 + 160
+        photo.imshow(grey, cmap="gray", vmin=0, vmax=255)
+        photo.set(xticks=[], yticks=[])
+        photo.spines[:].set_visible(False)
+        photo.set_title("wrong pixels in orange")
+        self._overlay = np.zeros((*grey.shape, 4), np.uint8)
+        self._overlay[..., :3] = [230, 120, 0]
+        self._marks = photo.imshow(self._overlay)
+        chart.set(
+            xlim=(-0.2, MOST + 0.2), ylim=(0, 1.03), xlabel="boundaries off by (pixels), or that area in one piece"
+        )
+        chart.grid(color=FAINT, lw=0.6)
+        self._lines = []
+        styles = ((MUTED, ":"), (BLUE, "-"), (ORANGE, "--"))
+        for (colour, style), name in zip(styles, _MEASURES, strict=True):
+            (line,) = chart.plot([], [], style, color=colour, lw=2.2, marker="o", ms=4, label=name)
+            self._lines.append(line)
+        chart.legend(loc="lower left")
+        (self._now,) = chart.plot([], [], "o", color=INK, ms=8, mfc="none", mew=2)
+        return [self._marks, *self._lines, self._now]
+
+    def draw(self, data: ErrorsData) -> None:
+        """Mark the wrong pixels and move the chart."""
+        self._overlay[..., 3] = 230 * data.wrong
+        self._marks.set_data(self._overlay)
+        for line, curve in zip(self._lines, data.curves, strict=True):
+            line.set_data(np.arange(MOST + 1), curve)
+        self._now.set_data([data.pixels] * 3, data.values)
+
+    def describe(self, data: ErrorsData) -> str:
+        """Say how much is wrong and what each number makes of it."""
+        right, miou, boundary = map(number, data.values)
+        return (
+            f"{data.kind.capitalize()}, {data.pixels} px: {number(100 * data.share)} % of the pixels are wrong. "
+            f"Pixels right {right}, mIoU {miou}, mean boundary IoU of the classes {boundary}."
+        )
+
+    def invariants(self, data: ErrorsData) -> dict[str, bool]:
+        """Check that no error costs nothing and any error something."""
+        return {
+            "no error costs nothing": data.pixels > 0 or data.values == (1.0, 1.0, 1.0),
+            "an error costs pixels": data.pixels == 0 or data.values[0] < 1,
+            "the values are on the curves": bool(np.array_equal(data.curves[:, data.pixels], data.values)),
+        }
+
+
+@functools.lru_cache(maxsize=len(KINDS) * (MOST + 1))
+def _answer(kind: str, pixels: int) -> tuple[np.ndarray, tuple[float, float, float]]:
+    """Return the wrong pixels, and accuracy, mIoU and boundary IoU."""
+    labels, classes = cafe().class_map, len(cafe().class_names)
+    if kind == KINDS[2]:
+        # The area that the objects gain when they grow by as much.
+        area = int((shifted_boundaries(labels, pixels) != labels).sum())
+        said = one_wrong_region(area) if area else labels
+    else:
+        said = shifted_boundaries(labels, pixels if kind == KINDS[0] else -pixels)
+    wrong = said != labels
+    values = (
+        1 - float(wrong.double().mean()),
+        mean_iou([said], [labels], classes),
+        float(np.mean([boundary_iou(said == one, labels == one, distance=BAND) for one in _present()])),
+    )
+    return wrong.numpy(), values
+
+
+@functools.cache
+def _present() -> tuple[int, ...]:
+    return tuple(torch.unique(cafe().class_map).tolist())

@@ -1,0 +1,141 @@
+"""The exercises of note 08."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from fpnlib.exercises import Exercise, compare
+
+Answer = Callable[..., Any]
+
+
+def _ious(confusion: np.ndarray) -> np.ndarray:
+    """Return the IoU of each class that is in the prediction or the target."""
+    hits = np.diag(confusion)
+    union = confusion.sum(0) + confusion.sum(1) - hits
+    return hits[union > 0] / union[union > 0]
+
+
+def image_miou(confusions: list[np.ndarray]) -> float:
+    """Return the mean over images of each image's own mean IoU."""
+    return float(np.mean([_ious(one).mean() for one in confusions]))
+
+
+def _dataset_miou(confusions: list[np.ndarray]) -> float:
+    return float(_ious(np.sum(confusions, axis=0)).mean())
+
+
+def _absent_as_zero(confusions: list[np.ndarray]) -> float:
+    return float(np.mean([_ious(one).sum() / len(one) for one in confusions]))
+
+
+def _all_at_once(confusions: list[np.ndarray]) -> float:
+    return float(np.mean(np.concatenate([_ious(one) for one in confusions])))
+
+
+def _recall(confusions: list[np.ndarray]) -> float:
+    values = []
+    for one in confusions:
+        there = one.sum(1) > 0
+        values.append((np.diag(one)[there] / one.sum(1)[there]).mean())
+    return float(np.mean(values))
+
+
+_MIOU_FAULTS = {
+    "You added up all images first. That is dataset-mIoU.": _dataset_miou,
+    "A class that is neither in the prediction nor in the target of an image is not wrong there. Leave it out of that "
+    "image's mean.": _absent_as_zero,
+    "You took one mean over all classes of all images. An image with more classes then counts more.": _all_at_once,
+    "You divided by the pixels of the class. What was called so and is not belongs to the union too.": _recall,
+}
+
+
+def _confusions(rng: np.random.Generator) -> list[np.ndarray]:
+    images = []
+    for _ in range(int(rng.integers(2, 5))):
+        counts = rng.integers(0, 30, (4, 4)) + np.diag(rng.integers(0, 200, 4))
+        counts[counts < 8] = 0
+        absent = rng.integers(4)
+        counts[absent], counts[:, absent] = 0, 0
+        images.append(counts + np.diag([0 if k == absent else 1 for k in range(4)]))
+    return images
+
+
+def _examine_miou(answer: Answer) -> str | None:
+    rng = np.random.default_rng(0)
+    return compare(answer, image_miou, [(_confusions(rng),) for _ in range(20)], _MIOU_FAULTS)
+
+
+def quality(iou: np.ndarray) -> float:
+    """Return the panoptic quality of one category from the IoU of each prediction (rows) with each true segment."""
+    matched = iou > 0.5
+    tp = matched.sum()
+    fp, fn = (~matched.any(1)).sum(), (~matched.any(0)).sum()
+    return float(iou[matched].sum() / (tp + fp / 2 + fn / 2))
+
+
+def _at_half(iou: np.ndarray) -> float:
+    matched = iou >= 0.5
+    return float(iou[matched].sum() / (matched.sum() + (~matched.any(1)).sum() / 2 + (~matched.any(0)).sum() / 2))
+
+
+def _no_halves(iou: np.ndarray) -> float:
+    matched = iou > 0.5
+    return float(iou[matched].sum() / (matched.sum() + (~matched.any(1)).sum() + (~matched.any(0)).sum()))
+
+
+def _counts_only(iou: np.ndarray) -> float:
+    matched = iou > 0.5
+    return float(matched.sum() / (matched.sum() + (~matched.any(1)).sum() / 2 + (~matched.any(0)).sum() / 2))
+
+
+def _no_misses(iou: np.ndarray) -> float:
+    matched = iou > 0.5
+    return float(iou[matched].sum() / (matched.sum() + (~matched.any(1)).sum() / 2))
+
+
+_QUALITY_FAULTS = {
+    "An IoU of exactly one half is no match. Above one half each segment can have one partner only.": _at_half,
+    "False positives and false negatives count half each.": _no_halves,
+    "That is RQ alone. A match counts with its IoU, not with 1.": _counts_only,
+    "The true segments that nobody found are missing.": _no_misses,
+}
+
+
+def _examine_quality(answer: Answer) -> str | None:
+    rng = np.random.default_rng(1)
+    cases = []
+    for _ in range(30):
+        predictions, segments = rng.integers(2, 6, 2)
+        iou = np.zeros((predictions, segments))
+        partners = rng.permutation(min(predictions, segments))
+        iou[partners, np.arange(len(partners))] = rng.choice([0.3, 0.5, 0.6, 0.75, 0.9], len(partners))
+        iou[partners[0], 0] = 0.8
+        cases.append((iou,))
+    return compare(answer, quality, cases, _QUALITY_FAULTS)
+
+
+EXERCISES = (
+    Exercise(
+        "image mIoU",
+        "Write f(confusions) that returns the image-mIoU. `confusions` is a list of NumPy arrays, one confusion matrix "
+        "an image, rows the true class, columns the predicted one.",
+        _examine_miou,
+        image_miou,
+        (
+            (_dataset_miou, "dataset-mIoU"),
+            (_absent_as_zero, "neither"),
+            (_all_at_once, "counts more"),
+            (_recall, "union"),
+        ),
+    ),
+    Exercise(
+        "panoptic matching",
+        "Write f(iou) that returns the panoptic quality of one category. `iou` is a NumPy array, the IoU of each "
+        "predicted segment (rows) with each true one (columns); there is neither void nor crowd.",
+        _examine_quality,
+        quality,
+        ((_at_half, "exactly"), (_no_halves, "half each"), (_counts_only, "RQ alone"), (_no_misses, "nobody")),
+    ),
+)

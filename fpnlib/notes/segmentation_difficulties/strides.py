@@ -1,0 +1,122 @@
+"""A real mask through a coarse grid and back: the best that an output stride allows."""
+
+import dataclasses
+import functools
+from collections.abc import Iterable
+
+import numpy as np
+from ipywidgets import Widget
+from matplotlib.artist import Artist
+from matplotlib.figure import Figure
+
+from fpnlib.explore import Explorer, choice, number, slider
+from fpnlib.explore.style import BLUE, FAINT, MUTED, ORANGE
+from fpnlib.notes.segmentation_difficulties.masks import STRIDES, cafe, iou, through_stride
+
+MODES = ("nearest", "bilinear")
+_SIDE = 160  # pixels of the crop that is shown
+
+
+@dataclasses.dataclass(frozen=True)
+class StridesData:
+    """One instance through one stride, and the ceilings of all."""
+
+    instance: int
+    name: str
+    stride: int
+    picture: np.ndarray  # (side, side) 0 neither, 1 missed, 2 false, 3 right
+    ceiling: float
+    ceilings: np.ndarray  # (instances,) at this stride
+
+
+class StridesExplorer(Explorer[StridesData]):
+    """The mask that comes back, and the ceiling of every instance against its size."""
+
+    title = "A mask after a coarse grid with missed and false pixels, and the best IoU of all masks against their size"
+    size = (1000, 400)
+
+    def make_controls(self) -> dict[str, Widget]:
+        """Return the stride, the way to enlarge and the instance."""
+        return {
+            "stride": choice("output stride", STRIDES, 16),
+            "mode": choice("enlarged", MODES, "bilinear"),
+            "instance": slider("instance", 14, 0, len(cafe().masks) - 1, 1),
+        }
+
+    def compute(self, stride: int, mode: str, instance: int) -> StridesData:
+        """Send the mask through the grid."""
+        mask = cafe().masks[instance]
+        back = _back(stride, mode, instance)
+        ceilings = _ceilings(stride, mode)
+        kinds = (mask.numpy() & ~back) + 2 * (back & ~mask.numpy()) + 3 * (back & mask.numpy())
+        name = cafe().class_names[int(cafe().labels[instance])]
+        return StridesData(instance, name, stride, _crop(kinds, mask.numpy()), float(ceilings[instance]), ceilings)
+
+    def build(self, figure: Figure) -> Iterable[Artist]:
+        """Lay out the mask and the chart."""
+        panel, chart = figure.subplots(1, 2, width_ratios=[1, 1.2])
+        self._shown = panel.imshow(np.zeros((_SIDE, _SIDE, 3), np.uint8))
+        panel.set(xticks=[], yticks=[])
+        panel.set_title("blue right, black missed, orange false")
+        chart.set(xscale="log", xlim=(80, 8e4), ylim=(-0.03, 1.03))
+        chart.set(xlabel="pixels of the instance", ylabel="best possible IoU")
+        chart.set_title("All 19 instances at this stride")
+        chart.grid(color=FAINT, lw=0.6)
+        (self._dots,) = chart.plot([], [], "o", color=MUTED, ms=6)
+        (self._now,) = chart.plot([], [], "o", color=BLUE, ms=12, mec="white", mew=1.5)
+        self._cell = chart.axvline(1, color=ORANGE, lw=1.5, ls="--")
+        chart.text(0.98, 0.04, "dashed: the pixels of one cell", ha="right", transform=chart.transAxes, color=MUTED)
+        return [self._shown, self._dots, self._now, self._cell]
+
+    def draw(self, data: StridesData) -> None:
+        """Show the mask, move the dots."""
+        self._shown.set_data(_COLOURS[data.picture])
+        self._dots.set_data(_areas(), data.ceilings)
+        self._now.set_data([_areas()[data.instance]], [data.ceiling])
+        self._cell.set_xdata([data.stride**2, data.stride**2])
+
+    def describe(self, data: StridesData) -> str:
+        """Say the ceiling of this instance and of all."""
+        lost = int((data.ceilings == 0).sum())
+        return (
+            f"Output stride {data.stride}: instance {data.instance}, a {data.name} of "
+            f"{int(_areas()[data.instance])} pixels, can reach IoU {number(data.ceiling)}. The mean over all 19 is "
+            f"{number(float(data.ceilings.mean()))}; {lost} of them vanish altogether."
+        )
+
+    def invariants(self, data: StridesData) -> dict[str, bool]:
+        """Check ranges."""
+        return {
+            "ceilings are IoUs": bool(((data.ceilings >= 0) & (data.ceilings <= 1)).all()),
+            "the instance is one of all": data.ceiling == data.ceilings[data.instance],
+        }
+
+
+_COLOURS = np.array([[244, 244, 244], [30, 30, 30], [230, 159, 0], [0, 114, 178]], np.uint8)
+
+
+@functools.cache
+def _areas() -> np.ndarray:
+    """Return the pixels of each instance."""
+    return cafe().masks.flatten(1).sum(1).numpy()
+
+
+@functools.lru_cache(maxsize=len(STRIDES) * len(MODES) * 20)
+def _back(stride: int, mode: str, instance: int) -> np.ndarray:
+    return through_stride(cafe().masks[instance], stride, mode).numpy()
+
+
+@functools.lru_cache(maxsize=len(STRIDES) * len(MODES))
+def _ceilings(stride: int, mode: str) -> np.ndarray:
+    return np.array([iou(through_stride(mask, stride, mode), mask) for mask in cafe().masks])
+
+
+def _crop(kinds: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """Return a square around the mask, thinned to `_SIDE` where it is larger."""
+    rows, columns = np.nonzero(mask)
+    side = max(48, int(1.4 * max(np.ptp(rows), np.ptp(columns))))
+    middle = (rows.min() + rows.max()) // 2, (columns.min() + columns.max()) // 2
+    at = [np.linspace(m - side // 2, m - side // 2 + side - 1, _SIDE).round().astype(int) for m in middle]
+    inside = [(places >= 0) & (places < length) for places, length in zip(at, kinds.shape, strict=True)]
+    crop = kinds[np.ix_(at[0].clip(0, kinds.shape[0] - 1), at[1].clip(0, kinds.shape[1] - 1))]
+    return np.where(inside[0][:, None] & inside[1], crop, 0)
