@@ -39,24 +39,24 @@ class InsideExplorer(Explorer[InsideData]):
     size = (1000, 430)
 
     def make_controls(self) -> dict[str, Widget]:
-        """Return the learning rate, the net of the pair, and the step."""
+        """Return the learning rate, the net of the pair, and the moment."""
         return {
             "rate": choice("learning rate", RATES, RATES[1]),
             "net": choice("net", tuple(range(NETS))),
-            "step": slider("training step", STEPS[-1], 0, STEPS[-1], STEPS[1]),
+            "snapshot": slider(f"snapshot, one every {STEPS[1]} training steps", len(STEPS) - 1, 0, len(STEPS) - 1, 1),
         }
 
-    def compute(self, rate: float, net: int, step: int) -> InsideData:
+    def compute(self, rate: float, net: int, snapshot: int) -> InsideData:
         """Look up what was stored."""
-        at, when = RATES.index(rate), STEPS.index(step)
+        at = RATES.index(rate)
         found = [stored()[head] for head in HEADS]
-        labels = np.stack([one["labels"][at, net, when].numpy() for one in found])
+        labels = np.stack([one["labels"][at, net, snapshot].numpy() for one in found])
         truth = validation_scene()[1].numpy()
         return InsideData(
             rate=rate,
-            step=step,
+            step=STEPS[snapshot],
             labels=labels,
-            margin=np.stack([one["margin"][at, net, when].numpy() for one in found]) * (MARGIN / 255),
+            margin=np.stack([one["margin"][at, net, snapshot].numpy() for one in found]) * (MARGIN / 255),
             right=(labels == truth)[:, truth > 0].mean(1),
             weight=np.stack([one["weight"][at, net].numpy() for one in found]),
             gradient=np.stack([one["gradient"][at, net].numpy() for one in found]),
