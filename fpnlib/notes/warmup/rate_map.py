@@ -126,11 +126,12 @@ class RateMapExplorer(Explorer[RateMapData]):
         none, most = data.values[0, data.column], SHOWN[data.shown][0]
         what = "share of failed runs" if most == "failed" else "final loss"
         steps = counted(WARMUPS[data.row], "step")
+        diverged = int((~data.known).any(1).sum())
         return (
-            f"{data.optimizer}, learning rate {number(rate)}, {steps} of warm-up: {failed} of {counted(seeds, 'run')} failed, {int((~data.known).any(1).sum())} of them with numbers beyond all "
-            f"bounds. Median final loss {number(float(np.median(data.losses)), 2)}.\nAt this rate the {what} is "
-            f"{number(float(none), 2)} without warm-up and {number(float(data.values[-1, data.column]), 2)} with "
-            f"{WARMUPS[-1]} steps."
+            f"{data.optimizer}, learning rate {number(rate)}, {steps} of warm-up: {failed} of {counted(seeds, 'run')} "
+            f"failed, {diverged} of them beyond all numbers. Median final loss "
+            f"{number(float(np.median(data.losses)), 2)}.\nAt this rate the {what} is {number(float(none), 2)} without "
+            f"warm-up and {number(float(data.values[-1, data.column]), 2)} with {WARMUPS[-1]} steps."
         )
 
     def invariants(self, data: RateMapData) -> dict[str, bool]:
