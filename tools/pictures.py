@@ -21,6 +21,7 @@ THUMBNAILS: dict[str, tuple[str, dict[str, Any]]] = {
     "01-precision-recall": ("precision_recall", {"threshold": -1.0}),
     "02-padding-pitfall": ("geometry", {"position": 0, "width": 12}),
     "04-fpn": ("pyramid", {"image": "astronaut", "level": 2}),
+    "08-segmentation-difficulties": ("thin_or_region", {}),
     "09-research": ("research_planner", {}),
 }
 

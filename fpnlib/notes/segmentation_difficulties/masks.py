@@ -91,7 +91,7 @@ def random_boxes(mask: Bool[Tensor, "h w"], count: int, seed: int) -> list[Boxed
 
 
 def through_stride(mask: Bool[Tensor, "h w"], stride: int, mode: str) -> Bool[Tensor, "h w"]:
-    """Return the best a map of this stride can say of a mask: its share in each cell, enlarged, cut at one half.
+    """Return how a perfect answer at this stride comes back: the mask's share in each cell, enlarged, cut at one half.
 
     `mode` is "nearest" or "bilinear", torch's, without aligned corners.
     """

@@ -1,4 +1,4 @@
-"""A real mask through a coarse grid and back: the best that an output stride allows."""
+"""A real mask through a coarse grid and back: what is left of a perfect answer at an output stride."""
 
 import dataclasses
 import functools
@@ -32,7 +32,7 @@ class StridesData:
 class StridesExplorer(Explorer[StridesData]):
     """The mask that comes back, and the ceiling of every instance against its size."""
 
-    title = "A mask after a coarse grid with missed and false pixels, and the best IoU of all masks against their size"
+    title = "A mask after a coarse grid with missed and false pixels, and the IoU of all masks against their size"
     size = (1000, 400)
 
     def make_controls(self) -> dict[str, Widget]:
@@ -59,7 +59,7 @@ class StridesExplorer(Explorer[StridesData]):
         panel.set(xticks=[], yticks=[])
         panel.set_title("blue right, black missed, orange false")
         chart.set(xscale="log", xlim=(80, 8e4), ylim=(-0.03, 1.03))
-        chart.set(xlabel="pixels of the instance", ylabel="best possible IoU")
+        chart.set(xlabel="pixels of the instance", ylabel="IoU of a perfect coarse answer")
         chart.set_title("All 19 instances at this stride")
         chart.grid(color=FAINT, lw=0.6)
         (self._dots,) = chart.plot([], [], "o", color=MUTED, ms=6)
@@ -80,7 +80,7 @@ class StridesExplorer(Explorer[StridesData]):
         lost = int((data.ceilings == 0).sum())
         return (
             f"Output stride {data.stride}: instance {data.instance}, a {data.name} of "
-            f"{int(_areas()[data.instance])} pixels, can reach IoU {number(data.ceiling)}. The mean over all 19 is "
+            f"{int(_areas()[data.instance])} pixels, comes back with IoU {number(data.ceiling)}. The mean over all 19 is "
             f"{number(float(data.ceilings.mean()))}; {lost} of them vanish altogether."
         )
 

@@ -1,0 +1,148 @@
+# %% [markdown]
+# # 03 · The segmentation head
+#
+# **In one sentence:** the source says that a segmentation network which ends in a single 3×3 convolution trains
+# unsteadily and that 3×3 followed by 1×1 is better; here both are trained many times, and one sees how far it is true.
+#
+# *Half an hour. You need no earlier note.* Run every cell first (menu Run → Run All Cells), then move the sliders. They
+# work from the keyboard too: Tab to a slider, then the arrow keys.
+
+# %% [markdown]
+# ## Look
+#
+# A segmentation network gives a class to every pixel. Its last layers, which turn features into one number per class
+# and pixel, are the **head**. Five heads stand on the same small trunk below. Every thin curve is one network, with its
+# own initial weights and its own order of images. The thick one is their mean.
+#
+# **Choose 3×3→1×1, then 3×3. Then choose the highest learning rate.**
+
+# %%
+from fpnlib.notes.segmentation_head.explorers import head_stability
+
+head_stability()
+
+# %% [markdown]
+# On the right stand three ways to say "unsteady".
+#
+# - **Spread**: how far apart two networks end that differ only in their seeds.
+# - **Jitter**: how much the validation mIoU moves from one evaluation to the next, once half of the training is nearly
+#   over.
+# - **Loss spikes**: the share of steps whose loss is half as much again as the ten before it on average.
+#
+# The bars are 95 % intervals. Look at how they overlap before you believe a difference.
+
+# %% [markdown]
+# ### Inside
+#
+# Here is one scene that no network was trained on, and what two of the heads make of it while they learn. The margin is
+# how far the best logit lies above the next: where it is dark, the smallest change turns the label over.
+#
+# **Move the snapshot from the first to the last.**
+
+# %%
+from fpnlib.notes.segmentation_head.explorers import inside_the_head
+
+inside_the_head()
+
+# %% [markdown]
+# At step 0 both nets guess. A last 3×3 sums nine times as many products as a last 1×1 does, over the same channels, so
+# one step of the optimiser can move its logits further. That is the usual reason given for the saying. The two charts
+# show what it comes to: the length of the last layer's weights, and that of their gradient.
+
+# %% [markdown]
+# ## Why
+#
+# What differs is small. The trunk has three convolutions with batch norm, at half of the image's resolution. Then
+# comes one of these.
+
+# %%
+from fpnlib.explore import source
+from fpnlib.notes.segmentation_head import heads
+
+source(heads._head)
+
+# %% [markdown]
+# A head with two layers is deeper and has more parameters than one with a single layer. So if it trains more steadily,
+# is it because of the 1×1? Two controls are there to tell: **wide 3×3** ends in one 3×3 but has a wider trunk, and
+# **3×3→3×3** is as deep. Both have nearly the parameters of 3×3→1×1.
+
+# %%
+for head in heads.HEADS:
+    net = heads.HeadNet(head)
+    parameters = sum(p.numel() for p in net.parameters())
+    print(f"{head:8} {parameters:5} parameters, {sum(p.numel() for p in net.head.parameters()):5} of them in the head")
+
+# %% [markdown]
+# ## Check
+#
+# The mIoU used while training is written so that many networks can be evaluated at once. It must be the library's.
+
+# %%
+import torch
+
+from fpnlib.metrics import mean_iou
+
+scenes = heads.scenes(16, training=False)
+for seed in range(3):
+    torch.manual_seed(seed)
+    logits = heads.HeadNet("3×3→1×1").eval()(scenes.images)
+    ours = heads.mean_ious(logits, scenes.semantic).item()
+    theirs = mean_iou(logits.argmax(1), scenes.semantic, heads.CLASSES)
+    assert abs(ours - theirs) < 1e-6
+print("equal for three untrained networks")
+
+# %% [markdown]
+# ## Measure
+#
+# The claim, with the test that was fixed before any of the compared networks was trained.
+
+# %%
+from fpnlib.claims import verdicts
+
+verdicts("SH")
+
+# %% [markdown]
+# RESULTS
+
+# %% [markdown]
+# ## Try
+#
+# Replace the three dots by a function, run the cell, and read what the check says.
+#
+# **First.** Write `f(kernels, channels)` that returns the number of parameters of convolutions with bias, one after the
+# other. `kernels` are their sides; `channels` is a list, first what goes into the first one, then what comes out of
+# each.
+
+# %%
+from fpnlib.exercises import check
+
+check("head parameters", ...)
+
+# %% [markdown]
+# **Second.** Write `f(curve)` that returns the jitter of a list of validation scores: the mean size of the change from
+# one to the next.
+
+# %%
+check("jitter", ...)
+
+# %% [markdown]
+# Stuck? `from fpnlib.exercises import solution` and `print(solution("jitter"))` shows one right answer.
+
+# %% [markdown]
+# ## Terms
+#
+# | English | 中文 | in one line |
+# |---|---|---|
+# | semantic segmentation | 语义分割 | a class for every pixel |
+# | head | 头部 | the last layers, which turn features into the answer |
+# | logits | 逻辑值 | the numbers before softmax, one per class |
+# | mean IoU, mIoU | 平均交并比 | overlap of answer and truth for each class, averaged |
+# | seed | 随机种子 | the number that fixes initial weights and the order of images |
+# | learning rate | 学习率 | how far one step goes along the gradient |
+# | loss spike | 损失尖峰 | a sudden rise of the training loss |
+#
+# ## References
+#
+# - The source: one learner's notes, the page from which this book grew. It gives no experiment for this remark.
+# - J. Long, E. Shelhamer, T. Darrell, *Fully Convolutional Networks for Semantic Segmentation*, CVPR 2015: 1×1 scoring.
+# - B. Efron, R. Tibshirani, *An Introduction to the Bootstrap*, 1993: the intervals.
