@@ -33,6 +33,47 @@
 # You will be able to compute the receptive field of any chain of layers by hand, to project a box to a feature map
 # under the convention your library uses, and to say how much padding a border object needs.
 #
+# ### [03 · The segmentation head](03-segmentation-head.ipynb)
+#
+# [![Validation mIoU of many networks over training, their last values by head, and three measures of
+# unrest](../images/03-segmentation-head.png)](03-segmentation-head.ipynb)
+#
+# Is a single 3×3 convolution a bad last layer? Five heads, three learning rates, and enough seeds to tell a difference
+# from luck. *Half an hour; no earlier note needed.*
+#
+# You will be able to say what "unsteady" can mean, to measure it, and to ask for the control that is missing.
+#
+# ### [04 · The feature pyramid](04-fpn.ipynb)
+#
+# [![A photo, one map of a feature pyramid in colours, and all maps at their true
+# size](../images/04-fpn.png)](04-fpn.ipynb)
+#
+# From one photo to P5: the backbone's maps, the laterals, the way down, the 3×3; and what each part is worth to a small
+# detector, measured by leaving it out. *One hour; no earlier note needed.*
+#
+# You will be able to write a feature pyramid that is right at odd sizes, to say what each part is for, and to look at
+# your own network's maps on your own photo.
+#
+# ### [06 · Batch normalisation](06-batch-norm.ipynb)
+#
+# [![The computation graph of batch normalisation with values and gradients of a tiny
+# batch](../images/06-batch-norm.png)](06-batch-norm.ipynb)
+#
+# The three gradients, derived line by line beside the code, the bookkeeping that many tutorials get wrong, and what
+# small batches and large rates do. *Fifty minutes; no earlier note needed.*
+#
+# You will be able to write the backward pass, to tell wrong versions by their tests, and to fold it into a convolution.
+#
+# ### [08 · What is hard in semantic segmentation](08-segmentation-difficulties.ipynb)
+#
+# [![A street café with the wrong pixels of a thin error marked, and three measures of
+# it](../images/08-segmentation-difficulties.png)](08-segmentation-difficulties.ipynb)
+#
+# Thin errors and wrong regions, two kinds of mean, masks in boxes, coarse grids, superpixels: reasons why labelling
+# every pixel is hard, on one real photo. *Forty minutes; the segmentation head helps.*
+#
+# You will be able to choose a measure that sees what you care about, and to say what a box or a stride costs at best.
+#
 # ### [09 · On doing research](09-research.ipynb)
 #
 # [![Twelve plans of three bars, one for each month a project can begin in, with a yearly deadline

@@ -80,8 +80,8 @@ class StridesExplorer(Explorer[StridesData]):
         lost = int((data.ceilings == 0).sum())
         return (
             f"Output stride {data.stride}: instance {data.instance}, a {data.name} of "
-            f"{int(_areas()[data.instance])} pixels, comes back with IoU {number(data.ceiling)}. The mean over all 19 is "
-            f"{number(float(data.ceilings.mean()))}; {lost} of them vanish altogether."
+            f"{int(_areas()[data.instance])} pixels, comes back with IoU {number(data.ceiling)}. The mean over all 19 "
+            f"is {number(float(data.ceilings.mean()))}; {lost} of them vanish altogether."
         )
 
     def invariants(self, data: StridesData) -> dict[str, bool]:
