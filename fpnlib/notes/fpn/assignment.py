@@ -123,14 +123,13 @@ class AssignmentExplorer(Explorer[AssignmentData]):
         self._crops, self._frames, self._sizes = [], [], []
         for name in crops:
             panel = panels[name]
-            panel.set(title=name, xticks=[], yticks=[], xlim=(0, BINS), ylim=(BINS, 0), aspect="equal")
+            panel.set(title=f"{name}, cells", xticks=[], yticks=[], xlim=(0, BINS), ylim=(BINS, 0), aspect="equal")
             panel.spines[:].set_visible(False)
             self._crops.append(Pixels(panel))
             frame = Rectangle((0, 0), BINS, BINS, fill=False, ec=ORANGE, lw=5, clip_on=False)
             self._frames.append(panel.add_patch(frame))
-            panel.set_xlabel(" ")  # keeps room for the text
-            below = {"transform": panel.transAxes, "ha": "center", "va": "top", "color": MUTED, "fontsize": 9}
-            self._sizes.append(panel.text(0.5, -0.07, "", **below))
+            beside = {"transform": panel.transAxes, "ha": "right", "va": "bottom", "color": MUTED, "fontsize": 9}
+            self._sizes.append(panel.text(1, 1.06, "", **beside))
             # What a text says must not move the panels.
             self._sizes[-1].set_in_layout(False)
         rule = panels["rule"]
@@ -168,7 +167,7 @@ class AssignmentExplorer(Explorer[AssignmentData]):
         ):
             image.show(crop, 0, 0, BINS, BINS)
             frame.set_visible(level == data.level)
-            text.set_text(f"{number(across)}×{number(down)} cells")
+            text.set_text(f"{number(across, 2)}×{number(down, 2)}")
         levels = np.floor(_CANONICAL_LEVEL + np.log2(self._sides / data.canonical))
         self._stairs.set_data(self._sides, levels.clip(data.levels[0], data.levels[-1]))
         self._point.set_data([data.side], [data.level])
