@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from fpnlib.claims import Claim, Criterion, Measurement, Verdict
 from fpnlib.models import FPN, ResNet, resnet18, resnet50
+from fpnlib.notes.fpn import ablation
 from fpnlib.notes.fpn.recorded import CHANNELS, OUT, SIZES, fill, pyramid_input, recorded
 from fpnlib.ops import Add, receptive_field
 
@@ -178,4 +179,5 @@ CLAIMS = (
         ),
         pyramid_equality,
     ),
+    *ablation.CLAIMS,
 )

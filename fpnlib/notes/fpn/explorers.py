@@ -1,4 +1,5 @@
-"""What note 04 shows: a photo's pyramid, one step of it, which level an object goes to, the architecture."""
+"""What note 04 shows: a photo's pyramid, one step of it, which level an object goes to, the architecture,
+a detector."""
 
 from collections.abc import Callable
 from typing import Any
@@ -9,6 +10,7 @@ from fpnlib.explore import explorer
 from fpnlib.models import FPN
 from fpnlib.notes.fpn.architecture import ArchitectureExplorer
 from fpnlib.notes.fpn.assignment import AssignmentExplorer
+from fpnlib.notes.fpn.detections import DetectionsExplorer, own_picture
 from fpnlib.notes.fpn.photo_pyramid import Library, own_backbone
 from fpnlib.notes.fpn.pyramid import PyramidExplorer
 from fpnlib.notes.fpn.step import StepExplorer
@@ -83,4 +85,14 @@ def architecture() -> ArchitectureExplorer:
     return ArchitectureExplorer()
 
 
-EXPLORERS = (pyramid, top_down_step, level_assignment, architecture)
+@explorer
+def detections(photo: Any = None) -> DetectionsExplorer:
+    """The small detector with one part or another left out: its boxes on a picture, and its AR by object size.
+
+    Args:
+        photo: a picture of yours to begin with, as `pyramid` takes it; by default a scene.
+    """
+    return DetectionsExplorer(own_picture(photo))
+
+
+EXPLORERS = (pyramid, top_down_step, level_assignment, architecture, detections)
