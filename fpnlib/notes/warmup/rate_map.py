@@ -3,10 +3,11 @@
 import dataclasses
 from collections.abc import Iterable
 
+import matplotlib
 import numpy as np
 from ipywidgets import Widget
 from matplotlib.artist import Artist
-from matplotlib.collections import LineCollection
+from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
@@ -82,8 +83,12 @@ class RateMapExplorer(Explorer[RateMapData]):
     def build(self, figure: Figure) -> Iterable[Artist]:
         """Lay out the map and the curves."""
         cells, curves = figure.subplots(1, 2, width_ratios=[1, 1.15])
-        self._image = cells.imshow(np.zeros((len(WARMUPS), _RATES)), cmap="Greys", vmin=0, vmax=1.25, aspect="auto")
-        cells.set(xlabel="learning rate", ylabel="warm-up (of 200 steps)", title="Mean of all seeds; darker is worse")
+        corners = np.array([[-0.5, -0.5], [0.5, -0.5], [0.5, 0.5], [-0.5, 0.5]])
+        squares = [np.add(corners, (x, y)) for y in range(len(WARMUPS)) for x in range(_RATES)]
+        self._squares = cells.add_collection(PolyCollection(squares, lw=0))
+        cells.set(xlim=(-0.5, _RATES - 0.5), ylim=(len(WARMUPS) - 0.5, -0.5))
+        cells.set(ylabel="warm-up (of 200 steps)", title="Mean of all seeds; darker is worse")
+        cells.set_xlabel("learning rate", labelpad=14)
         cells.set_xticks(range(_RATES), [""] * _RATES)
         cells.set_yticks(range(len(WARMUPS)), list(map(str, WARMUPS)))
         cells.tick_params(length=0)
@@ -102,14 +107,14 @@ class RateMapExplorer(Explorer[RateMapData]):
         curves.axhline(np.log(10), color=MUTED, ls=":", lw=1.2)
         curves.text(199, np.log(10) * 1.15, "chance", ha="right", color=MUTED, fontsize=9)
         self._curves = curves.add_collection(LineCollection([], linewidths=1.1, alpha=0.75))
-        return [self._image, *self._numbers, *self._ticks, self._frame, self._curves]
+        return [self._squares, *self._numbers, *self._ticks, self._frame, self._curves]
 
     def draw(self, data: RateMapData) -> None:
         """Colour the map, move the frame, draw the curves."""
         most = SHOWN[data.shown][1]
-        self._image.set_data(data.values / most)
+        self._squares.set_facecolor(matplotlib.colormaps["Greys"](data.values.ravel() / most / 1.25))
         for text, value in zip(self._numbers, data.values.ravel(), strict=True):
-            text.set_text(number(float(value), 2))
+            text.set_text(f"{value:.2f}")
             text.set_color("white" if value / most > 0.7 else INK)
         for text, rate in zip(self._ticks, RATES[OPTIMIZERS[data.optimizer]], strict=True):
             text.set_text(number(rate))
@@ -129,7 +134,7 @@ class RateMapExplorer(Explorer[RateMapData]):
         diverged = int((~data.known).any(1).sum())
         return (
             f"{data.optimizer}, learning rate {number(rate)}, {steps} of warm-up: {failed} of {counted(seeds, 'run')} "
-            f"failed, {diverged} of them beyond all numbers. Median final loss "
+            f"failed, {diverged} of them diverged. Median final loss "
             f"{number(float(np.median(data.losses)), 2)}.\nAt this rate the {what} is {number(float(none), 2)} without "
             f"warm-up and {number(float(data.values[-1, data.column]), 2)} with {WARMUPS[-1]} steps."
         )

@@ -10,7 +10,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
 from fpnlib.explore import Explorer, choice, number, slider, toggle
-from fpnlib.explore.style import BLUE, FAINT, INK, ORANGE, RED, SKY
+from fpnlib.explore.style import BLUE, FAINT, RED, SKY
 from fpnlib.notes.warmup.claims import SHARP_STEPS, limit
 from fpnlib.notes.warmup.recorded import SHARP_RATES, SHARP_SEEDS, SHARP_WARMUPS, sharpness_curves
 from fpnlib.notes.warmup.runs import STEPS, Run
@@ -58,8 +58,10 @@ class SharpnessExplorer(Explorer[SharpnessData]):
     def build(self, figure: Figure) -> Iterable[Artist]:
         """Lay out the curves and the counts."""
         main, start = figure.subplots(1, 2, width_ratios=[1.6, 1])
-        style = {"yscale": "log", "ylim": (0.05, 5e3), "xlabel": "step"}
-        main.set(xlim=(-3, STEPS + 3), ylabel="sharpness", title="All 200 steps", **style)
+        style = {"yscale": "log", "ylim": (0.01, 5e3), "xlabel": "step"}
+        main.set(
+            xlim=(-3, STEPS + 3), ylabel="sharpness", title="Largest eigenvalue of the Hessian, all 200 steps", **style
+        )
         start.set(xlim=(-0.5, 21), title="The first 20 steps", **style)
         self._lines = []
         for axes in (main, start):
@@ -68,13 +70,11 @@ class SharpnessExplorer(Explorer[SharpnessData]):
             (limits,) = axes.plot([], [], "--", color=RED, lw=2.2)
             (one,) = axes.plot([], [], "o-", color=BLUE, lw=2, ms=5)
             self._lines.append((seeds, limits, one))
-        main.plot([], [], color=SKY, label="sharpness, each seed")
-        main.plot([], [], "o-", color=BLUE, label="sharpness, the chosen seed")
-        main.plot([], [], "--", color=RED, label="limit: 2 (1 + momentum) / rate")
-        main.legend(loc="upper center", ncols=2)
-        main.text(0.012, 0.035, "seeds above the limit:", transform=main.transAxes, color=INK, fontsize=9)
-        self._above = main.text(0.24, 0.035, "", transform=main.transAxes, color=ORANGE, fontsize=9, weight="bold")
-        return [line for lines in self._lines for line in lines] + [self._above]
+        main.plot([], [], color=SKY, label="each seed")
+        main.plot([], [], "o-", color=BLUE, label="the chosen seed")
+        main.plot([], [], "--", color=RED, label="the limit, 2 (1 + momentum) / rate")
+        main.legend(loc="lower center", ncols=3, fontsize=8, columnspacing=1.2, handlelength=1.6)
+        return [line for lines in self._lines for line in lines]
 
     def draw(self, data: SharpnessData) -> None:
         """Move the curves."""
@@ -84,7 +84,6 @@ class SharpnessExplorer(Explorer[SharpnessData]):
             seeds.set_segments(segments)
             limits.set_data(_FINE, data.curve)
             one.set_data(_MOMENTS[known], data.values[data.seed][known])
-        self._above.set_text("  ".join(f"{step}: {n}" for step, n in zip(SHARP_STEPS, data.above, strict=True)))
 
     def describe(self, data: SharpnessData) -> str:
         """Say where the chosen seed and the others lie, at the start and where most can go wrong."""
