@@ -38,6 +38,7 @@ SMALL_RATE = 0.02  # of the control without warm-up
 SHARP_STEPS = (0, 2, 5, 10, 20, 40, 80, 120, 160, 200)
 SHARP_EXAMPLES = 128
 STREAMS, STREAM_STEPS = 16, 64
+ADAM_STEPS = (1, 4, 16, 64)
 
 
 def step_by_step() -> Measurement:
@@ -237,12 +238,12 @@ def limit(rate: float) -> float:
     return 2 * (1 + MOMENTUM) / rate
 
 
-def adam_spread(seed: int, *, batch_norm: bool = False, steps: int = STREAM_STEPS) -> Tensor:
+def adam_spread(seed: int, *, batch_norm: bool = False) -> Tensor:
     """Return how far Adam's step sizes differ between 16 streams of batches, at each step; see `curvature`."""
     task = digits()
     members = ensemble(task, [Run(0.0)], [seed], optimizer="adam", batch_norm=batch_norm)
     generator = torch.Generator().manual_seed(seed)
-    picks = torch.randint(len(task.inputs), (STREAMS, STREAM_STEPS, BATCH), generator=generator)[:, :steps]
+    picks = torch.randint(len(task.inputs), (STREAMS, STREAM_STEPS, BATCH), generator=generator)
     net = task.build(batch_norm)()
     return second_moment_spread(net, members.parameters, cross_entropy, task.inputs[picks], task.targets[picks])[0]
 
@@ -261,7 +262,7 @@ def why(seeds: Sequence[int]) -> dict[str, list[float]]:
         outcomes[f"{name}end_over_limit"] = _short(ramp[-1] - math.log2(there))
         outcomes[f"{name}fall"] = _short(ramp[0] - ramp[-1])
         spread = torch.stack([adam_spread(seed, batch_norm=batch_norm) for seed in seeds], 1)
-        outcomes |= {f"{name}adam_spread_{step}": _short(spread[step - 1]) for step in (1, 4, 16, 64)}
+        outcomes |= {f"{name}adam_spread_{step}": _short(spread[step - 1]) for step in ADAM_STEPS}
         outcomes[f"{name}adam_ratio"] = _short(spread[0] / spread[-1])
     slow = _logarithm(sharpness_along(small, seeds, (0, LONGEST))[0])
     outcomes["small_rate_end"] = _short(slow[-1])
@@ -273,12 +274,12 @@ def why(seeds: Sequence[int]) -> dict[str, list[float]]:
 
 
 def recheck_why(seeds: Sequence[int]) -> Mapping[str, Sequence[float]]:
-    """Measure the first ten steps again, and Adam's first four."""
+    """Measure the first ten steps without batch norm again, and Adam's second moments."""
     steps = [step for step in SHARP_STEPS if step <= 10]
     ramp = _logarithm(sharpness_along(Run(SHARP_RATE, LONGEST), seeds, steps)[0])
-    spread = torch.stack([adam_spread(seed, steps=4) for seed in seeds], 1)
+    spread = torch.stack([adam_spread(seed) for seed in seeds], 1)
     again = {f"log_sharpness_{step}": _short(v) for step, v in zip(steps, ramp, strict=True)}
-    return again | {f"adam_spread_{step}": _short(spread[step - 1]) for step in (1, 4)}
+    return again | {f"adam_spread_{step}": _short(spread[step - 1]) for step in ADAM_STEPS}
 
 
 def _judge_why(measurement: Measurement) -> Verdict:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.func import functional_call, grad, jvp, vmap
+from torch.func import functional_call, grad, vmap
 
 from fpnlib.validation import require
 
@@ -14,11 +14,16 @@ LossOf = Callable[[Mapping[str, Tensor]], Float[Tensor, ""]]
 
 
 def hessian_vector_product(loss: LossOf, at: Mapping[str, Tensor], vector: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return the Hessian of `loss` at `at` times `vector`: the derivative of the gradient along it.
+    """Return the Hessian of `loss` at `at` times `vector`, as the gradient of (gradient · vector).
 
-    Pearlmutter 1994, "Fast exact multiplication by the Hessian". The Hessian itself is never built.
+    Two passes of back-propagation; the Hessian itself is never built.
     """
-    product: dict[str, Tensor] = jvp(grad(loss), (dict(at),), (dict(vector),))[1]
+
+    def along(at: Mapping[str, Tensor]) -> Tensor:
+        gradient = grad(loss)(at)
+        return torch.stack([(gradient[name] * vector[name]).sum() for name in gradient]).sum()
+
+    product: dict[str, Tensor] = grad(along)(dict(at))
     return product
 
 

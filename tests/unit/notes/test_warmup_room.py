@@ -1,0 +1,165 @@
+"""Note 05's own science: sharpness beside the exact Hessian, recorded curves, the designer beside the scheduler."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.func import functional_call, grad, jacrev, stack_module_state
+from torch.optim import SGD, Adam
+
+from fpnlib.notes.warmup import designer, recorded
+from fpnlib.notes.warmup.claims import RATES, WARMUPS, rates_of, sharpness_along
+from fpnlib.notes.warmup.curvature import second_moment_spread, sharpness
+from fpnlib.notes.warmup.explorers import live_training, schedule_designer
+from fpnlib.notes.warmup.nets import cross_entropy, digits, residual_net, scene_objects
+from fpnlib.notes.warmup.runs import Run, train_runs
+from fpnlib.schedules import MODES, WarmupLR
+
+
+def tiny(seed):
+    torch.manual_seed(seed)
+    return nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 3)).double()
+
+
+def exact_hessian(net, loss, *batch):
+    names = [name for name, _ in net.named_parameters()]
+    shapes = [value.shape for value in net.state_dict().values()]
+    flat = torch.cat([value.flatten() for value in net.state_dict().values()])
+
+    def of(flat):
+        parts = flat.split([shape.numel() for shape in shapes])
+        state = {name: part.view(shape) for name, part, shape in zip(names, parts, shapes, strict=True)}
+        return loss(lambda x: functional_call(net, state, (x,)), *batch)
+
+    return jacrev(grad(of))(flat)
+
+
+def test_sharpness_is_the_largest_eigenvalue_of_the_exact_hessian():
+    nets = [tiny(seed) for seed in range(5)]
+    batch = torch.randn(20, 3, dtype=torch.float64), torch.arange(20) % 3
+    found = sharpness(nets[0], stack_module_state(nets)[0], cross_entropy, *batch, iterations=200)
+    exact = [torch.linalg.eigvalsh(exact_hessian(net, cross_entropy, *batch))[-1] for net in nets]
+    torch.testing.assert_close(found.detach(), torch.stack(exact), rtol=1e-4, atol=1e-6)
+
+
+def test_the_largest_eigenvalue_is_found_where_a_negative_one_is_larger_in_size():
+    nets = [tiny(seed) for seed in range(2)]
+    batch = torch.randn(20, 3, dtype=torch.float64), torch.arange(20) % 3
+
+    def upside_down(net, x, t):
+        return -cross_entropy(net, x, t)
+
+    exact = torch.stack([torch.linalg.eigvalsh(exact_hessian(net, upside_down, *batch)) for net in nets])
+    assert (exact[:, 0].abs() > exact[:, -1]).all()
+    found = sharpness(nets[0], stack_module_state(nets)[0], upside_down, *batch, iterations=600)
+    torch.testing.assert_close(found.detach(), exact[:, -1], rtol=1e-2, atol=1e-4)
+
+
+@pytest.mark.bad_input
+def test_sharpness_refuses_what_it_cannot_follow():
+    net = tiny(0)
+    batch = torch.randn(4, 3, dtype=torch.float64), torch.arange(4) % 3
+    with pytest.raises(ValueError, match="iterations: got 0"):
+        sharpness(net, stack_module_state([net])[0], cross_entropy, *batch, iterations=0)
+    with_state = nn.Sequential(nn.BatchNorm1d(3), net)
+    with pytest.raises(ValueError, match="net: got one with buffers"):
+        sharpness(with_state, stack_module_state([with_state])[0], cross_entropy, *batch)
+
+
+def test_the_spread_is_that_of_torchs_adam():
+    net, streams, steps = tiny(0), 6, 5
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(streams, steps, 8, 3, generator=generator, dtype=torch.float64)
+    t = torch.randint(3, (streams, steps, 8), generator=generator)
+    found = second_moment_spread(net, stack_module_state([net])[0], cross_entropy, x, t)[0]
+    roots = []
+    for stream in range(streams):
+        adam = Adam(net.parameters(), lr=0.0)
+        for step in range(steps):
+            adam.zero_grad()
+            cross_entropy(net, x[stream, step], t[stream, step]).backward()
+            adam.step()
+        moments = torch.cat([adam.state[p]["exp_avg_sq"].flatten() for p in net.parameters()])
+        roots.append((moments / (1 - 0.999**steps)).sqrt())
+    torch.testing.assert_close(found[-1].detach(), torch.stack(roots).log().std(0).mean())
+    assert (found.diff() < 0).all()
+
+
+def test_equal_area_is_equal_and_needs_no_warmup():
+    run = Run(0.4, 80)
+    assert run.equal_area().area() == pytest.approx(run.area())
+    assert run.equal_area().warmup == 0
+    assert run.equal_area().rate < run.rate
+
+
+def test_seeds_do_not_depend_on_the_seeds_beside_them():
+    runs = [Run(0.4), Run(0.4, 20)]
+    together, alone = train_runs(digits(), runs, [0, 3, 7], steps=40), train_runs(digits(), runs, [3], steps=40)
+    torch.testing.assert_close(together.losses[:, :, 1:2], alone.losses, rtol=1e-6, atol=1e-9, equal_nan=True)
+    assert not torch.equal(together.losses[:, :, 0], together.losses[:, :, 1])
+
+
+def test_tasks_are_standardised_and_no_class_is_rare():
+    for task in (digits(), scene_objects()):
+        inputs = torch.cat([task.inputs, task.test_inputs])
+        assert abs(inputs.mean()) < 1e-6
+        assert inputs.std() == pytest.approx(1, abs=1e-3)
+        counts = task.targets.bincount()
+        assert counts.min() > 0.5 * counts.float().mean()
+        assert task.chance == pytest.approx(math.log(len(counts)))
+
+
+def test_batch_norm_in_the_blocks_and_nowhere_else():
+    plain, normed = residual_net(5, 3, False)(), residual_net(5, 3, True)()
+    assert not list(normed.buffers())
+    added = sum(p.numel() for p in normed.parameters()) - sum(p.numel() for p in plain.parameters())
+    assert added == 3 * 2 * 2 * 32  # γ and β of two layers in three blocks
+
+
+def test_a_byte_keeps_a_loss_to_four_per_cent():
+    losses = torch.logspace(-3.9, 3.9, 200, dtype=torch.float64)
+    back = recorded.decode(recorded.encode(losses))
+    assert ((back / losses - 1).abs() < 0.04).all()
+    assert recorded.decode(recorded.encode(torch.tensor([torch.nan]))).isnan().all()
+
+
+@pytest.mark.parametrize(("optimizer", "rate", "warmup", "seed"), [("sgd", 3, 0, 5), ("adam", 4, 3, 11)])
+def test_recorded_losses_are_trained_again(optimizer, rate, warmup, seed):
+    run = Run(RATES[optimizer][rate], WARMUPS[warmup])
+    again = recorded.thinned(train_runs(digits(), [run], [seed], optimizer=optimizer).losses)[:, 0, 0]
+    stored = recorded.loss_curves(optimizer)[rate, warmup, seed]
+    torch.testing.assert_close(stored, again, rtol=0.05, atol=1e-4, equal_nan=True)
+
+
+@pytest.mark.parametrize("batch_norm", [False, True])
+def test_recorded_sharpness_is_measured_again(batch_norm):
+    run = Run(recorded.SHARP_RATES[1], recorded.SHARP_WARMUPS[1])
+    again = sharpness_along(run, [2], (0, 2, 5, 10), batch_norm=batch_norm)[0][:, 0]
+    torch.testing.assert_close(recorded.sharpness_curves(batch_norm)[1, 1, 2, :4], again.detach(), rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("after", designer.DECAYS)
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("delay", [False, True])
+def test_the_designer_draws_what_its_code_makes(after, mode, delay):
+    explorer = schedule_designer(mode=mode, warmup=37, start=0.2, after=after, delay=delay, rate=0.5)
+    names = {name: getattr(torch.optim.lr_scheduler, name) for name in dir(torch.optim.lr_scheduler) if name[0] != "_"}
+    model = nn.Linear(1, 1)
+    made = names | {"SGD": SGD, "WarmupLR": WarmupLR, "model": model}
+    exec(explorer.data.code, made)
+    np.testing.assert_allclose(explorer.data.rates, rates_of(made["scheduler"], designer.STEPS), rtol=1e-12)
+    assert explorer.data.code in explorer.readout
+    explorer.close()
+
+
+def test_training_tells_how_far_it_is():
+    explorer = live_training(rate=0.1)
+    explorer._repr_mimebundle_()
+    told = []
+    explorer._live[1].observe(lambda change: told.append(change["new"]), names="readout")
+    explorer.controls()["train"].value = "both"
+    explorer.close()
+    assert sum("steps" in text and text.startswith("Training 16") for text in told) >= 10
+    assert told[-1] == explorer.readout
