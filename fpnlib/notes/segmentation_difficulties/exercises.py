@@ -115,6 +115,69 @@ def _examine_quality(answer: Answer) -> str | None:
     return compare(answer, quality, cases, _QUALITY_FAULTS)
 
 
+def mean_field(unary: np.ndarray, q: np.ndarray, kernel: np.ndarray, weight: float) -> np.ndarray:
+    """Return Q after one step: all pixels at once, `unary` and `q` (labels, pixels), `kernel` (pixels, pixels)."""
+    logits = -unary + weight * q @ kernel
+    return _softmax(logits)
+
+
+def _softmax(logits: np.ndarray) -> np.ndarray:
+    shares = np.exp(logits - logits.max(0))
+    return shares / shares.sum(0)
+
+
+def _penalised(unary: np.ndarray, q: np.ndarray, kernel: np.ndarray, weight: float) -> np.ndarray:
+    return _softmax(-unary - weight * q @ kernel)
+
+
+def _from_last(unary: np.ndarray, q: np.ndarray, kernel: np.ndarray, weight: float) -> np.ndarray:
+    return _softmax(np.log(q) + weight * q @ kernel)
+
+
+def _over_pixels(unary: np.ndarray, q: np.ndarray, kernel: np.ndarray, weight: float) -> np.ndarray:
+    return _softmax((-unary + weight * q @ kernel).T).T
+
+
+def _logits(unary: np.ndarray, q: np.ndarray, kernel: np.ndarray, weight: float) -> np.ndarray:
+    return -unary + weight * q @ kernel
+
+
+_MEAN_FIELD_FAULTS = {
+    "Your pixels push each other apart. What others say for a label is added to that label, not taken off.": _penalised,
+    "You started from the last Q instead of the unary. Each step weighs the unary anew.": _from_last,
+    "You made each label sum to 1 over the pixels. Each pixel must sum to 1 over the labels.": _over_pixels,
+    "These are logits. The softmax over the labels is missing.": _logits,
+}
+
+
+def _examine_mean_field(answer: Answer) -> str | None:
+    rng = np.random.default_rng(2)
+    cases = []
+    for _ in range(20):
+        labels, pixels = (int(n) for n in rng.integers(2, 5, 2))
+        places = rng.uniform(0, 3, pixels)
+        kernel = np.exp(-0.5 * (places[:, None] - places) ** 2)
+        q = rng.dirichlet(np.ones(labels), pixels).T
+        unary = -np.log(rng.dirichlet(np.ones(labels), pixels).T)
+        cases.append((unary, q, kernel, float(rng.integers(1, 5)) / 2))
+
+    def flat(formula: Answer) -> Answer:
+        return lambda *case: np.ravel(formula(*case))
+
+    if not callable(answer):
+        return compare(answer, mean_field, cases, {})
+    return compare(
+        lambda *case: _raveled(answer(*case)),
+        flat(mean_field),
+        cases,
+        {fault: flat(formula) for fault, formula in _MEAN_FIELD_FAULTS.items()},
+    )
+
+
+def _raveled(given: Any) -> Any:
+    return np.ravel(given) if isinstance(given, np.ndarray | list | tuple) else given
+
+
 EXERCISES = (
     Exercise(
         "image mIoU",
@@ -136,5 +199,19 @@ EXERCISES = (
         _examine_quality,
         quality,
         ((_at_half, "exactly"), (_no_halves, "half each"), (_counts_only, "RQ alone"), (_no_misses, "nobody")),
+    ),
+    Exercise(
+        "mean-field step",
+        "Write f(unary, q, kernel, weight) that returns Q after one mean-field step, without normalising the kernel. "
+        "`unary` (labels, pixels) is −log p, `q` (labels, pixels) the probabilities so far, `kernel` (pixels, pixels) "
+        "symmetric, its diagonal kept.",
+        _examine_mean_field,
+        mean_field,
+        (
+            (_penalised, "apart"),
+            (_from_last, "unary anew"),
+            (_over_pixels, "over the pixels"),
+            (_logits, "softmax"),
+        ),
     ),
 )
