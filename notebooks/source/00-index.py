@@ -64,6 +64,16 @@
 #
 # You will be able to write the backward pass, to tell wrong versions by their tests, and to fold it into a convolution.
 #
+# ### [07 · Add or concatenate](07-add-vs-concat.ipynb)
+#
+# [![Two small inputs, their kernels, and the difference between adding and
+# concatenating](../images/07-add-vs-concat.png)](07-add-vs-concat.ipynb)
+#
+# When adding is the same as concatenating, what each costs, and when either is better, in seven systems that run:
+# FPN, CPN, edge detection, ResNet, LSTM, U-Net and DenseNet. *One hour; the feature pyramid helps.*
+#
+# You will be able to prove the identity, to count what a fusion costs, and to say what decides between them.
+#
 # ### [08 · What is hard in semantic segmentation](08-segmentation-difficulties.ipynb)
 #
 # [![A street café with the wrong pixels of a thin error marked, and three measures of

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from ipywidgets import Widget
 from jaxtyping import Bool
+from matplotlib import colormaps
 from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 from torch import Tensor
@@ -17,6 +18,7 @@ from fpnlib.metrics import BoundaryReference
 from fpnlib.notes.add_vs_concat.edges import SIDES, Edges, tolerance
 from fpnlib.validation import require
 
+_GREYS = 6  # few, so that a saved picture stays small
 _POINTS = 60  # of a curve as it is drawn
 
 
@@ -76,12 +78,12 @@ class EdgeFusionExplorer(Explorer[EdgeFusionData]):
         top, bottom = figure.add_gridspec(2, 1, height_ratios=[1, 2.1])
         panels = top.subgridspec(1, SIDES + 1).subplots()
         below = bottom.subgridspec(1, 2, width_ratios=[1.25, 1]).subplots()
-        edges = {"cmap": "gray_r", "vmin": 0, "vmax": 1}
-        grey = self._image[::3, ::3].mean(2)
-        panels[0].imshow(grey, cmap="gray", vmin=-120, vmax=255)
+        edges = {"cmap": colormaps["gray_r"].resampled(_GREYS), "vmin": 0, "vmax": 1}
+        grey = self._image[::4, ::4].mean(2)
+        panels[0].imshow(grey, cmap=colormaps["gray"].resampled(_GREYS), vmin=-120, vmax=255)
         panels[0].set_title("the photo")
         for panel, side, curve, name in zip(panels[1:], self._edges.sides, self._curves, range(1, 6), strict=True):
-            panel.imshow(side[::3, ::3].sigmoid().numpy(), **edges)
+            panel.imshow(side[::4, ::4].sigmoid().numpy(), **edges)
             panel.set_title(f"side {name}: F {number(curve.f)}")
         fusion, plot = below
         self._fused = fusion.imshow(np.zeros(self._edges.sides[0, ::2, ::2].shape), **edges)

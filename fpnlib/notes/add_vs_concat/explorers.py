@@ -9,6 +9,7 @@ from fpnlib.data.photos import labelled_photo, load_image, photo
 from fpnlib.explore import explorer
 from fpnlib.metrics import instance_boundaries
 from fpnlib.notes.add_vs_concat.alignment_map import AlignmentExplorer
+from fpnlib.notes.add_vs_concat.costs import CostsExplorer
 from fpnlib.notes.add_vs_concat.edge_fusion import EdgeFusionExplorer
 from fpnlib.notes.add_vs_concat.edges import cafe_edges, outlines, photo_edges
 from fpnlib.notes.add_vs_concat.highway import HighwayExplorer
@@ -36,6 +37,12 @@ def _two_pieces() -> tuple[torch.Tensor, torch.Tensor]:
     grey = (torch.from_numpy(photo(name).mean(2)) / 255 for name in ("coffee", "chelsea"))
     coffee, cat = grey
     return coffee[90:314:4, 250:474:4], cat[20:244:4, 110:334:4]
+
+
+@explorer
+def fusion_costs() -> CostsExplorer:
+    """Choose maps, channels and kernel: what the next convolution costs, and what four pyramids do."""
+    return CostsExplorer()
 
 
 @explorer
@@ -78,4 +85,12 @@ def what_skips_carry() -> SkipExplorer:
     return SkipExplorer()
 
 
-EXPLORERS = (add_is_tied_concat, edge_fusion, alignment, gradient_highway, lstm_memory, what_skips_carry)
+EXPLORERS = (
+    add_is_tied_concat,
+    fusion_costs,
+    edge_fusion,
+    alignment,
+    gradient_highway,
+    lstm_memory,
+    what_skips_carry,
+)

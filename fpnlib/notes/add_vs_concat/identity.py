@@ -163,7 +163,7 @@ class IdentityExplorer(Explorer[IdentityData]):
         size, middle = len(data.kernel), data.kernel[len(data.kernel) // 2, len(data.kernel) // 2]
         return (
             f"{halves} Kernel {size}×{size}, its middle weight {number(middle)} after the add, "
-            f"output {rows}×{columns}.\n{same}: at most {_size(data.largest)} apart, in grey values."
+            f"output {rows}×{columns}.\n{same}: {_size(data.largest)} apart at most, in grey values."
         )
 
     def invariants(self, data: IdentityData) -> dict[str, bool]:

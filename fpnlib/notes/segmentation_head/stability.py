@@ -94,6 +94,7 @@ class StabilityExplorer(Explorer[StabilityData]):
             panel.set(xlim=(0, high * 1.05), ylim=(len(HEADS) - 0.4, -0.6))
             panel.set_yticks(rows, HEADS, fontsize=8)
             panel.set_title(_TITLES[measure])
+            panel.locator_params(axis="x", nbins=3)
             panel.grid(axis="x", color=FAINT, lw=0.6)
             bars = panel.add_collection(LineCollection([], colors=INK, lw=2))
             (points,) = panel.plot([], [], "o", color=INK, ms=4)

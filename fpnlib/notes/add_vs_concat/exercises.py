@@ -1,0 +1,149 @@
+"""The exercises of note 07."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from fpnlib.claims import Result
+from fpnlib.exercises import Exercise, compare
+
+Answer = Callable[..., Any]
+
+
+def tied(kernel: np.ndarray) -> np.ndarray:
+    """Return the kernel after the concatenation of two maps that does what `kernel` does after their sum."""
+    return np.concatenate([kernel, kernel], axis=1)
+
+
+def _halved(kernel: np.ndarray) -> np.ndarray:
+    return np.concatenate([kernel, kernel], axis=1) / 2
+
+
+def _along_outputs(kernel: np.ndarray) -> np.ndarray:
+    return np.concatenate([kernel, kernel], axis=0)
+
+
+def _first_only(kernel: np.ndarray) -> np.ndarray:
+    return np.concatenate([kernel, np.zeros_like(kernel)], axis=1)
+
+
+def _interleaved(kernel: np.ndarray) -> np.ndarray:
+    return np.repeat(kernel, 2, axis=1)
+
+
+_TIED_FAULTS = {
+    "You halved the kernel. That would be the mean of the two maps, not their sum.": _halved,
+    "You doubled the outputs. The inputs are what there are twice as many of: axis 1.": _along_outputs,
+    "The second map meets zeros, so it is not heard at all.": _first_only,
+    "Each input channel stands twice, side by side. After the concatenation all channels of the first map come before "
+    "all of the second.": _interleaved,
+}
+
+
+def _examine_tied(answer: Answer) -> str | None:
+    rng = np.random.default_rng(0)
+    cases = [(rng.normal(size=(int(o), int(i), int(k), int(k))),) for o, i, k in rng.integers([1, 2, 1], 5, (20, 3))]
+    return compare(answer, tied, cases, _TIED_FAULTS)
+
+
+def weights(maps: int, channels: int, outputs: int, kernel: int) -> tuple[int, int]:
+    """Return the weights of the convolution after an add and after a concat of so many maps, without bias."""
+    one = channels * outputs * kernel**2
+    return one, maps * one
+
+
+def _always_twice(maps: int, channels: int, outputs: int, kernel: int) -> tuple[int, int]:
+    one = channels * outputs * kernel**2
+    return one, 2 * one
+
+
+def _side(maps: int, channels: int, outputs: int, kernel: int) -> tuple[int, int]:
+    one = channels * outputs * kernel
+    return one, maps * one
+
+
+def _outputs_too(maps: int, channels: int, outputs: int, kernel: int) -> tuple[int, int]:
+    one = channels * outputs * kernel**2
+    return one, maps**2 * one
+
+
+def _with_bias(maps: int, channels: int, outputs: int, kernel: int) -> tuple[int, int]:
+    one, all_ = weights(maps, channels, outputs, kernel)
+    return one + outputs, all_ + outputs
+
+
+_WEIGHT_FAULTS = {
+    "Twice is for two maps. With more the concatenation has as many times the channels.": _always_twice,
+    "A square kernel of side k has k² weights for each pair of channels.": _side,
+    "The outputs do not grow with the maps, only the inputs do.": _outputs_too,
+    "There is no bias here.": _with_bias,
+}
+
+
+def _examine_weights(answer: Answer) -> str | None:
+    rng = np.random.default_rng(1)
+    cases = [tuple(map(int, case)) for case in rng.integers([2, 1, 1, 2], [6, 40, 40, 6], (30, 4))]
+    return compare(answer, weights, cases, _WEIGHT_FAULTS)
+
+
+def _measured() -> tuple[str, str, str]:
+    """Return what was measured for each of the three designs."""
+    pairs, edges = Result.load("AC-4"), Result.load("AC-7")
+    return (
+        f"add is more accurate by {pairs.number('digits_add_wins'):.2f} (AC-4)",
+        f"concat is more accurate by {pairs.number('network_concat_wins_over_add'):.2f} (AC-4)",
+        f"with five weights alone the fusion's F is {edges.number('fused'):.2f}, above every side output's (AC-7)",
+    )
+
+
+_BEST = ("add", "concat", "add")
+_WHY = (
+    "First design: pixel meets pixel, and there is too little data to learn that",
+    "Second design: the channels do not correspond, and there is enough data to learn which belong together",
+    "Third design: all five maps say the same thing, how likely an edge is",
+)
+
+
+def _examine_choice(answer: Any) -> str | None:
+    if not isinstance(answer, list | tuple) or len(answer) != len(_BEST) or not set(answer) <= {"add", "concat"}:
+        return 'Give a list of three words, each "add" or "concat".'
+    faults = [
+        f"{why}: {measured}."
+        for given, best, why, measured in zip(answer, _BEST, _WHY, _measured(), strict=True)
+        if given != best
+    ]
+    return " ".join(faults) or None
+
+
+EXERCISES = (
+    Exercise(
+        "tied kernel",
+        "Write f(kernel) that takes the kernel (out, in, k, k) of a convolution after an add of two maps, as a NumPy "
+        "array, and returns the kernel that gives the same after their concatenation.",
+        _examine_tied,
+        tied,
+        ((_halved, "mean"), (_along_outputs, "axis 1"), (_first_only, "zeros"), (_interleaved, "side by side")),
+    ),
+    Exercise(
+        "fusion weights",
+        "Write f(maps, channels, outputs, kernel) that returns two numbers: the weights of the next convolution when "
+        "so many maps are added, and when they are concatenated. No bias.",
+        _examine_weights,
+        weights,
+        ((_always_twice, "Twice"), (_side, "k²"), (_outputs_too, "outputs"), (_with_bias, "bias")),
+    ),
+    Exercise(
+        "which fusion",
+        'Say "add" or "concat" for three designs, as a list: two images of the same digit, pixel by pixel, and 10 '
+        "or 20 such pairs to learn from; two maps whose channels are shuffled, and hundreds of pairs; five edge maps "
+        "of one channel each.",
+        _examine_choice,
+        list(_BEST),
+        (
+            (["concat", "concat", "add"], "pixel"),
+            (["add", "add", "add"], "correspond"),
+            (["add", "concat", "concat"], "same thing"),
+        ),
+    ),
+)
