@@ -23,10 +23,10 @@ from fpnlib.notes.warmup.explorers import live_training
 live_training()
 
 # %% [markdown]
-# A loss at the dotted line is that of a net that finds all ten digits equally likely. Some orange nets end there. Most of
-# the others end far above the blue ones. They are as large as the blue ones, begin with the same weights, see the same
-# data and take as many steps. From step 80 on both kinds have the same learning rate. What went wrong went wrong early,
-# and was not mended.
+# A loss at the dotted line is that of a net that finds all ten digits equally likely. Some orange nets end there. Most
+# of the others end far above the blue ones. They are as large as the blue ones, begin with the same weights, see the
+# same data and take as many steps. From step eighty on both kinds have the same learning rate. What went wrong went
+# wrong early, and was not mended.
 #
 # With the smallest of the three rates no net fails, with or without warm-up.
 
@@ -69,8 +69,8 @@ from fpnlib.notes.warmup.explorers import rate_map
 rate_map()
 
 # %% [markdown]
-# The failures sit at the upper right: large rate, little warm-up. On the left there are hardly any. At the smallest rate
-# a long warm-up even costs a little: choose *final loss* and compare the top of the first column with its bottom.
+# The failures sit at the upper right: large rate, little warm-up. On the left there are hardly any. At the smallest
+# rate a long warm-up even costs a little: choose *final loss* and compare the top of the first column with its bottom.
 
 # %% [markdown]
 # ## Why
@@ -99,8 +99,8 @@ rate_map()
 # steps begin to do harm.
 
 # %% [markdown]
-# The Hessian of our net has more than seventy million entries. It is never built. Power iteration needs only its product
-# with a vector, and that is a gradient of a gradient:
+# The Hessian of our net has more than seventy million entries. It is never built. Power iteration needs only its
+# product with a vector, and that is a gradient of a gradient:
 
 # %%
 from fpnlib.explore import source
@@ -134,7 +134,7 @@ sharpness()
 # ### Adam knows little at first
 #
 # Adam divides by the root of $v$, a running mean of squared gradients. At step one that is a mean over a single batch.
-# So at first the step size of each parameter is a matter of chance, and later it is not. Liu et al. 2020 take this for
+# So at first the step size of each parameter is a matter of chance, and later it is not. Liu et al. take this for
 # the reason why Adam needs warm-up. To see it alone, keep the weights where they are and show Adam sixteen different
 # streams of batches. How far do the step sizes differ between the streams?
 
@@ -167,9 +167,10 @@ source(WarmupLR.step, WarmupLR.get_lr)
 
 # %% [markdown]
 # Chaining schedulers is a common source of trouble. Users of torch's `SequentialLR` have reported a wrong rate when a
-# milestone is zero (torch issue 185872), and a wrong one when training is taken up again with `last_epoch` (issue
-# 162591). For timm someone reported that the rate drops when the warm-up ends (issue 1242), which is the question of the
-# clock. The next cells check these on our scheduler.
+# milestone is zero (torch issue `#185872`), and a wrong one when training is taken up again with `last_epoch` (issue
+# `#162591`). For timm someone reported that the rate drops when the warm-up ends (issue `#1242`), which is the question
+# of the clock. The cells below check the clock and the resuming on our scheduler; its tests check a warm-up of no steps
+# too.
 
 # %% [markdown]
 # ## Check
@@ -259,25 +260,25 @@ from fpnlib.claims import verdicts
 verdicts("WU")
 
 # %% [markdown]
-# **What it is.** At <span title="WU-1 n">12245</span> steps our rates equal torch's, detectron2's and timm's numbers. At
-# <span title="WU-1 hand_overs">200</span> hand-overs no decay is early or late by a step.
+# **What it is.** At <span title="WU-1 n">12245</span> steps our rates equal torch's, detectron2's and timm's numbers.
+# At <span title="WU-1 hand_overs">200</span> hand-overs no decay is early or late by a step.
 #
-# **Large rates need it.** Without batch norm, at the three larger rates, <span title="WU-2 sgd_none_failed">77%</span> of
-# the runs with SGD fail without warm-up and <span title="WU-2 sgd_longest_failed">35%</span> with the longest. For Adam
-# it is <span title="WU-2 adam_none_failed">44%</span> and <span title="WU-2 adam_longest_failed">0%</span>. At the three
-# smaller rates hardly any run fails, with or without.
+# **Large rates need it.** Without batch norm, at the three larger rates, <span title="WU-2 sgd_none_failed">77%</span>
+# of the runs with SGD fail without warm-up and <span title="WU-2 sgd_longest_failed">35%</span> with the longest. For
+# Adam it is <span title="WU-2 adam_none_failed">44%</span> and <span title="WU-2 adam_longest_failed">0%</span>. At the
+# three smaller rates hardly any run fails, with or without.
 #
 # *Equal steps and equal area.* All runs have the same number of steps. The control is a run without warm-up at a rate
 # so much lower that its area is the same. Of these <span title="WU-2 sgd_area_failed">54%</span> fail with SGD and
-# <span title="WU-2 adam_area_failed">31%</span> with Adam. So a part of the gain is the lower mean rate, but not all: on
-# average over both optimisers warm-up still saves <span title="WU-2 over_area">25%</span> of the runs (95 % interval
+# <span title="WU-2 adam_area_failed">31%</span> with Adam. So a part of the gain is the lower mean rate, but not all:
+# on average over both optimisers warm-up still saves <span title="WU-2 over_area">25%</span> of the runs (interval from
 # <span title="WU-2 over_area_low">16%</span> to <span title="WU-2 over_area_high">33%</span>). For SGD alone it is
 # <span title="WU-2 sgd_over_area">19%</span>, with an interval from <span title="WU-2 sgd_over_area_low">4%</span> to
 # <span title="WU-2 sgd_over_area_high">33%</span>.
 #
-# *How long?* At SGD's second largest rate ten steps do nothing:
-# <span title="WU-2 sgd_rate4_warmup0_failed">88%</span> fail without, <span title="WU-2 sgd_rate4_warmup10_failed">88%</span>
-# with ten steps, <span title="WU-2 sgd_rate4_warmup40_failed">75%</span> with forty and
+# *How long?* At SGD's second largest rate ten steps do nothing: <span title="WU-2 sgd_rate4_warmup0_failed">88%</span>
+# fail without, <span title="WU-2 sgd_rate4_warmup10_failed">88%</span> with ten steps,
+# <span title="WU-2 sgd_rate4_warmup40_failed">75%</span> with forty and
 # <span title="WU-2 sgd_rate4_warmup80_failed">25%</span> with eighty. At the largest rate even eighty do not save it:
 # <span title="WU-2 sgd_rate5_warmup80_failed">81%</span> fail.
 #
@@ -287,23 +288,24 @@ verdicts("WU")
 # <span title="WU-2 scenes_longest_failed">35%</span> with it, and <span title="WU-2 scenes_area_failed">50%</span> at
 # equal area.
 #
-# **Gradual or constant? It depends.** Both start at a tenth of the rate and last eighty steps. At rate 0.2, as the saying
-# has it, the ramp is better: <span title="WU-3 gradual_20_error">8.7%</span> of the test digits are wrong, against
-# <span title="WU-3 constant_20_error">9.8%</span>. At rate 0.4 the constant low start is better:
-# <span title="WU-3 gradual_40_error">31%</span> against <span title="WU-3 constant_40_error">21%</span>. Both beat no
-# warm-up by far (<span title="WU-3 none_20_error">51%</span> and <span title="WU-3 none_40_error">89%</span>). One
-# possible reason: the constant start has the smaller area. It stays at a tenth up to step eighty, when the ramp has
-# long been near its top. This experiment does not tell. Goyal et al. 2017 compare the three ways on ImageNet and
-# recommend the gradual one, since a sudden change of rate makes the error spike. We could not read their table, so
-# their numbers do not stand here.
+# **Gradual or constant? It depends.** Both start at a tenth of the rate and last eighty steps. At the smaller of two
+# large rates, as the saying has it, the ramp is better on average: <span title="WU-3 gradual_20_error">8.6%</span> of
+# the test digits are wrong, against <span title="WU-3 constant_20_error">9.8%</span>. At the larger it is the constant
+# low start: <span title="WU-3 gradual_40_error">31%</span> against <span title="WU-3 constant_40_error">21%</span>.
+# Both beat no warm-up by far (<span title="WU-3 none_20_error">51%</span> and
+# <span title="WU-3 none_40_error">89%</span>). One possible reason: the constant start has the smaller area. It stays
+# at a tenth up to step eighty, when the ramp has long been near its top. This experiment does not tell. Goyal et al.
+# compare the three ways on ImageNet. By the summaries that we could read they recommend the gradual one, since a sudden
+# change of rate makes the training error spike. We could not read their table, so their numbers do not stand here.
 #
 # **Why.** At rate 0.4 the sharpness at the start is <span title="WU-4 start_over_limit">3.6</span> doublings above the
 # limit (geometric mean over <span title="WU-4 n">16</span> seeds), which is a factor of twelve. Ten steps of warm-up
-# later it has fallen from <span title="WU-4 log_sharpness_0">6.8</span> to <span title="WU-4 log_sharpness_10">3.5</span>,
-# as a power of two. It rises again to <span title="WU-4 log_sharpness_20">4.9</span> at step twenty, and is
-# <span title="WU-4 log_sharpness_80">3.2</span> when the warm-up is over, <span title="WU-4 end_over_limit">−0.7</span>
-# doublings from the limit of that step. Is it the rising rate that brings it down? A control with a small constant rate
-# ends at <span title="WU-4 small_rate_end">4.7</span>. So without the ramp the sharpness falls too, but not as far, by
+# later it has fallen from <span title="WU-4 log_sharpness_0">6.8</span> to
+# <span title="WU-4 log_sharpness_10">3.5</span>, as a power of two. It rises again to
+# <span title="WU-4 log_sharpness_20">4.9</span> at step twenty, and is <span title="WU-4 log_sharpness_80">3.2</span>
+# when the warm-up is over, <span title="WU-4 end_over_limit">−0.7</span> doublings from the limit of that step. Is it
+# the rising rate that brings it down? A control with a small constant rate ends at
+# <span title="WU-4 small_rate_end">4.7</span>. So without the ramp the sharpness falls too, but not as far, by
 # <span title="WU-4 small_rate_over_ramp">1.5</span> doublings. Runs that diverged count as not fallen.
 #
 # With batch norm the start is <span title="WU-4 bn_start_over_limit">0.9</span> doublings above the limit, not
@@ -311,9 +313,9 @@ verdicts("WU")
 #
 # Adam's step sizes differ between streams of batches by <span title="WU-4 adam_spread_1">0.79</span> at step one and
 # <span title="WU-4 adam_spread_64">0.07</span> at step sixty-four, as logarithms. The ratio is
-# <span title="WU-4 adam_ratio">11.6</span>. With batch norm it is much the same, <span title="WU-4 bn_adam_ratio">12.0</span>,
-# though with batch norm few runs with Adam fail without warm-up. So chance in Adam's steps alone cannot be what makes
-# the difference between the two nets.
+# <span title="WU-4 adam_ratio">11.6</span>. With batch norm it is much the same,
+# <span title="WU-4 bn_adam_ratio">12.0</span>, though with batch norm few runs with Adam fail without warm-up. So
+# chance in Adam's steps alone cannot be what makes the difference between the two nets.
 #
 # **What this does not show.** The nets are small and the training is short, and eighty of two hundred steps is a large
 # share of it. That sharpness falls and training succeeds are two things seen
@@ -368,12 +370,12 @@ check("largest rate", ...)
 #
 # ## References
 #
-# - P. Goyal et al., *Accurate, Large Minibatch SGD: Training ImageNet in 1 Hour*, 2017: constant and gradual warm-up. We
-#   read summaries of it (blog.cweihang.io and shagunsodhani.com), not the paper's table.
-# - J. Gilmer et al., *A Loss Curvature Perspective on Training Instabilities of Deep Learning Models*, ICLR 2022: warm-up
-#   as a way out of sharply curved regions. We read its abstract.
-# - L. Liu et al., *On the Variance of the Adaptive Learning Rate and Beyond*, ICLR 2020: RAdam. We read its abstract and
-#   introduction.
+# - P. Goyal et al., *Accurate, Large Minibatch SGD: Training ImageNet in 1 Hour*, 2017: constant and gradual warm-up.
+#   We read summaries of it (blog.cweihang.io and shagunsodhani.com), not the paper's table.
+# - J. Gilmer et al., *A Loss Curvature Perspective on Training Instabilities of Deep Learning Models*, ICLR 2022:
+#   warm-up as a way out of sharply curved regions. We read its abstract.
+# - L. Liu et al., *On the Variance of the Adaptive Learning Rate and Beyond*, ICLR 2020: RAdam. We read its abstract
+#   and introduction.
 # - K. He et al., *Delving Deep into Rectifiers*, ICCV 2015: the weights our nets begin with.
 # - detectron2 and timm, `tests/test_scheduler.py` in each: the published numbers.
 # - torch issues 162591 and 185872, timm issue 1242: what users reported of chained schedulers.
