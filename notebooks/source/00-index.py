@@ -54,6 +54,16 @@
 # You will be able to write a feature pyramid that is right at odd sizes, to say what each part is for, and to look at
 # your own network's maps on your own photo.
 #
+# ### [05 · Learning-rate warm-up](05-warmup.ipynb)
+#
+# [![A map of how training ends over learning rate and length of warm-up, and the loss curves of one
+# cell](../images/05-warmup.png)](05-warmup.ipynb)
+#
+# Why training starts slowly: schedules without the usual off-by-one, a map of learning rate against warm-up over many
+# seeds, and the curvature of the loss along the way. *Fifty minutes; no earlier note needed.*
+#
+# You will be able to design a schedule that resumes, and to say when warm-up helps and when it does not.
+#
 # ### [06 · Batch normalisation](06-batch-norm.ipynb)
 #
 # [![The computation graph of batch normalisation with values and gradients of a tiny

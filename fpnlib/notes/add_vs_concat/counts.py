@@ -37,9 +37,12 @@ def next_convolution() -> Measurement:
     for cin, cout, kernel, stride, dilation, groups in itertools.product(
         (8, 24, 64, 256), (8, 64, 256), (1, 3, 5, 7), (1, 2), (1, 2), (1, 2, 8)
     ):
-        options = {"stride": stride, "padding": dilation * (kernel // 2), "dilation": dilation, "groups": groups}
+        padding = dilation * (kernel // 2)
         add, concat = (
-            cost(nn.Conv2d(inputs * cin, cout, kernel, bias=False, **options), (1, inputs * cin, 16, 16))
+            cost(
+                nn.Conv2d(inputs * cin, cout, kernel, stride, padding, dilation, groups, bias=False),
+                (1, inputs * cin, 16, 16),
+            )
             for inputs in (1, 2)
         )
         ratios += [concat.parameters / add.parameters, concat.macs / add.macs]

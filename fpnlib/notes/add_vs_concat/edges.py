@@ -50,7 +50,9 @@ def photo_edges(image: object) -> Edges:
     network = _network()
     output = network(HED.preprocess(image))  # type: ignore[arg-type]
     sides = torch.stack([side[0, 0] for side in output.sides])
-    return Edges(sides.clone(), network.fuse.weight.clone(), network.fuse.bias.item())  # type: ignore[union-attr]
+    bias = network.fuse.bias
+    assert isinstance(bias, Tensor)
+    return Edges(sides.clone(), network.fuse.weight.clone(), bias.item())
 
 
 def outlines(labelled: LabelledPhoto) -> Bool[Tensor, "h w"]:

@@ -1,5 +1,7 @@
 """AC-1 and AC-3: when a concatenation is an addition, and that every net that adds lies in one that concatenates."""
 
+from typing import Literal, TypeVar
+
 import numpy as np
 import torch
 from jaxtyping import Float
@@ -9,6 +11,13 @@ from fpnlib.claims import Claim, Criterion, Measurement, Verdict
 from fpnlib.models.fusion import Add, embed_add_in_concat, tie_concat
 from fpnlib.models.unet import UNet
 
+Net = TypeVar("Net", bound=nn.Module)
+PADDINGS: tuple[Literal["zeros", "reflect", "replicate", "circular"], ...] = (
+    "zeros",
+    "reflect",
+    "replicate",
+    "circular",
+)
 _CONVOLUTIONS, _NETS = 300, 60
 _TOLERANCE, _APART = 1e-12, 1e-3
 
@@ -19,18 +28,23 @@ def random_convolution(rng: np.random.Generator) -> nn.Conv2d:
     conv = nn.Conv2d(
         groups * int(rng.integers(1, 5)),
         groups * int(rng.integers(1, 5)),
-        tuple(int(side) for side in rng.integers(1, 6, 2)),
-        tuple(int(step) for step in rng.integers(1, 4, 2)),
-        tuple(int(pixels) for pixels in rng.integers(0, 3, 2)),
-        tuple(int(gap) for gap in rng.integers(1, 4, 2)),
+        _pair(rng, 1, 6),
+        _pair(rng, 1, 4),
+        _pair(rng, 0, 3),
+        _pair(rng, 1, 4),
         groups,
         bias=bool(rng.random() < 0.5),
-        padding_mode=str(rng.choice(["zeros", "reflect", "replicate", "circular"])),
+        padding_mode=PADDINGS[rng.choice(len(PADDINGS))],
     ).double()
     return _drawn(conv, rng)
 
 
-def _drawn(net: nn.Module, rng: np.random.Generator) -> nn.Module:
+def _pair(rng: np.random.Generator, low: int, high: int) -> tuple[int, int]:
+    down, across = rng.integers(low, high, 2)
+    return int(down), int(across)
+
+
+def _drawn(net: Net, rng: np.random.Generator) -> Net:
     """Normal weights from `rng`, each convolution's scaled to keep the size of what it takes."""
     with torch.no_grad():
         for parameter in net.parameters():
@@ -104,8 +118,11 @@ def concat_u_net(adding: UNet) -> UNet:
     """The U-Net that concatenates and answers as `adding` does: only the first convolution of each decoder differs."""
     joining = UNet(adding.in_channels, adding.head.out_channels, adding.widths).to(adding.head.weight)
     state = adding.state_dict()
-    for number, decoder in enumerate(adding.decoder):
-        state[f"decoder.{number}.0.weight"] = tie_concat(decoder[0]).weight.detach()
+    for number in range(len(adding.decoder)):
+        name = f"decoder.{number}.0"
+        conv = adding.get_submodule(name)
+        assert isinstance(conv, nn.Conv2d)
+        state[f"{name}.weight"] = tie_concat(conv).weight.detach()
     joining.load_state_dict(state)
     return joining
 
@@ -124,8 +141,8 @@ def embedded_nets() -> Measurement:
             other: nn.Module = embed_add_in_concat(net)
         else:
             widths = [int(rng.integers(2, 6)) for _ in range(3)]
-            net = _drawn(UNet(3, 2, widths, merge="add").double(), rng)
-            other = concat_u_net(net)
+            adding = _drawn(UNet(3, 2, widths, merge="add").double(), rng)
+            net, other = adding, concat_u_net(adding)
         x = _maps(rng, 2, 3, 18, 17)
         apart.append(abs(net(x) - other(x)).max().item())
         conv = _drawn(nn.Conv2d(6, 3, 3).double(), rng)

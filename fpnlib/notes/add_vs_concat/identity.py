@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 import torch
@@ -133,7 +134,7 @@ class IdentityExplorer(Explorer[IdentityData]):
         return [*images, self._number, self._tied]
 
     @staticmethod
-    def _panel(figure: Figure, place: object, title: str) -> object:
+    def _panel(figure: Figure, place: Any, title: str) -> Any:
         panel = figure.add_subplot(place)
         panel.set(xticks=[], yticks=[], title=title, aspect="equal")
         panel.spines[:].set_visible(True)

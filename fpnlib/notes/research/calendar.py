@@ -46,7 +46,7 @@ class Plan:
     @property
     def ends(self) -> tuple[float, float, float]:
         """Where each part ends, in months since the January before the start."""
-        first, second, third = self.lengths
+        first, second, _ = self.lengths
         return self.start + first, self.start + first + second, self.start + self.total
 
     def slack(self, deadline: int) -> float:

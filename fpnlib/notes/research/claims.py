@@ -11,7 +11,7 @@ PART = (3.0, 3.5, 4.0)  # "three or four months"
 
 def totals() -> list[float]:
     """Months of every plan the saying allows: each part three to four months, a start in any month."""
-    return [Plan(start, parts).total for start in range(YEAR) for parts in itertools.product(PART, repeat=3)]
+    return [Plan(start, (a, b, c)).total for start in range(YEAR) for a, b, c in itertools.product(PART, repeat=3)]
 
 
 def measure_months() -> Measurement:
