@@ -56,7 +56,7 @@ class AddMerge(nn.Module):
     """Only what brings the levels together by addition.
 
     - "cut": a 1×1 of each map to `channels`, as in FPN.
-    - "cut twice": and one more on the coarser map before each add, as in CPN.
+    - "cut twice": and one more on the coarser map, once enlarged, before each add, as in CPN.
     - "lift": every map lifted to the channels of the coarsest, so that an add is possible without cutting any.
     """
 
@@ -78,7 +78,7 @@ class AddMerge(nn.Module):
         laterals = [lateral(one) for lateral, one in zip(self.laterals, features, strict=True)]
         levels = laterals[-1:]
         for one, conv in zip(laterals[-2::-1], list(self.before_add)[::-1], strict=True):
-            levels.insert(0, self.add(one, F.interpolate(conv(levels[0]), one.shape[2:], mode="nearest")))
+            levels.insert(0, self.add(one, conv(F.interpolate(levels[0], one.shape[2:], mode="nearest"))))
         return levels
 
 
