@@ -12,6 +12,7 @@ from matplotlib.patches import Rectangle
 
 from fpnlib.explore import Explorer, number, slider
 from fpnlib.explore.style import BLUE, FAINT, INK, MUTED, ORANGE
+from fpnlib.notes.segmentation_difficulties.colours import pale
 from fpnlib.notes.segmentation_difficulties.exact import BOXES
 from fpnlib.notes.segmentation_difficulties.masks import Boxed, cafe, in_box, random_boxes, tight_box
 
@@ -63,7 +64,7 @@ class BoxesExplorer(Explorer[BoxesData]):
     def build(self, figure: Figure) -> Iterable[Artist]:
         """Lay out the photo and the chart."""
         self._photo, chart = figure.subplots(1, 2, width_ratios=[1.2, 1])
-        grey = cafe().image.mean(2) * 0.4 + 150
+        grey = pale(cafe().image)
         self._photo.imshow(grey, cmap="gray", vmin=0, vmax=255)
         self._photo.set(xticks=[], yticks=[])
         self._photo.set_title("blue: kept, orange: cut off by the box")

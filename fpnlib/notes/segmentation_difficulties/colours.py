@@ -1,6 +1,8 @@
-"""Colours of classes and of instances."""
+"""Colours of classes, and photos as pale backgrounds."""
 
 import numpy as np
+from jaxtyping import Float, UInt8
+from scipy import ndimage
 
 # Background nearly white, then colours that the colour-blind can tell apart (Okabe and Ito), and mixtures of them.
 CLASS_COLOURS = np.array(
@@ -17,3 +19,8 @@ CLASS_COLOURS = np.array(
     ],
     np.uint8,
 )
+
+
+def pale(photo: UInt8[np.ndarray, "h w 3"]) -> Float[np.ndarray, "h w"]:
+    """A photo in a few light greys without its finest grain, which keeps a saved picture small."""
+    return (ndimage.gaussian_filter(photo.mean(2), 1.0) * 0.4 + 150) // 20 * 20

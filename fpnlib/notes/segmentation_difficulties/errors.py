@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from fpnlib.explore import Explorer, choice, number, slider
 from fpnlib.explore.style import BLUE, FAINT, INK, MUTED, ORANGE
 from fpnlib.metrics import boundary_iou, mean_iou
+from fpnlib.notes.segmentation_difficulties.colours import pale
 from fpnlib.notes.segmentation_difficulties.exact import BAND, one_wrong_region
 from fpnlib.notes.segmentation_difficulties.masks import cafe, shifted_boundaries
 
@@ -56,7 +57,7 @@ class ErrorsExplorer(Explorer[ErrorsData]):
     def build(self, figure: Figure) -> Iterable[Artist]:
         """Lay out the photo and the chart."""
         photo, chart = figure.subplots(1, 2, width_ratios=[1.25, 1])
-        grey = cafe().image.mean(2) * 0.35 + 160
+        grey = pale(cafe().image)
         photo.imshow(grey, cmap="gray", vmin=0, vmax=255)
         photo.set(xticks=[], yticks=[])
         photo.spines[:].set_visible(False)

@@ -17,6 +17,7 @@ from fpnlib.explore import Explorer, choice, number, slider
 from fpnlib.explore.style import BLUE, FAINT, INK, ORANGE
 from fpnlib.models import EfficientNetLite0
 from fpnlib.models.efficientnet import SameConv2d
+from fpnlib.notes.segmentation_difficulties.colours import pale
 from fpnlib.ops import AxisField
 from fpnlib.validation import require
 
@@ -84,7 +85,7 @@ class ReachExplorer(Explorer[ReachData]):
         """Lay out the photo and the chart."""
         photo, chart = figure.subplots(1, 2, width_ratios=[1.25, 1])
         height, width = SIDES
-        self._grey = (self._photo.mean(2) * 0.3 + 170) // 16 * 16
+        self._grey = pale(self._photo)
         self._shown = photo.imshow(np.zeros((height, width, 3), np.uint8), extent=(0, width, height, 0))
         photo.set(xticks=[], yticks=[], xlim=(-16, width + 16), ylim=(height + 12, -12))
         photo.spines[:].set_visible(False)
