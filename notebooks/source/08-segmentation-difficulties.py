@@ -254,8 +254,8 @@ verdicts("SD")
 # **Strides.** On the 19 masks the mean IoU that comes back is <span title="SD-9 bilinear_4">0.71</span> at stride four
 # and <span title="SD-9 bilinear_32">0.32</span> at thirty-two. For the larger half of the objects it falls from
 # <span title="SD-9 bilinear_4_large">0.96</span> to <span title="SD-9 bilinear_32_large">0.61</span>, for the smaller
-# half from <span title="SD-9 bilinear_4_small">0.43</span> to <span title="SD-9 bilinear_32_small">0</span>. How the map
-# is enlarged matters less: at stride sixteen bilinear gives <span title="SD-9 bilinear_16">0.47</span> and nearest
+# half from <span title="SD-9 bilinear_4_small">0.43</span> to <span title="SD-9 bilinear_32_small">0</span>. How the
+# map is enlarged matters less: at stride sixteen bilinear gives <span title="SD-9 bilinear_16">0.47</span> and nearest
 # <span title="SD-9 nearest_16">0.45</span>.
 #
 # **Old methods: the saying fails our bound.** A graph cut finds the lowest energy: on
