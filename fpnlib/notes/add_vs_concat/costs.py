@@ -2,19 +2,24 @@
 
 import dataclasses
 import functools
+import time
 from collections.abc import Iterable
 
 import numpy as np
+import torch
 from ipywidgets import Widget
 from matplotlib.artist import Artist
 from matplotlib.figure import Figure
+from torch import nn
 
-from fpnlib.explore import Explorer, number, slider
+from fpnlib.explore import Explorer, number, slider, toggle
 from fpnlib.explore.style import BLUE, FAINT, INK, MUTED, ORANGE
 from fpnlib.models import cost
-from fpnlib.notes.add_vs_concat.pyramids import map_shapes, whole_pyramids
+from fpnlib.models.fusion import Add, Concat, tie_concat
+from fpnlib.notes.add_vs_concat.pyramids import RESNET50, map_shapes, whole_pyramids
 
 MAPS = (2, 3, 4, 5)
+LEVELS = (2, 3, 4)
 NAMES = {
     "fpn": "FPN, adds",
     "global_net": "CPN's GlobalNet, adds",
@@ -23,6 +28,7 @@ NAMES = {
 }
 _SIDE = 512  # pixels at which the pyramids are counted; a convolution's products grow with the area
 _PLACES = 64 * 64  # of the next convolution's output
+_TIMED_SIDE, _ROUNDS = 16, 3  # places across the maps that are timed, and how often; the least time counts
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,9 +39,11 @@ class CostsData:
     channels: int
     kernel: int
     side: int
+    levels: int
     weights: tuple[int, int]  # after an add, after a concat
     macs: np.ndarray  # (2, len(MAPS)) in millions, for every number of maps
     pyramids: dict[str, tuple[float, float]]  # millions of parameters, billions of multiply-adds
+    milliseconds: tuple[float, float] | None  # measured here, after an add and after a concat
 
 
 class CostsExplorer(Explorer[CostsData]):
@@ -48,18 +56,29 @@ class CostsExplorer(Explorer[CostsData]):
         """Return the maps, their channels, the kernel, and the image's side for the pyramids."""
         return {
             "maps": slider("maps that are joined", 2, MAPS[0], MAPS[-1], 1),
-            "channels": slider("channels of each map, and of the output", 256, 8, 512, 8),
+            "channels": slider("channels of each map, and of the output", 128, 8, 256, 8),
             "kernel": slider("kernel", 3, 1, 7, 1),
+            "timed": toggle("measure the time on this machine (slower)"),
+            "levels": slider("pyramids: levels, finest first", LEVELS[-1], LEVELS[0], LEVELS[-1], 1),
             "side": slider("pyramids: side of the image in 32 pixels", 16, 4, 32, 1),
         }
 
-    def compute(self, maps: int, channels: int, kernel: int, side: int) -> CostsData:
-        """Count."""
+    def compute(self, maps: int, channels: int, kernel: int, timed: bool, levels: int, side: int) -> CostsData:
+        """Count, and measure where that is asked for."""
         one = channels * channels * kernel**2
         macs = np.array([[one] * len(MAPS), [count * one for count in MAPS]]) * _PLACES / 1e6
         area = (32 * side / _SIDE) ** 2
-        pyramids = {name: (parameters, area * products) for name, (parameters, products) in _counted().items()}
-        return CostsData(maps, channels, kernel, 32 * side, (one, maps * one), macs, pyramids)
+        return CostsData(
+            maps=maps,
+            channels=channels,
+            kernel=kernel,
+            side=32 * side,
+            levels=levels,
+            weights=(one, maps * one),
+            macs=macs,
+            pyramids={name: (weights, area * products) for name, (weights, products) in _counted(levels).items()},
+            milliseconds=measured_milliseconds(maps, channels, kernel) if timed else None,
+        )
 
     def build(self, figure: Figure) -> Iterable[Artist]:
         """Lay out the chart and the bars."""
@@ -73,39 +92,50 @@ class CostsExplorer(Explorer[CostsData]):
         chart.legend(loc="upper left")
         (self._now,) = chart.plot([], [], "o", color=INK, ms=11, mfc="none", mew=2)
         texts = {"fontsize": 10, "va": "center", "color": INK, "weight": "bold"}
-        self._counts = [chart.text(5.15, y, "", ha="right", **texts) for y in (0.55, 5.3)]
+        places = ((5.15, 0.55, "right"), (1.9, 4.0, "left"))  # clear of both lines
+        self._counts = [chart.text(x, y, "", ha=side, **texts) for x, y, side in places]
         bars.set(xscale="log", xlim=(0.05, 2000), ylim=(len(NAMES) - 0.4, -0.7))
         bars.set_yticks(range(len(NAMES)), NAMES.values())
         bars.set_xlabel("billions of multiply-adds")
         bars.set_title("Pyramids of 256 channels on ResNet-50")
         (self._bars,) = bars.plot([], [], "o", color=BLUE, ms=11)
         self._amounts = [bars.text(0, row - 0.3, "", ha="center", **texts) for row in range(len(NAMES))]
-        for row, (parameters, _) in enumerate(_counted().values()):
+        small = {"fontsize": 9, "color": MUTED}
+        self._weights = [bars.text(0.06, row + 0.28, "", **small) for row in range(len(NAMES))]
+        for row in range(len(NAMES)):
             bars.axhline(row, color=FAINT, lw=1, zorder=0)
-            bars.text(0.06, row + 0.28, f"{number(parameters)} million weights", fontsize=8, color=MUTED)
-        return [self._now, self._bars, *self._counts, *self._amounts]
+        self._times = [chart.text(x, y - 0.35, "", ha=side, va="center", **small) for x, y, side in places]
+        return [self._now, self._bars, *self._counts, *self._times, *self._amounts, *self._weights]
 
     def draw(self, data: CostsData) -> None:
         """Move the marks and write the counts."""
         self._now.set_data([data.maps] * 2, [1, data.maps])
         place = MAPS.index(data.maps)
         for text, macs in zip(self._counts, data.macs[:, place], strict=True):
-            text.set_text(f"{number(float(macs))} million")
+            text.set_text(_amount(float(macs)))
+        measured = [f"{number(taken, 2)} ms on 16×16" for taken in data.milliseconds or ()]
+        for text, words in zip(self._times, measured or ("", ""), strict=True):
+            text.set_text(words)
         self._bars.set_data([products for _, products in data.pyramids.values()], range(len(NAMES)))
         for text, (_, products) in zip(self._amounts, data.pyramids.values(), strict=True):
             text.set_x(products)
             text.set_text(number(products))
+        for text, (parameters, _) in zip(self._weights, data.pyramids.values(), strict=True):
+            text.set_text(f"{number(parameters)} million weights")
 
     def describe(self, data: CostsData) -> str:
         """Say both costs and the pyramids'."""
-        add, concat = map(number, data.macs[:, MAPS.index(data.maps)].tolist())
+        add, concat = map(_amount, data.macs[:, MAPS.index(data.maps)].tolist())
         products = {name: number(macs) for name, (_, macs) in data.pyramids.items()}
+        # Measured times differ from run to run, so they stand in the picture alone.
+        measured = " The times measured here, on 16×16 places, stand in the picture." if data.milliseconds else ""
+        after_add, after_concat = (number(count / 1e3) for count in data.weights)
         return (
             f"{data.maps} maps of {data.channels} channels, {data.kernel}×{data.kernel}, 64×64 places: after an add "
-            f"{number(data.weights[0])} weights and {add} million multiply-adds, after a concat "
-            f"{number(data.weights[1])} and {concat} million, {data.maps} times as many. Pyramids at "
-            f"{data.side}×{data.side}: FPN {products['fpn']} billion, GlobalNet {products['global_net']}, concat "
-            f"{products['concat']}, uncut {products['concat_uncut']}."
+            f"{after_add} thousand weights and {add} multiply-adds, after a concat {after_concat} thousand "
+            f"and {concat}, {data.maps} times as many.{measured}\n"
+            f"Pyramids of {data.levels} levels at {data.side}×{data.side}: FPN {products['fpn']} billion, GlobalNet "
+            f"{products['global_net']}, concat {products['concat']}, uncut {products['concat_uncut']}."
         )
 
     def invariants(self, data: CostsData) -> dict[str, bool]:
@@ -117,8 +147,31 @@ class CostsExplorer(Explorer[CostsData]):
         }
 
 
+def _amount(millions: float) -> str:
+    return f"{number(millions)} million" if millions < 1000 else f"{number(millions / 1000)} billion"
+
+
 @functools.cache
-def _counted() -> dict[str, tuple[float, float]]:
+def _counted(levels: int) -> dict[str, tuple[float, float]]:
     """Return millions of parameters and billions of multiply-adds of each pyramid at `_SIDE`."""
-    counts = {name: cost(net, map_shapes(_SIDE, _SIDE)) for name, net in whole_pyramids().items()}
+    maps = RESNET50[:levels]
+    with torch.device("meta"):  # to be counted, not run
+        nets = whole_pyramids(maps=maps)
+    counts = {name: cost(net, map_shapes(_SIDE, _SIDE, maps)) for name, net in nets.items()}
     return {name: (counts[name].parameters / 1e6, counts[name].macs / 1e9) for name in NAMES}
+
+
+@functools.lru_cache(maxsize=256)
+def measured_milliseconds(maps: int, channels: int, kernel: int) -> tuple[float, float]:
+    """Time the convolution after an add and after a concat, joining included; measured once for each shape."""
+    conv = nn.Conv2d(channels, channels, kernel, padding=kernel // 2)
+    inputs = torch.randn(maps, 1, channels, _TIMED_SIDE, _TIMED_SIDE)
+    paths = ((Add(), conv), (Concat(), tie_concat(conv, maps)))
+    best = [float("inf")] * len(paths)
+    with torch.inference_mode():
+        for _ in range(_ROUNDS):  # in turn, so that a busy moment meets both
+            for place, (join, following) in enumerate(paths):
+                begin = time.perf_counter()
+                following(join(*inputs))
+                best[place] = min(best[place], 1e3 * (time.perf_counter() - begin))
+    return best[0], best[1]

@@ -34,6 +34,13 @@ def test_merged_levels_are_a_sum_of_a_lateral_and_an_enlarged_1x1():
         torch.testing.assert_close(levels[level], net.laterals[level](one) + net.before_add[level](above))
 
 
+def test_the_1x1_before_the_add_commutes_with_the_enlargement():
+    torch.manual_seed(0)
+    conv, coarse = GlobalNet((4, 8), 6, 2).eval().before_add[0], torch.randn(1, 6, 5, 4)
+    before = F.interpolate(conv(coarse), (10, 8), mode="bilinear")
+    torch.testing.assert_close(conv(F.interpolate(coarse, (10, 8), mode="bilinear")), before)
+
+
 def test_it_learns():
     torch.manual_seed(0)
     net, x = small(), torch.rand(2, 3, 64, 64)
