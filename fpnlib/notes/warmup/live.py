@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Iterable
 
 import numpy as np
+import torch
 from ipywidgets import Widget
 from matplotlib.artist import Artist
 from matplotlib.collections import LineCollection
@@ -65,7 +66,12 @@ class LiveExplorer(Explorer[LiveData]):
 
     def _trained(self, rate: float, warmup: int) -> Outcome:
         if (rate, warmup) not in _trained:
-            _trained[rate, warmup] = train_runs(digits(), [Run(rate, warmup)], SEEDS, progress=self._report)
+            threads = torch.get_num_threads()
+            torch.set_num_threads(1)  # such small layers gain nothing from more, and lose much on a busy machine
+            try:
+                _trained[rate, warmup] = train_runs(digits(), [Run(rate, warmup)], SEEDS, progress=self._report)
+            finally:
+                torch.set_num_threads(threads)
         return _trained[rate, warmup]
 
     def _report(self, done: int, steps: int) -> None:
