@@ -127,7 +127,7 @@ class DesignerExplorer(Explorer[DesignerData]):
     def invariants(self, data: DesignerData) -> dict[str, bool]:
         """Check what every schedule with warm-up has."""
         return {
-            "never above the full rate": data.highest <= data.plain[0] + 1e-12,
+            "never above the full rate": data.highest <= float(data.plain[0]) + 1e-12,
             "never restarted": bool((np.diff(data.rates[data.warmup :]) <= 1e-12).all()),
         }
 

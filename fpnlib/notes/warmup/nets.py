@@ -105,11 +105,11 @@ class Block(nn.Module):
         return x + self.residual(x)
 
 
-def cross_entropy(net: nn.Module, inputs: Tensor, targets: Tensor) -> Float[Tensor, ""]:
+def cross_entropy(net: Callable[[Tensor], Tensor], inputs: Tensor, targets: Tensor) -> Float[Tensor, ""]:
     """Return the mean cross-entropy of a batch."""
     return functional.cross_entropy(net(inputs), targets)
 
 
-def error_rate(net: nn.Module, inputs: Tensor, targets: Tensor) -> Float[Tensor, ""]:
+def error_rate(net: Callable[[Tensor], Tensor], inputs: Tensor, targets: Tensor) -> Float[Tensor, ""]:
     """Return the share of wrong answers."""
     return (net(inputs).argmax(1) != targets).double().mean()
