@@ -67,7 +67,8 @@ def batch_norm_backward(grad: Batch, cache: BatchNormCache) -> tuple[Batch, Floa
     dweight = (grad * cache.normalized).sum(over)
     dnormalized = grad * per_channel(cache.weight, grad)
     through_mean = per_channel(dnormalized.mean(over), grad)
-    through_variance = cache.normalized * per_channel((dnormalized * cache.normalized).mean(over), grad)
+    along = (dnormalized * cache.normalized).mean(over)
+    through_variance = cache.normalized * per_channel(along, grad)
     dx = per_channel(cache.inverse_std, grad) * (dnormalized - through_mean - through_variance)
     return dx, dweight, dbias
 
