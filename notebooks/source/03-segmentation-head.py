@@ -105,11 +105,12 @@ verdicts("SH")
 # **It depends, and mostly it does not show.** Per rate and head there are <span title="SH-1 n">32</span> pairs of
 # networks, averaged over three learning rates. What a single 3×3 has more than 3×3→1×1:
 #
-# | | more with 3×3 | 95 % interval |
-# |---|---|---|
-# | spread of the final mIoU | <span title="SH-1 spread_gain_one">0.0002</span> | <span title="SH-1 spread_gain_one_low">-0.0041</span> to <span title="SH-1 spread_gain_one_high">0.0048</span> |
-# | jitter of the validation mIoU | <span title="SH-1 jitter_gain_one">0.0011</span> | <span title="SH-1 jitter_gain_one_low">0.0003</span> to <span title="SH-1 jitter_gain_one_high">0.0019</span> |
-# | share of steps with a loss spike | <span title="SH-1 spikes_gain_one">0</span> | <span title="SH-1 spikes_gain_one_low">-0.0002</span> to <span title="SH-1 spikes_gain_one_high">0.0002</span> |
+# - Spread of the final mIoU: <span title="SH-1 spread_gain_one">0.0002</span> more, from
+#   <span title="SH-1 spread_gain_one_low">-0.0041</span> to <span title="SH-1 spread_gain_one_high">0.0048</span>.
+# - Jitter of the validation mIoU: <span title="SH-1 jitter_gain_one">0.0011</span> more, from
+#   <span title="SH-1 jitter_gain_one_low">0.0003</span> to <span title="SH-1 jitter_gain_one_high">0.0019</span>.
+# - Share of steps with a loss spike: <span title="SH-1 spikes_gain_one">0</span> more, from
+#   <span title="SH-1 spikes_gain_one_low">-0.0002</span> to <span title="SH-1 spikes_gain_one_high">0.0002</span>.
 #
 # Only the jitter is larger, and by little: <span title="SH-1 jitter_one_0">0.018</span> beside
 # <span title="SH-1 jitter_two_0">0.0153</span> at the lowest rate. At the highest it is the other way round. Loss spikes

@@ -113,4 +113,5 @@ check("latest start", ...)
 #
 # ## References
 #
-# - The source: one learner's notes, the page from which this book grew. Nothing else is cited, as nothing else was read.
+# - The source: one learner's notes, the page from which this book grew. Nothing else was read, so nothing else is
+#   cited.
