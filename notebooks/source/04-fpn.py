@@ -290,24 +290,24 @@ print(beside_the_paper(Result.load("FP-3")))
 # <span title="FP-3 gain_c5_ar_small">0.23</span>, each with its interval above zero.
 #
 # We do not know why. Three things differ from the paper and could matter: our backbone is not trained beforehand, so
-# its fine maps can learn what they need; training stops after $900$ batches; and a scene has few kinds of object, most of
-# which can be told without their surroundings. Unequal size is not the reason: the top-down path has no weights, so the
-# two nets have the same number of weights and the same channels.
+# its fine maps can learn what they need; training stops after $900$ batches; and a scene has few kinds of object, most
+# of which can be told without their surroundings. Unequal size is not the reason: the top-down path has no weights, so
+# the two nets have the same number of weights and the same channels.
 #
 # **Why the 3×3.** On real photos the share of a map's energy that is finer than the level above can hold falls from
-# <span title="FP-4 nearest_share_merged">0.25</span> in M to <span title="FP-4 nearest_share_smoothed">0.20</span> in P.
-# When the photo moves by one cell of the level, the map should move with it. How far it does not falls from
+# <span title="FP-4 nearest_share_merged">0.25</span> in M to <span title="FP-4 nearest_share_smoothed">0.20</span> in
+# P. When the photo moves by one cell of the level, the map should move with it. How far it does not falls from
 # <span title="FP-4 nearest_error_merged">0.63</span> to <span title="FP-4 nearest_error_smoothed">0.48</span> of the
 # map's own standard deviation. It is the shift that the adding harms: a lateral alone follows it exactly, and its share
 # of fine energy, <span title="FP-4 nearest_share_lateral">0.30</span>, is above that of M. On a single level, where
-# nothing was added, the 3×3 lowers the share too, by <span title="FP-4 single_share_fall">0.079</span>, but by less than
-# at the same level of the pyramid, <span title="FP-4 level4_share_fall">0.12</span>. Without the 3×3, with as many
+# nothing was added, the 3×3 lowers the share too, by <span title="FP-4 single_share_fall">0.079</span>, but by less
+# than at the same level of the pyramid, <span title="FP-4 level4_share_fall">0.12</span>. Without the 3×3, with as many
 # weights and twice the multiplications, AP is lower by <span title="FP-4 ap_gain">0.017</span>. So FP-4 holds. With
 # bilinear enlarging M starts lower, <span title="FP-4 bilinear_share_merged">0.22</span>, in the nets that were trained
 # with nearest.
 #
-# **AP and IoU once more.** [The first note](01-precision-recall.ipynb) said that its detector had been seen before its claim
-# PR-4 was written down. Here the criterion stood before the detector was trained. On
+# **AP and IoU once more.** [The first note](01-precision-recall.ipynb) said that its detector had been seen before its
+# claim PR-4 was written down. Here the criterion stood before the detector was trained. On
 # <span title="FP-5 scenes">256</span> scenes its AP is <span title="FP-5 ap_50">0.58</span> at an IoU of $.5$ and
 # <span title="FP-5 ap_75">0.35</span> at $.75$, and it never rises. So FP-5 holds.
 
