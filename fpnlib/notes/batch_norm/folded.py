@@ -47,7 +47,7 @@ class FoldedExplorer(Explorer[FoldedData]):
     """Two layers and one, each with its numbers and what it makes of a photo, and the difference of both."""
 
     title = "A convolution followed by batch norm, one convolution in place of both, and the difference of the outputs"
-    size = (1000, 400)
+    size = (1000, 350)
 
     def __init__(self, photo: UInt8[np.ndarray, "h w 3"]) -> None:
         height, width = photo.shape[:2]
@@ -97,7 +97,7 @@ class FoldedExplorer(Explorer[FoldedData]):
 
     def build(self, figure: Figure) -> Iterable[Artist]:
         """Lay out three pictures, and the numbers below the two that have some."""
-        rows = figure.subplots(2, 3, height_ratios=[1.5, 1])
+        rows = figure.subplots(2, 3, height_ratios=[1.1, 1])
         empty, maps = np.zeros(self._photo.shape[2:]), []
         for axes, title in zip(
             rows[0], ("Convolution, then batch norm", "One convolution", "Difference (grey is 0)"), strict=True
