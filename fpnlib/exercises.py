@@ -118,4 +118,4 @@ def _close(a: Any, b: Any) -> bool:
         a, b = np.atleast_1d(np.asarray(a, float)), np.atleast_1d(np.asarray(b, float))
     except (TypeError, ValueError):
         return False
-    return a.shape == b.shape and all(math.isclose(x, y, abs_tol=1e-6) for x, y in zip(a, b, strict=True))
+    return a.shape == b.shape and all(math.isclose(x, y, abs_tol=1e-6) for x, y in zip(a.flat, b.flat, strict=True))

@@ -203,12 +203,12 @@ verdicts("AC")
 # %% [markdown]
 # **The identity and the embedding hold.** Over <span title="AC-1 n">300</span> random convolutions the tied concat
 # differs from the add by rounding only. With one weight of one half moved by 0.01 the outputs part by
-# <span title="AC-1 least_nudged">0.021</span> or more. And <span title="AC-3 n">60</span> random nets that add each have
-# a net that concatenates and gives the same.
+# <span title="AC-1 least_nudged">0.021</span> or more. And <span title="AC-3 n">60</span> random nets that add each
+# have a net that concatenates and gives the same.
 #
 # **Concat costs twice add: for the next convolution.** In all <span title="AC-2 n">576</span> cases exactly twice the
-# weights and multiply-adds. In whole nets it is another factor: <span title="AC-2 u_net_macs">1.25</span> for our U-Net,
-# where most convolutions do not follow a skip, and <span title="AC-2 fpn_macs">3.3</span> for a pyramid that
+# weights and multiply-adds. In whole nets it is another factor: <span title="AC-2 u_net_macs">1.25</span> for our
+# U-Net, where most convolutions do not follow a skip, and <span title="AC-2 fpn_macs">3.3</span> for a pyramid that
 # concatenates all coarser levels.
 #
 # **Add is a prior: it depends.** On aligned digits with ten and twenty pairs add is more accurate by
@@ -226,19 +226,19 @@ verdicts("AC")
 # speaks for add, and accuracy at this scale does not. The pyramid has six to eight channels a level, frozen maps below
 # it, and one learning rate for all; large ones may differ.
 #
-# **CPN's 1×1 before the add: it depends.** Both FPN and CPN cut the coarse channels before they add, and against an
-# add at the channels of the coarsest map that saves much: <span title="AC-6 cut_twice_macs">0.64</span> instead of
+# **CPN's 1×1 before the add: it depends.** Both FPN and CPN cut the coarse channels before they add, and against an add
+# at the channels of the coarsest map that saves much: <span title="AC-6 cut_twice_macs">0.64</span> instead of
 # <span title="AC-6 lift_macs">2.8</span> billion multiply-adds. But CPN's *second* 1×1 makes it dearer than FPN's way,
-# <span title="AC-6 cut_macs">0.38</span>. It saves against adding uncut maps, not against FPN. Where it stands, after the
-# enlargement, it works on four times the places. A 1×1 and a bilinear enlargement commute, so before the enlargement
-# it would give the same for a quarter of the products.
+# <span title="AC-6 cut_macs">0.38</span>. It saves against adding uncut maps, not against FPN. Where it stands, after
+# the enlargement, it works on four times the places. A 1×1 and a bilinear enlargement commute, so before the
+# enlargement it would give the same for a quarter of the products.
 #
 # **Edges: the fusion holds, narrowly.** F is <span title="AC-7 fused">0.656</span> for the learned fusion and
 # <span title="AC-7 sides[1]">0.637</span> for the best side output. Equal weights give
-# <span title="AC-7 equal">0.657</span>, and of sixty-four random weightings <span title="AC-7 drawn_below_fused">52</span> are
-# below the learned one. So it is the adding that helps; which weights matters little. The benchmark is stricter: it
-# pairs edges and outlines one to one. Paired so at the same thresholds F is
-# <span title="AC-7 matched_fused">0.558</span> for the fusion and
+# <span title="AC-7 equal">0.657</span>, and of sixty-four random weightings
+# <span title="AC-7 drawn_below_fused">52</span> are below the learned one. So it is the adding that helps; which
+# weights matters little. The benchmark is stricter: it pairs edges and outlines one to one. Paired so at the same
+# thresholds F is <span title="AC-7 matched_fused">0.558</span> for the fusion and
 # <span title="AC-7 matched_sides[1]">0.520</span> for the same side output. One photo cannot say more.
 #
 # **Gradients: it depends.** Over 60 blocks, at torch's initial weights, a plain stack loses
@@ -247,13 +247,13 @@ verdicts("AC")
 # <span title="AC-8 he_residual_60">7.8</span>. Concatenating stacks are as good a highway:
 # <span title="AC-8 torch_concat_60">-0.65</span>.
 #
-# **The LSTM: our test says no, for a reason we had not thought of.** An RNN loses
-# <span title="AC-9 rnn_200">-46</span> powers of ten over two hundred steps, an LSTM with its gate held open changes by
-# <span title="AC-9 forget_100_200">1.2</span>. It *grows*, as what was put into the cell also drives the gates later on,
-# and we had asked for a change below 1. A gate held at `0.95` changes by <span title="AC-9 forget_95_200">-0.24</span>.
-# At torch's own initial weights the LSTM loses <span title="AC-9 lstm_200">-34</span>: less than the RNN, but next to
-# nothing is left of either. With a forget bias of three it is <span title="AC-9 biased_200">-0.14</span>. So the trick
-# is the same one, if the gate is open.
+# **The LSTM: our test says no, for a reason we had not thought of.** An RNN loses <span title="AC-9 rnn_200">-46</span>
+# powers of ten over two hundred steps, an LSTM with its gate held open changes by
+# <span title="AC-9 forget_100_200">1.2</span>. It *grows*, as what was put into the cell also drives the gates later
+# on, and we had asked for a change below 1. A gate held at `0.95` changes by
+# <span title="AC-9 forget_95_200">-0.24</span>. At torch's own initial weights the LSTM loses
+# <span title="AC-9 lstm_200">-34</span>: less than the RNN, but next to nothing is left of either. With a forget bias
+# of three it is <span title="AC-9 biased_200">-0.14</span>. So the trick is the same one, if the gate is open.
 #
 # **With data to spare concat is fine: it depends.** With the most data concat gains
 # <span title="AC-10 unet_gain_over_add_much">0.021</span> in the U-Net, with an interval from
@@ -289,13 +289,12 @@ check("tied kernel", ...)
 check("fusion weights", ...)
 
 # %% [markdown]
-# **Third.** Say "add" or "concat" for three designs, as a list.
+# **Third.** Write `f(design)` that returns `"add"` or `"concat"`. A wrong answer is shown the measurement. There are
+# three designs:
 #
-# - Two images of the same digit, pixel by pixel, and ten or twenty such pairs to learn from.
-# - Two maps whose channels are shuffled, and hundreds of pairs.
-# - Five edge maps of one channel each.
-#
-# A wrong answer is shown the measurement.
+# - `"few aligned digits"`: two images of the same digit, pixel by pixel, and ten or twenty such pairs to learn from
+# - `"many shuffled maps"`: two maps whose channels are in another order, and hundreds of pairs
+# - `"five edge maps"`: of one channel each
 
 # %%
 check("which fusion", ...)

@@ -87,33 +87,43 @@ def _examine_weights(answer: Answer) -> str | None:
     return compare(answer, weights, cases, _WEIGHT_FAULTS)
 
 
-def _measured() -> tuple[str, str, str]:
-    """Return what was measured for each of the three designs."""
+def fusion(design: str) -> str:
+    """Return "add" where corresponding channels mean the same and there is little data, or one channel; else concat."""
+    return {"few aligned digits": "add", "many shuffled maps": "concat", "five edge maps": "add"}[design]
+
+
+def _always_add(design: str) -> str:
+    return "add"
+
+
+def _always_concat(design: str) -> str:
+    return "concat"
+
+
+def _measured() -> dict[str, str]:
+    """Return why, and what was measured, for each design."""
     pairs, edges = Result.load("AC-4"), Result.load("AC-7")
-    return (
-        f"add is more accurate by {pairs.number('digits_add_wins'):.2f} (AC-4)",
-        f"concat is more accurate by {pairs.number('network_concat_wins_over_add'):.2f} (AC-4)",
-        f"with five weights alone the fusion's F is {edges.number('fused'):.2f}, above every side output's (AC-7)",
-    )
+    return {
+        "few aligned digits": "Pixel meets pixel, and there is too little data to learn that: add is more accurate by "
+        f"{pairs.number('digits_add_wins'):.2f} (AC-4).",
+        "many shuffled maps": "The channels do not correspond, and there is enough data to learn which belong "
+        f"together: concat is more accurate by {pairs.number('network_concat_wins_over_add'):.2f} (AC-4).",
+        "five edge maps": "All five say the same thing, how likely an edge is: with one weight for each the sum's F is "
+        f"{edges.number('fused'):.2f}, above every single map's (AC-7).",
+    }
 
 
-_BEST = ("add", "concat", "add")
-_WHY = (
-    "First design: pixel meets pixel, and there is too little data to learn that",
-    "Second design: the channels do not correspond, and there is enough data to learn which belong together",
-    "Third design: all five maps say the same thing, how likely an edge is",
-)
-
-
-def _examine_choice(answer: Any) -> str | None:
-    if not isinstance(answer, list | tuple) or len(answer) != len(_BEST) or not set(answer) <= {"add", "concat"}:
-        return 'Give a list of three words, each "add" or "concat".'
-    faults = [
-        f"{why}: {measured}."
-        for given, best, why, measured in zip(answer, _BEST, _WHY, _measured(), strict=True)
-        if given != best
-    ]
-    return " ".join(faults) or None
+def _examine_choice(answer: Answer) -> str | None:
+    if not callable(answer):
+        return f"A function is asked for, this is a {type(answer).__name__}."
+    given = {design: answer(design) for design in _measured()}
+    if all(word is None for word in given.values()):
+        return "Your function returns nothing. Is a `return` missing?"
+    for design, word in given.items():
+        if word not in ("add", "concat"):
+            return f'For ({design!r}) you gave {word!r}; say "add" or "concat".'
+    wrong = [f"{design}: {why}" for design, why in _measured().items() if given[design] != fusion(design)]
+    return " ".join(wrong) or None
 
 
 EXERCISES = (
@@ -135,15 +145,11 @@ EXERCISES = (
     ),
     Exercise(
         "which fusion",
-        'Say "add" or "concat" for three designs, as a list: two images of the same digit, pixel by pixel, and 10 '
-        "or 20 such pairs to learn from; two maps whose channels are shuffled, and hundreds of pairs; five edge maps "
-        "of one channel each.",
+        'Write f(design) that returns "add" or "concat" for each of "few aligned digits" (two images of the same '
+        'digit, pixel by pixel, ten or twenty pairs), "many shuffled maps" (channels in another order, hundreds of '
+        'pairs) and "five edge maps" (one channel each).',
         _examine_choice,
-        list(_BEST),
-        (
-            (["concat", "concat", "add"], "pixel"),
-            (["add", "add", "add"], "correspond"),
-            (["add", "concat", "concat"], "same thing"),
-        ),
+        fusion,
+        ((_always_add, "do not correspond"), (_always_concat, "Pixel meets pixel")),
     ),
 )
