@@ -1,11 +1,12 @@
 """Numbers as a reader sees them."""
 
 import math
+from typing import SupportsFloat
 
 _SUPERSCRIPT = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
 
 
-def number(value: float, digits: int = 3) -> str:
+def number(value: SupportsFloat, digits: int = 3) -> str:
     """Write a number with at most `digits` (1 to 4) significant digits, without an exponent where that reads well."""
     value = float(value)
     if not math.isfinite(value):

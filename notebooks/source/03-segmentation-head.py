@@ -113,8 +113,8 @@ verdicts("SH")
 #   <span title="SH-1 spikes_gain_one_low">-0.0002</span> to <span title="SH-1 spikes_gain_one_high">0.0002</span>.
 #
 # Only the jitter is larger, and by little: <span title="SH-1 jitter_one_0">0.018</span> beside
-# <span title="SH-1 jitter_two_0">0.0153</span> at the lowest rate. At the highest it is the other way round. Loss spikes
-# hardly occur with any head.
+# <span title="SH-1 jitter_two_0">0.0153</span> at the lowest rate. At the highest it is the other way round.
+# Loss spikes hardly occur with any head.
 #
 # **And it is not better.** After these few steps the mean IoU of 3×3→1×1 is
 # *lower* than that of 3×3, by <span title="SH-1 miou_gain_one">-0.0143</span>

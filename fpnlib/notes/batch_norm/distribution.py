@@ -50,7 +50,7 @@ class DistributionExplorer(Explorer[DistributionData]):
         values = np.asarray(values, float).ravel()
         require(values.size >= 2, "values", f"{values.size} numbers", "2 or more")
         require(bool(np.isfinite(values).all()), "values", "NaN or infinite ones", "finite numbers")
-        require(values.std() > 0, "values", "equal ones", "values that differ")
+        require(bool(values.std() > 0), "values", "equal ones", "values that differ")
         self._all = values
         self._low, self._high = float(values.min()), float(values.max())
         self._edges = np.linspace(self._low, self._high, _BINS + 1)
