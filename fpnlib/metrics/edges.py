@@ -80,7 +80,7 @@ class BoundaryReference:
     `tolerance`: how far an edge may lie away, in pixels; the benchmark takes .0075 of the photo's diagonal.
     """
 
-    def __init__(self, boundary: Bool[Tensor, "h w"], tolerance: int | float) -> None:
+    def __init__(self, boundary: Bool[Tensor, "h w"], tolerance: float) -> None:
         from scipy.ndimage import distance_transform_edt
 
         require(boundary.ndim == 2 and bool(boundary.any()), "boundary", "none", "(H, W) with at least one true pixel")
@@ -118,7 +118,7 @@ class BoundaryReference:
 
 
 def one_to_one_edges(
-    edges: Bool[Tensor, "h w"], boundary: Bool[Tensor, "h w"], tolerance: int | float
+    edges: Bool[Tensor, "h w"], boundary: Bool[Tensor, "h w"], tolerance: float
 ) -> tuple[float, float]:
     """Precision and recall when no boundary pixel may explain two edges, by a largest matching of near pairs."""
     from scipy.sparse.csgraph import maximum_bipartite_matching
