@@ -27,7 +27,7 @@ pyramid()
 # %% [markdown]
 # Four things to try.
 #
-# - At C2 you see edges and texture, and the cup looks like the table. At C5 no edge is left, but the cup has one
+# - At C2 you see edges and texture, and the cup has the saucer's colour. At C5 no edge is left, but the cup has one
 #   colour, the saucer another.
 # - Compare C2, M2 and P2. M2 has C2's edges, and colours that came down from above. In P2 the cup is one thing and the
 #   saucer another, with sharp outlines.
@@ -51,8 +51,8 @@ pyramid()
 # makes P2, P3, P4, P5 of M2, M3, M4, M5. Every level has the same number of
 # channels.](../images/04-fpn-architecture.png)
 #
-# - **Left, the strides.** Each stage of the backbone halves the map. C is what comes out of a stage: in a ResNet after
-#   the last block's add and ReLU.
+# - **Left, the strides.** Before C2 the image is halved twice, and each later stage halves the map again. C
+#   is what comes out of a stage: in a ResNet after the last block's add and ReLU.
 # - **1×1, the laterals.** They give every level the same number of channels, so that levels can be added.
 # - **Doubling and adding.** M5 is C5's lateral. M4 is C4's lateral plus M5 enlarged, and so on down.
 # - **3×3.** It makes P of M. The head of a detector reads P.
@@ -110,7 +110,8 @@ from fpnlib.notes.fpn.explorers import level_assignment
 level_assignment()
 
 # %% [markdown]
-# The crops are RoIAlign's 7×7 cells. With the paper's rule a square object between $112$ and $448$ pixels has $14$ to
+# The crops are RoIAlign's: 7×7 samples out of the box, whatever its size. With the paper's rule a square object between
+# $56$ and $896$ pixels has $14$ to
 # $28$ cells a side on its level. On P5 a small object has less than a cell, and all of its 7×7 are nearly the same. On
 # P2 a large one has a hundred, and 7×7 samples miss most of them.
 
@@ -118,10 +119,11 @@ level_assignment()
 # ### With one part left out
 #
 # A detector of some hundred thousand weights reads the pyramid's levels. It was trained from scratch on labelled scenes
-# of $128$ pixels, whole and with one part or another left out. The channels make up for the part, so all have the same
-# number of weights within five per cent. Colours and line styles say what is right, wrong and missed.
+# of $128$ pixels, whole and with one part or another left out. Where a part takes many weights with it, more channels
+# make up for them, so all have the same number within five per cent. Colours and line styles say what is right, wrong
+# and missed.
 #
-# **Choose C4 alone, then C5 alone, and watch the small objects.**
+# **Choose scene 2, then C4 alone and C5 alone, and lower the score. Watch the small objects.**
 
 # %%
 from fpnlib.notes.fpn.explorers import detections
@@ -130,8 +132,9 @@ detections()
 
 # %% [markdown]
 # The dots on the right are not of this picture. They are the average recall over 256 scenes and eight seeds, for small,
-# medium and large objects, as measured below. `detections("street.jpg")` takes your photo; but the detector has only
-# learnt the six kinds of object that our scenes have.
+# medium and large objects, as measured below; only the last detector of the list is a single, longer training.
+# `detections("street.jpg")` takes your photo; but the detector has only learnt the six kinds of object that our scenes
+# have.
 
 # %% [markdown]
 # ## Why
@@ -264,10 +267,10 @@ verdicts("FP")
 # cell of C5 sees <span title="FP-1 resnet18_field_5">435</span> pixels a side in ResNet-18 and
 # <span title="FP-1 resnet50_field_5">427</span> in ResNet-50, whose last stage has three 3×3 and not four.
 #
-# **The recipe.** Over <span title="FP-2 n">63</span> pyramids ours differs from the recipe in NumPy and from
-# torchvision's recorded numbers by <span title="FP-2 torchvision_difference">5e-10</span> at most, which is the
-# rounding of the file. <span title="FP-2 odd_steps">94</span> of the steps are to a size that is not twice the coarser
-# one. On ResNet-50 the pyramid has <span title="FP-2 resnet50_parameters">3344384</span> weights.
+# **The recipe.** On sixty random pyramids ours differs from NumPy by rounding only, and on three from torchvision's
+# recorded numbers by <span title="FP-2 torchvision_difference">5e-10</span> at most, which is the rounding of the file.
+# <span title="FP-2 odd_steps">94</span> of the steps are to a size that is not twice the coarser one. On ResNet-50 the
+# pyramid has <span title="FP-2 resnet50_parameters">3344384</span> weights.
 
 # %% [markdown]
 # **What each part is worth.** Six variants, <span title="FP-3 n">8</span> seeds each, with nearly as many weights and
@@ -282,12 +285,13 @@ from fpnlib.notes.fpn.ablation import beside_the_paper
 print(beside_the_paper(Result.load("FP-3")))
 
 # %% [markdown]
-# **Against the source and against the paper, the top-down path earns nothing here.** Without it the AR of small objects
+# **Against the claim and against the paper, the top-down path earns nothing here.** Without it the AR of small objects
 # is *higher* by <span title="FP-3 effect">-0.015</span> (<span title="FP-3 low">-0.023</span> to
-# <span title="FP-3 high">-0.007</span>, full minus without). So FP-3 fails. All other parts earn their keep: full minus
-# no laterals is <span title="FP-3 gain_no_lateral_ar_small">0.21</span>, full minus C4 alone
-# <span title="FP-3 gain_c4_ar_small">0.20</span>, full minus C5 alone
-# <span title="FP-3 gain_c5_ar_small">0.23</span>, each with its interval above zero.
+# <span title="FP-3 high">-0.007</span>, full minus without). So FP-3 fails. Medium and large objects are found a little
+# more often without it too. For small objects all other parts earn their keep: full minus no laterals is
+# <span title="FP-3 gain_no_lateral_ar_small">0.21</span>, full minus C4 alone
+# <span title="FP-3 gain_c4_ar_small">0.20</span>, full minus C5 alone <span title="FP-3 gain_c5_ar_small">0.23</span>,
+# each with its interval above zero.
 #
 # We do not know why. Three things differ from the paper and could matter: our backbone is not trained beforehand, so
 # its fine maps can learn what they need; training stops after $900$ batches; and a scene has few kinds of object, most
@@ -296,7 +300,7 @@ print(beside_the_paper(Result.load("FP-3")))
 #
 # **Why the 3×3.** On real photos the share of a map's energy that is finer than the level above can hold falls from
 # <span title="FP-4 nearest_share_merged">0.25</span> in M to <span title="FP-4 nearest_share_smoothed">0.20</span> in
-# P. When the photo moves by one cell of the level, the map should move with it. How far it does not falls from
+# P. When the photo moves by one cell of the level, the map should move with it. The error that is left falls from
 # <span title="FP-4 nearest_error_merged">0.63</span> to <span title="FP-4 nearest_error_smoothed">0.48</span> of the
 # map's own standard deviation. It is the shift that the adding harms: a lateral alone follows it exactly, and its share
 # of fine energy, <span title="FP-4 nearest_share_lateral">0.30</span>, is above that of M. On a single level, where
@@ -307,7 +311,8 @@ print(beside_the_paper(Result.load("FP-3")))
 # with nearest.
 #
 # **AP and IoU once more.** [The first note](01-precision-recall.ipynb) said that its detector had been seen before its
-# claim PR-4 was written down. Here the criterion stood before the detector was trained. On
+# claim PR-4 was written down. Here the criterion stood before the detector was trained, the larger
+# one that is last in the list above. On
 # <span title="FP-5 scenes">256</span> scenes its AP is <span title="FP-5 ap_50">0.58</span> at an IoU of $.5$ and
 # <span title="FP-5 ap_75">0.35</span> at $.75$, and it never rises. So FP-5 holds.
 

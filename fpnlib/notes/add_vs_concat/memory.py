@@ -133,7 +133,7 @@ class MemoryExplorer(Explorer[MemoryData]):
         """Check the measure, and that an open gate loses less than a shut one."""
         curves = gradients_per_lag()["forced"]
         return {
-            "lag 1 is the measure": data.forced[0] == 0,
+            "lag 1 is the measure": bool(data.forced[0] == 0),
             "an open gate keeps more than a shut one": bool(curves[-1, -1] > curves[0, -1]),
             "what is seen lies between 0 and 1": bool((data.seen >= 0).all() and (data.seen <= 1).all()),
         }

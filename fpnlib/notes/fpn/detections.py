@@ -263,7 +263,7 @@ def pages() -> tuple[Page, ...]:
     return (*made, *(Page(name, small(photo(name)), None) for name in PHOTOS))
 
 
-def small(image: UInt8[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "h w 3"]:
+def small(image: UInt8[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "h2 w2 3"]:
     """A photo at the scale of the scenes, its shorter side 128; the longer is cut to at most twice that."""
     height, width = image.shape[:2]
     scale = SIDE / min(height, width)

@@ -6,7 +6,7 @@ import itertools
 import numpy as np
 import torch
 from skimage.segmentation import slic
-from torch import Tensor, nn
+from torch import Tensor
 
 from fpnlib.claims import Claim, Criterion, Measurement, Verdict, within
 from fpnlib.data.scenes import SCENE_CLASSES, VALIDATION_SEEDS, scene
@@ -23,7 +23,7 @@ from fpnlib.notes.segmentation_difficulties.masks import (
     through_stride,
     tight_box,
 )
-from fpnlib.ops import AxisField, achievable_accuracy, graph_cut, potts_energy, receptive_field
+from fpnlib.ops import AxisField, achievable_accuracy, graph_cut, potts_energy
 
 BOXES = 200  # for each mask
 BOX_IOU = (0.7, 0.8)  # boxes that are called good
@@ -50,11 +50,7 @@ def measure_ties() -> Measurement:
     """Change one pixel at a time and see which units of a ResNet-18 change; compare with the receptive fields."""
     torch.manual_seed(0)
     net = resnet18(width=8, num_classes=None).double().eval()
-    layers: list[nn.Module] = [net.conv1, net.bn1, nn.ReLU(), net.maxpool]
-    fields = []
-    for stage in (net.layer1, net.layer2, net.layer3, net.layer4):
-        layers.append(stage)
-        fields.append(receptive_field(layers))
+    fields = _resnet18_fields()
     wrong = compared = 0
     with torch.no_grad():
         image = torch.rand(1, 3, 64, 64, dtype=torch.float64)
@@ -64,15 +60,24 @@ def measure_ties() -> Measurement:
             changed[..., y, x] += 100
             for field, old, new in zip(fields, before, net.stages(changed), strict=True):
                 moved = (old != new).any(1)[0]
-                sees = _sees(field.vertical, y, len(moved))[:, None] & _sees(field.horizontal, x, moved.shape[1])
+                sees = _sees(field, y, len(moved))[:, None] & _sees(field, x, moved.shape[1])
                 wrong += int((moved & ~sees).sum())
                 compared += moved.numel()
-    sizes = {f"field_{level}": float(field.vertical.size) for level, field in enumerate(fields, 2)}
-    shared = {
-        f"shared_{level}": (field.vertical.size - field.vertical.stride) / field.vertical.size
-        for level, field in enumerate(fields, 2)
-    }
+    sizes = {f"field_{level}": float(field.size) for level, field in enumerate(fields, 2)}
+    shared = {f"shared_{level}": (field.size - field.stride) / field.size for level, field in enumerate(fields, 2)}
     return Measurement.exact(wrong, compared, **sizes, **shared)
+
+
+def _resnet18_fields() -> list[AxisField]:
+    """Return the receptive fields of C2 … C5 along one axis, by the longest way: both 3×3 of all eight blocks."""
+    field = AxisField().then(AxisField(7, 2, 3, 3)).then(AxisField(3, 2, 1, 1))
+    fields = []
+    for stage in range(4):
+        for block in range(2):
+            stride = 2 if stage > 0 and block == 0 else 1
+            field = field.then(AxisField(3, stride, 1, 1)).then(AxisField(3, 1, 1, 1))
+        fields.append(field)
+    return fields
 
 
 def _sees(axis: AxisField, pixel: int, units: int) -> Tensor:
