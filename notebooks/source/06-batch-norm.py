@@ -28,8 +28,8 @@ distribution()
 # - The mean of the batch lands on β, always. Its spread lands on the size of γ, nearly.
 # - With two values to a batch, the batch says little about all values. Go through the batches: the hill jumps to and
 #   fro. A value's output depends on its neighbours in the batch.
-# - Now make x very small, ten to the power of minus five. Then ε is as large as the variance and the spread falls
-#   short. That is all ε does. It is there so that nothing is divided by zero.
+# - Now divide x by ten to the power of five. (The left picture keeps the numbers from before.) Then ε is many times the
+#   variance, and the spread falls far short of γ. That is all ε does. It is there so that nothing is divided by zero.
 #
 # Your own numbers work too: `distribution(my_activations)` takes any array.
 
@@ -273,7 +273,7 @@ verdicts("BN")
 # in between, <span title="BN-4 norm_error_8">0.16</span> at batches of eight. Training mode and eval mode disagree on
 # <span title="BN-4 norm_modes_differ_2">0.46</span> of the test digits at two and on
 # <span title="BN-4 norm_modes_differ_32">0.11</span> at $32$. Without batch norm small batches are the *better* ones
-# here, as they make more steps with the same digits: <span title="BN-4 plain_error_2">0.19</span> at two,
+# here, perhaps because they make more steps with the same digits: <span title="BN-4 plain_error_2">0.19</span> at two,
 # <span title="BN-4 plain_error_32">0.35</span> at $32$.
 #
 # The test was fixed beforehand and it holds, but it has a flaw. At batches of two the best of the four rates was
@@ -282,7 +282,7 @@ verdicts("BN")
 # half as many seeds, the rates at batches of two went on to eight times as much. Three times as much is best, and what
 # a batch of two costs against $32$ shrinks to about a quarter. So most of the number is a matter of the learning rate.
 #
-# **Choose a seed, and move the limit.**
+# **Choose a seed. Then move the limit down and up: the difference changes much, and stays above zero.**
 
 # %%
 from fpnlib.notes.batch_norm.explorers import learning_rates
