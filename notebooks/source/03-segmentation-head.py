@@ -12,7 +12,8 @@
 #
 # A segmentation network gives a class to every pixel. Its last layers, which turn features into one number per class
 # and pixel, are the **head**. Five heads stand on the same small trunk below. Every thin curve is one network, with its
-# own initial weights and its own order of images. The thick one is their mean.
+# own initial weights and its own order of images. The orange one is their mean, the
+# black one the net that you choose.
 #
 # **Choose 3×3→1×1, then 3×3. Then choose the highest learning rate.**
 

@@ -10,9 +10,9 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
 from fpnlib.claims import Result
-from fpnlib.explore import Explorer, choice, number
+from fpnlib.explore import Explorer, choice, number, slider
 from fpnlib.explore.style import BLUE, FAINT, INK, MUTED, ORANGE
-from fpnlib.notes.segmentation_head.claims import EVALUATED, MEASURES, NAMES, NETS, RATES
+from fpnlib.notes.segmentation_head.claims import EVALUATED, MEASURES, NAMES, NETS, RATES, SEEDS
 from fpnlib.notes.segmentation_head.heads import HEADS
 
 _TITLES = {"spread": "spread", "jitter": "jitter", "spikes": "loss spikes"}
@@ -24,6 +24,7 @@ class StabilityData:
 
     head: str
     rate: float
+    net: int  # the one that is drawn thick
     curves: np.ndarray  # (nets, evaluations) validation mIoU
     final: dict[str, np.ndarray]  # by head, the last mIoU of each net
     measures: dict[str, dict[str, tuple[float, float, float]]]  # by measure and head: mean and interval
@@ -41,10 +42,14 @@ class StabilityExplorer(Explorer[StabilityData]):
         super().__init__()
 
     def make_controls(self) -> dict[str, Widget]:
-        """Return the head and the learning rate."""
-        return {"head": choice("head", HEADS), "rate": choice("learning rate", RATES, RATES[1])}
+        """Return the head, the learning rate, and one of the nets."""
+        return {
+            "head": choice("head", HEADS),
+            "rate": choice("learning rate", RATES, RATES[1]),
+            "net": slider("show one net thick", 0, 0, NETS * SEEDS - 1, 1),
+        }
 
-    def compute(self, head: str, rate: float) -> StabilityData:
+    def compute(self, head: str, rate: float, net: int) -> StabilityData:
         """Look up what was stored."""
         at = RATES.index(rate)
 
@@ -54,6 +59,7 @@ class StabilityExplorer(Explorer[StabilityData]):
         return StabilityData(
             head=head,
             rate=rate,
+            net=net,
             curves=self._curves(head, at),
             final={one: last(one) for one in HEADS},
             measures={m: {one: self._interval(f"{m}_{NAMES[one]}_{at}") for one in HEADS} for m in MEASURES},
@@ -78,6 +84,7 @@ class StabilityExplorer(Explorer[StabilityData]):
         curves.set_title("Every net of the chosen head")
         self._lines = curves.add_collection(LineCollection([], colors=BLUE, lw=0.8, alpha=0.35))
         (self._mean,) = curves.plot([], [], color=ORANGE, lw=2.5)
+        (self._one,) = curves.plot([], [], color=INK, lw=1.8)
         rows = range(len(HEADS))
         last.set(xlim=(0, most), ylim=(len(HEADS) - 0.4, -0.6), xlabel="last mIoU: each net a dot, | the mean")
         last.set_yticks(rows, HEADS)
@@ -103,6 +110,7 @@ class StabilityExplorer(Explorer[StabilityData]):
         return [
             self._lines,
             self._mean,
+            self._one,
             self._dots,
             self._chosen,
             self._means,
@@ -113,6 +121,7 @@ class StabilityExplorer(Explorer[StabilityData]):
         """Move curves, dots and intervals."""
         self._lines.set_segments([np.column_stack([EVALUATED, curve]) for curve in data.curves])
         self._mean.set_data(EVALUATED, data.curves.mean(0))
+        self._one.set_data(EVALUATED, data.curves[data.net])
         place = HEADS.index(data.head)
         dots = [np.column_stack([final, _strip(len(final)) + row]) for row, final in enumerate(data.final.values())]
         self._dots.set_offsets(np.concatenate([dot for row, dot in enumerate(dots) if row != place]))
@@ -136,7 +145,8 @@ class StabilityExplorer(Explorer[StabilityData]):
         beside = "" if data.head == two else f" {two}: mIoU {number(float(data.final[two].mean()))}, {said(two)}."
         return (
             f"{data.head} at learning rate {number(data.rate)}, {len(data.curves)} nets: mIoU "
-            f"{number(float(data.final[data.head].mean()))}, {said(data.head)}.{beside}"
+            f"{number(float(data.final[data.head].mean()))}, {said(data.head)}.{beside} "
+            f"Net {data.net} ends at {number(float(data.curves[data.net, -1]))}."
         )
 
     def invariants(self, data: StabilityData) -> dict[str, bool]:
