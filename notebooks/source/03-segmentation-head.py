@@ -12,8 +12,7 @@
 #
 # A segmentation network gives a class to every pixel. Its last layers, which turn features into one number per class
 # and pixel, are the **head**. Five heads stand on the same small trunk below. Every thin curve is one network, with its
-# own initial weights and its own order of images. The orange one is their mean, the
-# black one the net that you choose.
+# own initial weights and its own order of images. The orange one is their mean, the black one the net that you choose.
 #
 # **Choose 3×3→1×1, then 3×3. Then choose the highest learning rate.**
 
@@ -30,7 +29,7 @@ head_stability()
 #   over.
 # - **Loss spikes**: the share of steps whose loss is half as much again as the ten before it on average.
 #
-# The bars are 95 % intervals. Look at how they overlap before you believe a difference.
+# The bars are intervals at ninety-five per cent. Look at how they overlap before you believe a difference.
 
 # %% [markdown]
 # ### Inside
@@ -128,10 +127,11 @@ verdicts("SH")
 # <span title="SH-1 miou_deep_2">0.12</span>, which is what calling everything background gives. Best of all is the
 # smallest head, 1×1 alone, with <span title="SH-1 miou_point_0">0.22</span> at the lowest rate.
 #
-# **What was tried, and what not.** Scenes of 32 pixels, nets of three to four thousand weights, 240 steps of SGD with
-# momentum. The source speaks of real networks, which are a thousand times larger and train far longer. What shows there
-# need not show here. The rates and the trunk were chosen with the 1×1 head alone, before any of the compared heads was
-# trained; with a trunk without batch norm and an unweighted loss that head had learnt almost nothing.
+# **What was tried, and what not.** Scenes of 32 pixels, nets of three to four thousand weights, and a few hundred steps
+# of SGD with momentum. The source speaks of real networks, which are a thousand times larger and train far longer. What
+# shows there need not show here. The rates and the trunk were chosen with the 1×1 head alone, before any of the
+# compared heads was trained; with a trunk without batch norm and an unweighted loss that head had learnt almost
+# nothing.
 
 # %% [markdown]
 # ## Try

@@ -11,7 +11,7 @@ from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.figure import Figure
 
 from fpnlib.claims import Result
-from fpnlib.explore import Explorer, choice, number
+from fpnlib.explore import Explorer, choice, number, slider
 from fpnlib.explore.style import BLUE, GREEN, INK, MUTED, ORANGE
 from fpnlib.notes.add_vs_concat.skips import KINDS, NETS, SIZES, Net, skip_count
 
@@ -75,15 +75,15 @@ class SkipExplorer(Explorer[SkipData]):
         """Return the net, the amount of data, and the kind to read out."""
         return {
             "net": choice("net", tuple(NET_NAMES)),
-            "data": choice("training data", AMOUNTS, "much"),
+            "data": slider("data: little, some, much", len(AMOUNTS), 1, len(AMOUNTS), 1),
             "kind": choice("read out", tuple(KIND_NAMES.values())),
         }
 
-    def compute(self, net: str, data: str, kind: str) -> SkipData:
+    def compute(self, net: str, data: int, kind: str) -> SkipData:
         """Look up the ledger."""
         which = NET_NAMES[net]
         scores, lost = stored_scores(which)
-        amount = AMOUNTS.index(data)
+        amount = data - 1
         return SkipData(
             net=which,
             size=SIZES[which][amount],

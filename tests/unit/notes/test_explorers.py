@@ -10,7 +10,7 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from ipywidgets import Checkbox, Dropdown, IntSlider
+from ipywidgets import Checkbox, Dropdown, FloatSlider, IntSlider
 from PIL import Image
 
 from fpnlib.explore import all_explorers
@@ -129,3 +129,8 @@ def test_controls_have_labels_and_the_factory_says_what_it_shows(name, explorers
     assert all(control.description for control in explorer.controls().values())
     assert len(explorer.title) > 20
     assert all_explorers()[name].__doc__
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_each_explorer_has_a_slider(name, explorers):
+    assert any(isinstance(control, IntSlider | FloatSlider) for control in explorers(name).controls().values())
