@@ -1,0 +1,152 @@
+"""A fully connected CRF after a trained net: labels before and after, and what the scores make of it."""
+
+import dataclasses
+import functools
+from collections.abc import Iterable
+
+import numpy as np
+from ipywidgets import Widget
+from jaxtyping import Float, UInt8
+from matplotlib.artist import Artist
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from fpnlib.data.scenes import VALIDATION_SEEDS, SceneBatch
+from fpnlib.explore import Explorer, choice, number, slider
+from fpnlib.notes.segmentation_difficulties.colours import CLASS_COLOURS
+from fpnlib.notes.segmentation_difficulties.nets import STORED, labelled, logits_of
+from fpnlib.notes.segmentation_difficulties.trained import CRF, CRFS, Scores, pictures, score, with_crf
+
+SCENES = 6
+_SEEDS = VALIDATION_SEEDS[70_000 : 70_000 + SCENES]
+_NETS = {f"{name}, output stride {stride}": name for name, stride in STORED.items()}
+_TITLES = ("scene", "true labels", "net alone", "after the CRF")
+
+
+@functools.cache
+def shown_scenes() -> SceneBatch:
+    """The scenes that the explorers of trained nets show; no net was trained or tuned on them."""
+    return labelled(_SEEDS)[0]
+
+
+@functools.cache
+def shown_logits(net: str) -> Float[Tensor, "n classes h w"]:
+    """A stored net's logits for them."""
+    return logits_of(net, shown_scenes().images)
+
+
+def one_scene(place: int) -> SceneBatch:
+    """One of them, as a batch."""
+    batch, part = shown_scenes(), slice(place, place + 1)
+    return SceneBatch(
+        batch.images[part], batch.boxes[part], batch.classes[part], batch.instances[part], batch.semantic[part]
+    )
+
+
+@functools.cache
+def shown_pictures() -> list[UInt8[np.ndarray, "h w 3"]]:
+    """Their images."""
+    return pictures(shown_scenes())
+
+
+@dataclasses.dataclass(frozen=True)
+class CRFData:
+    """Labels before and after, of one scene."""
+
+    scene: int
+    net: str
+    iterations: int
+    labels: tuple[np.ndarray, np.ndarray]
+    scores: tuple[Scores, Scores]
+    changed: float  # share of the pixels
+    total: float  # the largest difference of a pixel's probabilities from 1
+
+
+class CRFExplorer(Explorer[CRFData]):
+    """A scene, its true labels, the net's, and those after mean field."""
+
+    title = "A scene, its true labels, a net's labels, and the labels after a fully connected CRF"
+    size = (1000, 300)
+
+    def make_controls(self) -> dict[str, Widget]:
+        """Return the scene, the net, and the CRF's settings; the strong net's tuned ones come first."""
+        tuned = CRFS["strong"]
+        return {
+            "iterations": slider("iterations", tuned.iterations, 0, 10, 1),
+            "weight": slider("weight of near and alike", tuned.bilateral_weight, 0.0, 24.0, 0.5),
+            "color": slider("σ of alike (grey values)", tuned.bilateral_color_sigma, 2.0, 40.0, 1.0),
+            "place": slider("σ of near (pixels)", tuned.bilateral_spatial_sigma, 4.0, 64.0, 2.0),
+            "smooth": slider("weight of near alone", tuned.spatial_weight, 0.0, 6.0, 0.5),
+            "spread": slider("σ of near alone (pixels)", tuned.spatial_sigma, 1.0, 8.0, 0.5),
+            "strength": slider("strength of the net's word", 1.0, 0.2, 3.0, 0.1),
+            "net": choice("net", tuple(_NETS), tuple(_NETS)[-1]),
+            "scene": slider("scene", 1, 1, SCENES, 1),
+        }
+
+    def compute(
+        self,
+        iterations: int,
+        weight: float,
+        color: float,
+        place: float,
+        smooth: float,
+        spread: float,
+        strength: float,
+        net: str,
+        scene: int,
+    ) -> CRFData:
+        """Run mean field on one scene."""
+        name = _NETS[net]
+        settings = CRF(iterations, spread, smooth, place, color, weight)
+        before, plain = _plain(name, scene - 1)
+        after, scores, total = _after(name, scene - 1, strength, settings)
+        return CRFData(scene, net, iterations, (before, after), (plain, scores), float((before != after).mean()), total)
+
+    def build(self, figure: Figure) -> Iterable[Artist]:
+        """Lay out four maps."""
+        self._maps = []
+        for panel, title in zip(figure.subplots(1, 4), _TITLES, strict=True):
+            panel.set(xticks=[], yticks=[])
+            panel.spines[:].set_visible(False)
+            panel.set_title(title)
+            self._maps.append(panel.imshow(np.zeros((*shown_pictures()[0].shape[:2], 3), np.uint8)))
+        return self._maps
+
+    def draw(self, data: CRFData) -> None:
+        """Show the maps."""
+        truth = shown_scenes().semantic[data.scene - 1].numpy()
+        grey = shown_pictures()[data.scene - 1].mean(2).astype(np.uint8) // 16 * 16
+        self._maps[0].set_data(np.repeat(grey[..., None], 3, 2))
+        for shown, labels in zip(self._maps[1:], (truth, *data.labels), strict=True):
+            shown.set_data(CLASS_COLOURS[labels])
+
+    def describe(self, data: CRFData) -> str:
+        """Say what the scores were and are."""
+        before, after = data.scores
+        return (
+            f"Scene {data.scene}, the {data.net}, {data.iterations} iterations: {number(100 * data.changed, 2)} % of "
+            f"the labels change. mIoU {number(before.miou)} before, {number(after.miou)} after; boundary IoU "
+            f"{number(before.boundary)} before, {number(after.boundary)} after."
+        )
+
+    def invariants(self, data: CRFData) -> dict[str, bool]:
+        """Check probabilities and the documented identity."""
+        return {
+            "probabilities sum to one": data.total < 1e-4,
+            "no iteration changes nothing": data.iterations > 0 or data.changed == 0,
+            "scores are scores": all(0 <= value <= 1 for pair in data.scores for value in pair),
+        }
+
+
+@functools.lru_cache(maxsize=len(STORED) * SCENES)
+def _plain(net: str, place: int) -> tuple[np.ndarray, Scores]:
+    logits = shown_logits(net)[place]
+    return logits.argmax(0).numpy(), score([logits], one_scene(place))
+
+
+@functools.lru_cache(maxsize=256)
+def _after(net: str, place: int, strength: float, settings: CRF) -> tuple[np.ndarray, Scores, float]:
+    logits = strength * shown_logits(net)[place]
+    probabilities = with_crf(logits, shown_pictures()[place], settings)
+    off = float((probabilities.sum(0) - 1).abs().max())
+    return probabilities.argmax(0).numpy(), score([probabilities], one_scene(place)), off

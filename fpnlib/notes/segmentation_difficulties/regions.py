@@ -1,0 +1,119 @@
+"""Superpixels: how well they could label a scene, and what a net's logits gain when they are pooled over them."""
+
+import dataclasses
+import functools
+from collections.abc import Iterable
+
+import numpy as np
+from ipywidgets import Widget
+from matplotlib.artist import Artist
+from matplotlib.figure import Figure
+from skimage.segmentation import find_boundaries
+
+from fpnlib.explore import Explorer, choice, number, slider
+from fpnlib.explore.style import BLUE, FAINT, GREEN, INK, MUTED, ORANGE
+from fpnlib.notes.segmentation_difficulties.colours import CLASS_COLOURS
+from fpnlib.notes.segmentation_difficulties.crf import SCENES, one_scene, shown_logits, shown_pictures, shown_scenes
+from fpnlib.notes.segmentation_difficulties.nets import STORED
+from fpnlib.notes.segmentation_difficulties.trained import SUPERPIXELS, Superpixels, elsewhere, score, superpixels
+from fpnlib.ops import achievable_accuracy, pool_segments
+
+_COMPACTNESS = (3, 10, 30, 100)
+_NETS = {f"{name}, output stride {stride}": name for name, stride in STORED.items()}
+_BARS = ("net alone, mIoU", "pooled, mIoU", "regions from elsewhere, mIoU", "best possible, pixels right")
+
+
+@dataclasses.dataclass(frozen=True)
+class RegionsData:
+    """One scene cut into superpixels."""
+
+    scene: int
+    found: int  # SLIC gives about as many as asked for
+    borders: np.ndarray  # (h, w)
+    labels: np.ndarray  # (h, w) of the pooled logits
+    values: np.ndarray  # mIoU plain, pooled, pooled over regions from elsewhere; achievable accuracy
+
+
+class RegionsExplorer(Explorer[RegionsData]):
+    """The scene under its superpixels, the pooled labels, the true ones, and four bars."""
+
+    title = "A scene cut into superpixels, a net's labels pooled over them, the true labels, and four scores as bars"
+    size = (1000, 330)
+
+    def make_controls(self) -> dict[str, Widget]:
+        """Return the superpixels' settings, the net and the scene."""
+        tuned = SUPERPIXELS["strong"]
+        return {
+            "count": slider("superpixels", tuned.number, 20, 600, 20),
+            "compactness": choice("compactness", _COMPACTNESS, int(tuned.compactness)),
+            "net": choice("net", tuple(_NETS), tuple(_NETS)[-1]),
+            "scene": slider("scene", 1, 1, SCENES, 1),
+        }
+
+    def compute(self, count: int, compactness: int, net: str, scene: int) -> RegionsData:
+        """Cut the scene and pool."""
+        return _pooled(_NETS[net], scene - 1, Superpixels(count, compactness))
+
+    def build(self, figure: Figure) -> Iterable[Artist]:
+        """Lay out three maps and the bars."""
+        grid = figure.add_gridspec(1, 4, width_ratios=[1, 1, 1, 1.1])
+        self._maps = []
+        for place, title in enumerate(("superpixels", "net, pooled over them", "true labels")):
+            panel = figure.add_subplot(grid[0, place])
+            panel.set(xticks=[], yticks=[])
+            panel.spines[:].set_visible(False)
+            panel.set_title(title)
+            self._maps.append(panel.imshow(np.zeros((*shown_pictures()[0].shape[:2], 3), np.uint8)))
+        bars = figure.add_subplot(grid[0, 3])
+        bars.set(xlim=(0, 1.15), ylim=(-0.5, 3.9), yticks=[], xlabel="1 is perfect")
+        bars.barh(range(4), [1] * 4, height=0.35, color=FAINT)
+        self._bars = bars.barh(range(4), [0] * 4, height=0.35, color=[GREEN, MUTED, ORANGE, BLUE])
+        for place, name in enumerate(reversed(_BARS)):
+            bars.text(0, place + 0.27, name, fontsize=9, color=INK)
+        self._texts = [bars.text(1.02, place, "", va="center", fontsize=9, color=INK) for place in range(4)]
+        return [*self._maps, *self._bars, *self._texts]
+
+    def draw(self, data: RegionsData) -> None:
+        """Show the maps and move the bars."""
+        grey = shown_pictures()[data.scene - 1].mean(2).astype(np.uint8) // 32 * 20 + 90
+        shown = np.repeat(grey[..., None], 3, 2)
+        shown[data.borders] = (213, 94, 0)
+        truth = shown_scenes().semantic[data.scene - 1].numpy()
+        for image, pixels in zip(self._maps, (shown, CLASS_COLOURS[data.labels], CLASS_COLOURS[truth]), strict=True):
+            image.set_data(pixels)
+        for bar, text, value in zip(self._bars, self._texts, data.values[::-1].tolist(), strict=True):
+            bar.set_width(value)
+            text.set_text(number(value, 2))
+
+    def describe(self, data: RegionsData) -> str:
+        """Say what pooling does and what is possible at best."""
+        plain, pooled, control, possible = map(number, data.values.tolist())
+        return (
+            f"Scene {data.scene} in {data.found} superpixels: mIoU {plain} for the net alone, {pooled} pooled over "
+            f"them, {control} pooled over the same regions from elsewhere. With the best label for each, {possible} of "
+            "the pixels would be right."
+        )
+
+    def invariants(self, data: RegionsData) -> dict[str, bool]:
+        """Check ranges."""
+        right = float((data.labels == shown_scenes().semantic[data.scene - 1].numpy()).mean())
+        return {
+            "scores are scores": bool(((data.values >= 0) & (data.values <= 1)).all()),
+            "nothing beats the best possible": right <= data.values[3] + 1e-9,
+            "there are superpixels": data.found > 0,
+        }
+
+
+@functools.lru_cache(maxsize=256)
+def _pooled(net: str, place: int, settings: Superpixels) -> RegionsData:
+    logits, truth = shown_logits(net)[place], shown_scenes().semantic[place]
+    segments = superpixels(shown_pictures()[place], settings)
+    ways = (logits, pool_segments(logits, segments), pool_segments(logits, elsewhere(segments)))
+    values = [score([way], one_scene(place)).miou for way in ways] + [achievable_accuracy(segments, truth)]
+    return RegionsData(
+        scene=place + 1,
+        found=len(segments.unique()),
+        borders=find_boundaries(segments.numpy(), mode="inner"),
+        labels=ways[1].argmax(0).numpy(),
+        values=np.array(values),
+    )
