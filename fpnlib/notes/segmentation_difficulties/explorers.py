@@ -9,9 +9,12 @@ from fpnlib.data import load_image, photo
 from fpnlib.explore import explorer
 from fpnlib.metrics.arrays import as_array
 from fpnlib.notes.segmentation_difficulties.boxes import BoxesExplorer
+from fpnlib.notes.segmentation_difficulties.crf import CRFExplorer
 from fpnlib.notes.segmentation_difficulties.errors import ErrorsExplorer
+from fpnlib.notes.segmentation_difficulties.labels import LabelsExplorer
 from fpnlib.notes.segmentation_difficulties.means import MeansExplorer, scene_maps
 from fpnlib.notes.segmentation_difficulties.reach import ReachExplorer
+from fpnlib.notes.segmentation_difficulties.regions import RegionsExplorer
 from fpnlib.notes.segmentation_difficulties.strides import StridesExplorer
 from fpnlib.notes.segmentation_difficulties.tasks import TasksExplorer
 from fpnlib.validation import require
@@ -71,4 +74,32 @@ def shared_fields(image: Any = None) -> ReachExplorer:
     return ReachExplorer(photo("cafe") if image is None else load_image(image))
 
 
-EXPLORERS = (thin_or_region, box_limited_mask, stride_ceiling, dataset_or_image, three_tasks, shared_fields)
+@explorer
+def crf() -> CRFExplorer:
+    """Let a fully connected CRF go over a trained net's labels, and see what its settings do."""
+    return CRFExplorer()
+
+
+@explorer
+def weak_labels() -> LabelsExplorer:
+    """Label a few pixels of an instance, or its box, and see the mask that the image gives for them."""
+    return LabelsExplorer()
+
+
+@explorer
+def superpixels() -> RegionsExplorer:
+    """Cut a scene into superpixels, pool a net's logits over them, and see what that is worth."""
+    return RegionsExplorer()
+
+
+EXPLORERS = (
+    thin_or_region,
+    box_limited_mask,
+    stride_ceiling,
+    dataset_or_image,
+    three_tasks,
+    shared_fields,
+    crf,
+    weak_labels,
+    superpixels,
+)

@@ -1,0 +1,127 @@
+"""Scribbles, points or a box on an instance, and the mask that the image gives for them."""
+
+import dataclasses
+import functools
+from collections.abc import Iterable
+
+import numpy as np
+import torch
+from ipywidgets import Widget
+from matplotlib.artist import Artist
+from matplotlib.figure import Figure
+
+from fpnlib.claims import Result
+from fpnlib.explore import Explorer, choice, counted, number, slider
+from fpnlib.explore.style import BLUE, FAINT, GREEN, INK, MUTED, ORANGE
+from fpnlib.notes.segmentation_difficulties.colours import pale
+from fpnlib.notes.segmentation_difficulties.masks import iou
+from fpnlib.notes.segmentation_difficulties.weak import COUNTS, KINDS, METHODS, Crop, crops, draw_labels, mask_from
+
+_SIDE = 72  # pixels of a panel
+_COLOURS = np.array([[244, 244, 244], [30, 30, 30], [230, 159, 0], [0, 114, 178]], np.uint8)
+_LINES = ((MUTED, ":"), (BLUE, "-"), (ORANGE, "--"))
+
+
+@dataclasses.dataclass(frozen=True)
+class LabelsData:
+    """One mask from a few labels."""
+
+    instance: int
+    name: str
+    kind: str
+    method: str
+    count: int  # labelled pixels, or a box's four numbers
+    drawn: np.ndarray  # (side, side, 3) the crop with its labels
+    picture: np.ndarray  # (side, side) 0 neither, 1 missed, 2 false, 3 right
+    value: float  # IoU
+
+
+class LabelsExplorer(Explorer[LabelsData]):
+    """A crop with its labels, the mask they give, and the ledger's means over the labelled pixels."""
+
+    title = "An instance with a few labels, the mask that a method makes of them, and the mean IoU by number of labels"
+    size = (1000, 350)
+
+    def make_controls(self) -> dict[str, Widget]:
+        """Return what is labelled how, and the method."""
+        return {
+            "count": slider("labelled pixels", 16, 2, 128, 2),
+            "kind": choice("labels", KINDS),
+            "method": choice("method", METHODS, "random walker"),
+            "instance": slider("instance", 10, 0, len(crops()) - 1, 1),
+            "hand": slider("another hand", 0, 0, 9, 1),
+        }
+
+    def compute(self, count: int, kind: str, method: str, instance: int, hand: int) -> LabelsData:
+        """Label, and let the method do the rest."""
+        return _answer(instance, kind, method, 4 if kind == "box" else count, hand)
+
+    def build(self, figure: Figure) -> Iterable[Artist]:
+        """Lay out two pictures and a chart."""
+        crop, mask, chart = figure.subplots(1, 3, width_ratios=[1, 1, 1.3])
+        for panel, title in (
+            (crop, "blue on the object, orange off"),
+            (mask, "blue right, black missed, orange false"),
+        ):
+            panel.set(xticks=[], yticks=[])
+            panel.spines[:].set_visible(False)
+            panel.set_title(title, fontsize=10)
+        self._crop = crop.imshow(np.zeros((_SIDE, _SIDE, 3), np.uint8))
+        self._mask = mask.imshow(np.zeros((_SIDE, _SIDE, 3), np.uint8))
+        chart.set(xscale="log", xlim=(1.8, 140), ylim=(0, 1.03), xlabel="labelled pixels", ylabel="IoU")
+        chart.set_xticks(COUNTS, COUNTS)
+        chart.minorticks_off()
+        chart.set_title("lines: scribbles, mean over instances, 16 hands")
+        chart.grid(color=FAINT, lw=0.6)
+        for (colour, style), method in zip(_LINES, METHODS, strict=False):
+            chart.plot(COUNTS, _stored(method), style, color=colour, lw=2, marker="o", ms=4, label=method)
+        chart.legend(loc="lower right", labelcolor=INK)
+        (self._now,) = chart.plot([], [], "o", color=GREEN, ms=11, mec="white", mew=1.5)
+        return [self._crop, self._mask, self._now]
+
+    def draw(self, data: LabelsData) -> None:
+        """Show labels and mask, move the dot."""
+        self._crop.set_data(data.drawn)
+        self._mask.set_data(_COLOURS[data.picture])
+        self._now.set_data([data.count], [data.value])
+
+    def describe(self, data: LabelsData) -> str:
+        """Say what was labelled and how good the mask is."""
+        labels = "a box" if data.kind == "box" else f"{counted(data.count, 'pixel')} labelled by {data.kind}"
+        what = f"Instance {data.instance}, a {data.name}, {labels}"
+        return f"{what}: {data.method} gives a mask of IoU {number(data.value)}."
+
+    def invariants(self, data: LabelsData) -> dict[str, bool]:
+        """Check ranges, and that the number is the picture's."""
+        counts = np.bincount(data.picture.ravel(), minlength=4)
+        return {
+            "the value is an IoU": 0 <= data.value <= 1,
+            "the picture has it": abs(counts[3] / max(1, counts[1:].sum()) - data.value) < 1e-9,
+        }
+
+
+@functools.cache
+def _stored(method: str) -> list[float]:
+    return [Result.load("SD-6").number(f"scribbles_{count}_{method.replace(' ', '_')}") for count in COUNTS]
+
+
+@functools.lru_cache(maxsize=512)
+def _answer(instance: int, kind: str, method: str, count: int, hand: int) -> LabelsData:
+    crop: Crop = crops()[instance]
+    labels = draw_labels(kind, crop.mask, count, hand)
+    found = mask_from(method, crop.image, labels)
+    drawn = np.repeat(pale(crop.image).astype(np.uint8)[..., None], 3, 2)
+    drawn[labels.on] = (0, 90, 178)
+    drawn[labels.off] = drawn[labels.off] // 2 + np.array([115, 79, 0], np.uint8) if kind == "box" else (230, 120, 0)
+    kinds = (crop.mask & ~found) + 2 * (found & ~crop.mask) + 3 * (found & crop.mask)
+    value = iou(torch.from_numpy(found), torch.from_numpy(crop.mask))
+    return LabelsData(instance, crop.name, kind, method, labels.count, _square(drawn, 255), _square(kinds, 0), value)
+
+
+def _square(picture: np.ndarray, fill: int) -> np.ndarray:
+    """Put a picture in the middle of a square."""
+    height, width = picture.shape[:2]
+    square = np.full((_SIDE, _SIDE, *picture.shape[2:]), fill, picture.dtype)
+    top, left = (_SIDE - height) // 2, (_SIDE - width) // 2
+    square[top : top + height, left : left + width] = picture
+    return square
