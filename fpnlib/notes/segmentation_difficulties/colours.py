@@ -23,4 +23,4 @@ CLASS_COLOURS = np.array(
 
 def pale(photo: UInt8[np.ndarray, "h w 3"]) -> Float[np.ndarray, "h w"]:
     """A photo in a few light greys without its finest grain, which keeps a saved picture small."""
-    return (ndimage.gaussian_filter(photo.mean(2), 1.0) * 0.4 + 150) // 20 * 20
+    return (ndimage.gaussian_filter(photo.mean(2), 1.5) * 0.4 + 150) // 32 * 32

@@ -115,7 +115,7 @@ class CRFExplorer(Explorer[CRFData]):
     def draw(self, data: CRFData) -> None:
         """Show the maps."""
         truth = shown_scenes().semantic[data.scene - 1].numpy()
-        grey = shown_pictures()[data.scene - 1].mean(2).astype(np.uint8) // 16 * 16
+        grey = shown_pictures()[data.scene - 1].mean(2).astype(np.uint8) // 32 * 20 + 90
         self._maps[0].set_data(np.repeat(grey[..., None], 3, 2))
         for shown, labels in zip(self._maps[1:], (truth, *data.labels), strict=True):
             shown.set_data(CLASS_COLOURS[labels])

@@ -40,7 +40,7 @@ class LabelsExplorer(Explorer[LabelsData]):
     """A crop with its labels, the mask they give, and the ledger's means over the labelled pixels."""
 
     title = "An instance with a few labels, the mask that a method makes of them, and the mean IoU by number of labels"
-    size = (1000, 350)
+    size = (1000, 330)
 
     def make_controls(self) -> dict[str, Widget]:
         """Return what is labelled how, and the method."""
@@ -75,7 +75,7 @@ class LabelsExplorer(Explorer[LabelsData]):
         chart.grid(color=FAINT, lw=0.6)
         for (colour, style), method in zip(_LINES, METHODS, strict=False):
             chart.plot(COUNTS, _stored(method), style, color=colour, lw=2, marker="o", ms=4, label=method)
-        chart.legend(loc="lower right", labelcolor=INK)
+        chart.legend(loc="upper right", labelcolor=INK)
         (self._now,) = chart.plot([], [], "o", color=GREEN, ms=11, mec="white", mew=1.5)
         return [self._crop, self._mask, self._now]
 
