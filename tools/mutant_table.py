@@ -20,6 +20,18 @@ _BOXES = ("fpnlib/ops/boxes.py", ("tests/unit/ops/test_boxes.py",))
 _ROI = ("fpnlib/ops/roi.py", ("tests/unit/ops/test_roi.py",))
 _FIELD = ("fpnlib/ops/receptive_field.py", ("tests/unit/ops/test_receptive_field.py",))
 _PROJECTION = ("fpnlib/ops/projection.py", ("tests/unit/ops/test_projection.py",))
+_NORM = ("fpnlib/ops/batch_norm.py", ("tests/unit/ops/test_batch_norm.py",))
+_NORM_LAYER = ("fpnlib/models/batch_norm.py", ("tests/unit/models/test_batch_norm_module.py",))
+_SCHEDULES = ("fpnlib/schedules.py", ("tests/unit/schedules/test_schedules.py",))
+_FUSION = ("fpnlib/models/fusion.py", ("tests/unit/models/test_fusion.py",))
+_FPN = ("fpnlib/models/fpn.py", ("tests/unit/models/test_fpn.py",))
+_LSTM = ("fpnlib/models/lstm.py", ("tests/unit/models/test_lstm.py",))
+_SEGMENTATION = ("fpnlib/metrics/segmentation.py", ("tests/unit/metrics/test_segmentation.py",))
+_PANOPTIC = ("fpnlib/metrics/panoptic.py", ("tests/unit/metrics/test_panoptic.py",))
+_CRF = ("fpnlib/ops/dense_crf.py", ("tests/unit/ops/test_dense_crf.py",))
+_CUT = ("fpnlib/ops/graph_cut.py", ("tests/unit/ops/test_graph_cut.py",))
+_ENSEMBLE = ("fpnlib/training/ensemble.py", ("tests/unit/training/test_ensemble.py",))
+_CLAIMS = ("fpnlib/claims.py", ("tests/unit/claims/test_ledger.py",))
 
 
 def _mutant(name: str, place: tuple[str, tuple[str, ...]], before: str, after: str) -> Mutant:
@@ -87,5 +99,95 @@ MUTANTS = (
         _PROJECTION,
         "before = max(0, math.ceil(axis.start - begin))",
         "before = max(0, math.floor(axis.start - begin))",
+    ),
+    _mutant("biased running variance", _NORM_LAYER, "variance * (count / (count - 1))", "variance"),
+    _mutant(
+        "running average of the newest batch alone",
+        _NORM_LAYER,
+        "1 / self.num_batches_tracked",
+        "1 + 0 * self.num_batches_tracked",
+    ),
+    _mutant(
+        "the mean's gradient detached",
+        _NORM,
+        "(dnormalized - through_mean - through_variance)",
+        "(dnormalized - through_variance)",
+    ),
+    _mutant(
+        "the variance's gradient detached",
+        _NORM,
+        "(dnormalized - through_mean - through_variance)",
+        "(dnormalized - through_mean)",
+    ),
+    _mutant("variance as E[x²] − E[x]²", _NORM, "(centered * centered).mean(over)", "(x * x).mean(over) - mean * mean"),
+    _mutant("folding forgets the convolution's bias", _NORM, "conv.bias * scale + shift", "conv.bias + shift"),
+    _mutant("warm-up ends a step late", _SCHEDULES, "step >= warmup_steps:", "step > warmup_steps:"),
+    _mutant(
+        "the decay restarts from the warm rate",
+        _SCHEDULES,
+        "            _assign(self.optimizer, self._without_warmup)\n",
+        "",
+    ),
+    _mutant(
+        "a resumed schedule leaves the rates alone", _SCHEDULES, "        _assign(self.optimizer, self._last_lr)\n", ""
+    ),
+    _mutant("untied kernel", _FUSION, "kernel.repeat(1, inputs, 1, 1)", "kernel.repeat_interleave(inputs, 1)"),
+    _mutant(
+        "doubled, not brought to the finer size",
+        _FPN,
+        "F.interpolate(level, tuple(size), mode=self.upsampling)",
+        "F.interpolate(level, scale_factor=2, mode=self.upsampling)",
+    ),
+    _mutant("nearest for bilinear in the pyramid", _FPN, "mode=self.upsampling)", 'mode="nearest")'),
+    _mutant("the LSTM's gates in another order", _LSTM, "i, f, g, o = sums", "i, f, o, g = sums"),
+    _mutant(
+        "the mean runs over absent classes too",
+        _SEGMENTATION,
+        "hits / (confusion.sum(0) + confusion.sum(1) - hits)",
+        "hits / (confusion.sum(0) + confusion.sum(1) - hits).clamp(min=1)",
+    ),
+    _mutant(
+        "rows and columns of the confusion swapped",
+        _SEGMENTATION,
+        "wanted.astype(np.int64).ravel() * classes + predicted.ravel()",
+        "predicted.astype(np.int64).ravel() * classes + wanted.ravel()",
+    ),
+    _mutant(
+        "the image's border is no boundary",
+        _SEGMENTATION,
+        "_within_square(mask, reach) == (2 * reach + 1) ** 2",
+        "_within_square(~mask, reach) == 0",
+    ),
+    _mutant(
+        "RQ counts false and missed in full",
+        _PANOPTIC,
+        "self.tp + self.fp / 2 + self.fn / 2",
+        "self.tp + self.fp + self.fn",
+    ),
+    _mutant(
+        "the CRF's kernel is normalised on one side", _CRF, "scale * kernel(scale * q)", "scale * scale * kernel(q)"
+    ),
+    _mutant("the CRF repels what it should draw", _CRF, "alpha=weight", "alpha=-weight"),
+    _mutant("the cut's labels swapped", _CUT, "costs[1] - base, costs[0] - base", "costs[0] - base, costs[1] - base"),
+    _mutant("Adam's first step without correction", _ENSEMBLE, ".div_(1 - first**step)", ""),
+    _mutant("intervals at nine in ten", _CLAIMS, "CONFIDENCE = 0.95", "CONFIDENCE = 0.9"),
+    _mutant(
+        "a claim holds when the bound lies inside",
+        _CLAIMS,
+        '"holds" if low > bound else',
+        '"holds" if high > bound else',
+    ),
+    _mutant("PQ counts true void in the union", _PANOPTIC, " - overlap.get((mine, void), 0))", ")"),
+    _mutant(
+        "PQ punishes a segment on void or a crowd",
+        _PANOPTIC,
+        "excused / found[mine] <= 0.5",
+        "excused / found[mine] <= 1",
+    ),
+    _mutant(
+        "a photo's orientation is ignored",
+        ("fpnlib/data/photos.py", ("tests/unit/data/test_photos.py",)),
+        "upright = ImageOps.exif_transpose(image)",
+        "upright = image",
     ),
 )
