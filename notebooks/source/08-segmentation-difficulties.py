@@ -146,7 +146,7 @@ superpixels()
 # %% [markdown]
 # ### A few labels
 #
-# A full mask takes a person a minute. A scribble takes a second. Here is an instance with a few labelled pixels, or
+# To draw a full mask takes a person far longer than a scribble. Here is an instance with a few labelled pixels, or
 # with its box, and three ways to get a mask from them: a random walk that shuns edges, a graph cut and a CRF with
 # colour models of both sides. Nearest label is the control: it does not look at the image.
 #
@@ -158,7 +158,7 @@ from fpnlib.notes.segmentation_difficulties.explorers import weak_labels
 weak_labels()
 
 # %% [markdown]
-# A table whose colour differs from the room's comes easily. A chair that is half hidden does not, whatever is labelled.
+# A table whose colour differs from the room's comes easily. A chair that is half hidden does not.
 
 # %% [markdown]
 # ### Neighbours that share what they see
@@ -313,12 +313,11 @@ verdicts("SD")
 # map is enlarged matters less: at stride sixteen bilinear gives <span title="SD-9 bilinear_16">0.47</span> and nearest
 # <span title="SD-9 nearest_16">0.45</span>.
 #
-# **Old methods: the saying fails our bound.** A graph cut finds the lowest energy: on
-# <span title="SD-10 n">5</span> grids small enough to try every labelling the difference is
-# <span title="SD-10 effect">0</span> up to rounding. But <span title="SD-10 achievable_800">0.91</span> of the photo's
-# pixels is the most that eight hundred superpixels allow, where we had asked for ninety-five in a hundred; with a hundred it is
-# <span title="SD-10 achievable_100">0.81</span>. Thin chair legs, which hardly make superpixels of their
-# own, are a likely reason.
+# **Old methods: the saying fails our bound.** A graph cut finds the lowest energy: on <span title="SD-10 n">5</span>
+# grids small enough to try every labelling the difference is <span title="SD-10 effect">0</span> up to rounding. But
+# <span title="SD-10 achievable_800">0.91</span> of the photo's pixels is the most that eight hundred superpixels allow,
+# where we had asked for ninety-five in a hundred; with a hundred it is <span title="SD-10 achievable_100">0.81</span>.
+# Thin chair legs, which hardly make superpixels of their own, are a likely reason.
 
 # %%
 from fpnlib.notes.segmentation_difficulties import context, nets
@@ -343,7 +342,8 @@ print("receptive fields of the four nets below:", *map(context.reach, context.DI
 # **Superpixels** raise the strong net's mIoU by <span title="SD-11 strong_pooled_miou_gain">0.024</span>, and its
 # boundary IoU by <span title="SD-11 strong_pooled_boundary_gain">0.11</span>. The weak net's mIoU they do not change by
 # more than chance, <span title="SD-11 weak_pooled_miou_gain">0.0005</span>, so the verdict is *depends*. Regions from
-# elsewhere cost both nets, the strong one <span title="SD-11 strong_control_miou_gain">-0.078</span>.
+# elsewhere lower both nets' mIoU; the strong one's changes by
+# <span title="SD-11 strong_control_miou_gain">-0.078</span>.
 #
 # **Output stride.** From 32 to 16 mIoU rises by <span title="SD-13 miou_gain_32_16">0.14</span>, from 16 to 8 by
 # <span title="SD-13 miou_gain_16_8">0.038</span>. Of a large object's pixels <span title="SD-13 large_32">0.36</span>
@@ -352,8 +352,8 @@ print("receptive fields of the four nets below:", *map(context.reach, context.DI
 # a finer grid alone does not save those. (One run with two seeds had been seen before this test was written.)
 #
 # **Edges as a cue: it fails here.** The coarse answer is a perfect one at stride 16, with noise. What it is not sure
-# of, HED's edges decide. Boundary IoU falls by <span title="SD-3 effect">-0.0082</span>. The edges do help against the
-# same flooding without edges, by <span title="SD-3 over_flat_16">0.012</span>, and at stride 32 they beat the plain
+# of, HED's edges decide. Boundary IoU changes by <span title="SD-3 effect">-0.0082</span>. The edges do help against
+# the same flooding without edges, by <span title="SD-3 over_flat_16">0.012</span>, and at stride 32 they beat the plain
 # answer, by <span title="SD-3 gain_32">0.04</span>. So a cue helps where the answer is coarse enough to need it. How
 # sure is sure was tuned on the bin. This is one photo; the CRF and the superpixels above use colour as their cue, and
 # that helped.

@@ -6,4 +6,4 @@ from fpnlib.notes.segmentation_difficulties.exact import EXACT
 from fpnlib.notes.segmentation_difficulties.trained import TRAINED
 from fpnlib.notes.segmentation_difficulties.weak import WEAK
 
-CLAIMS = (*EXACT, *TRAINED, *CUES, *WEAK, *CONTEXT)
+CLAIMS = tuple(sorted((*EXACT, *TRAINED, *CUES, *WEAK, *CONTEXT), key=lambda claim: int(claim.id.split("-")[1])))

@@ -69,9 +69,10 @@ class CRFExplorer(Explorer[CRFData]):
     size = (1000, 300)
 
     def make_controls(self) -> dict[str, Widget]:
-        """Return the scene, the net, and the CRF's settings: the strong net's tuned ones, and a little weight of near alone."""
+        """Return scene, net and settings: those tuned for the strong net, and a little weight of near alone."""
         tuned = CRFS["strong"]
         return {
+            "scene": slider("scene", 1, 1, SCENES, 1),
             "iterations": slider("iterations", tuned.iterations, 0, 10, 1),
             "weight": slider("weight of near and alike", tuned.bilateral_weight, 0.0, 24.0, 0.5),
             "color": slider("σ of alike (grey values)", tuned.bilateral_color_sigma, 2.0, 40.0, 1.0),
@@ -80,7 +81,6 @@ class CRFExplorer(Explorer[CRFData]):
             "spread": slider("σ of near alone (pixels)", tuned.spatial_sigma, 1.0, 8.0, 0.5),
             "strength": slider("strength of the net's word", 1.0, 0.2, 3.0, 0.1),
             "net": choice("net", tuple(_NETS), tuple(_NETS)[-1]),
-            "scene": slider("scene", 1, 1, SCENES, 1),
         }
 
     def compute(
