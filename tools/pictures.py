@@ -4,6 +4,7 @@ import argparse
 import io
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -30,12 +31,31 @@ THUMBNAILS: dict[str, tuple[str, dict[str, Any]]] = {
 }
 
 
+# A picture that moves: an explorer, and the states it goes through.
+MOVING: dict[str, tuple[str, list[dict[str, Any]]]] = {
+    "moving": ("precision_recall", [{"threshold": step / 2} for step in (*range(-8, 9), *range(8, -9, -1))]),
+}
+_FRAME = 120  # milliseconds
+_MOVING_WIDTH = 720
+
 # Pictures that a note shows in its text.
 DIAGRAMS: dict[str, Callable[[], bytes]] = {"04-fpn-architecture": diagram}
 
 
+def path_of(name: str) -> Path:
+    """Return where a picture lies."""
+    return IMAGES / f"{name}.{'webp' if name in MOVING else 'png'}"
+
+
+def every_name() -> tuple[str, ...]:
+    """Return the names of all pictures."""
+    return (*THUMBNAILS, *DIAGRAMS, *MOVING)
+
+
 def drawn(name: str) -> bytes:
     """Return a picture as the code draws it, by its name in images/."""
+    if name in MOVING:
+        return moving(*MOVING[name])
     return DIAGRAMS[name]() if name in DIAGRAMS else thumbnail(*THUMBNAILS[name])
 
 
@@ -48,12 +68,35 @@ def thumbnail(explorer: str, state: dict[str, Any]) -> bytes:
     return stream.getvalue()
 
 
+def moving(explorer: str, states: list[dict[str, Any]]) -> bytes:
+    """Return an endless WebP of an explorer that goes through states."""
+    made = all_explorers()[explorer]()
+    frames = []
+    for state in states:
+        made.set(**state)
+        frame = Image.open(io.BytesIO(made.frame())).convert("RGB")
+        size = _MOVING_WIDTH, round(frame.height * _MOVING_WIDTH / frame.width)
+        frames.append(frame.resize(size, Image.Resampling.LANCZOS))
+    stream = io.BytesIO()
+    frames[0].save(stream, "WEBP", save_all=True, append_images=frames[1:], duration=_FRAME, loop=0, quality=70)
+    return stream.getvalue()
+
+
+def _frames(source: Any) -> np.ndarray:
+    """Return all frames of a picture, (frames, h, w, 3)."""
+    image = Image.open(source)
+    found = []
+    for place in range(getattr(image, "n_frames", 1)):
+        image.seek(place)
+        found.append(np.asarray(image.convert("RGB"), float))
+    return np.stack(found)
+
+
 def difference(name: str) -> float:
     """Return the mean difference in grey values, 0 to 255, between a stored picture and what the code draws."""
-    path = IMAGES / f"{name}.png"
-    if not path.exists():
+    if not path_of(name).exists():
         return 255.0
-    stored, new = (np.asarray(Image.open(source).convert("RGB"), float) for source in (path, io.BytesIO(drawn(name))))
+    stored, new = _frames(path_of(name)), _frames(io.BytesIO(drawn(name)))
     return float(abs(stored - new).mean()) if stored.shape == new.shape else 255.0
 
 
@@ -61,13 +104,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("command", choices=("draw", "check"))
     if parser.parse_args().command == "draw":
-        for name in (*THUMBNAILS, *DIAGRAMS):
-            changed = write_if_changed(IMAGES / f"{name}.png", drawn(name))
-            print(f"images/{name}.png {'written' if changed else 'unchanged'}")
+        for name in every_name():
+            changed = write_if_changed(path_of(name), drawn(name))
+            print(f"images/{path_of(name).name} {'written' if changed else 'unchanged'}")
         return 0
-    stale = [name for name in (*THUMBNAILS, *DIAGRAMS) if difference(name) > 2]
+    stale = [name for name in every_name() if difference(name) > 2]
     for name in stale:
-        print(f"images/{name}.png is not as the code draws it: make notebooks")
+        print(f"images/{path_of(name).name} is not as the code draws it: make notebooks")
     return bool(stale)
 
 

@@ -26,10 +26,10 @@ def test_each_entry_has_thumbnail_time_and_ability(note):
 
 def test_every_note_has_a_thumbnail_and_every_picture_is_drawn_by_code():
     assert sorted(pictures.THUMBNAILS) == NOTES
-    assert sorted(path.stem for path in pictures.IMAGES.glob("*")) == sorted([*NOTES, *pictures.DIAGRAMS])
+    assert sorted(pictures.IMAGES.glob("*")) == sorted(map(pictures.path_of, pictures.every_name()))
 
 
-@pytest.mark.parametrize("note", sorted([*pictures.THUMBNAILS, *pictures.DIAGRAMS]))
+@pytest.mark.parametrize("note", sorted(pictures.every_name()))
 def test_thumbnails_are_what_the_code_draws(note):
     assert pictures.difference(note) < 2
 
@@ -42,3 +42,11 @@ def test_a_stale_picture_is_noticed(monkeypatch):
 def test_the_front_page_shows_the_whole_ledger():
     assert "verdicts()" in INDEX
     assert all_claims()
+
+
+def test_the_moving_picture_moves_and_is_small():
+    path = pictures.path_of("moving")
+    assert path.stat().st_size < 1_500_000
+    frames = pictures._frames(path)
+    assert len(frames) > 10
+    assert abs(frames[0] - frames[len(frames) // 2]).max() > 50

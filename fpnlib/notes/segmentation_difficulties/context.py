@@ -43,7 +43,9 @@ def context_net(dilation: int) -> nn.Sequential:
 
 def reach(dilation: int) -> int:
     """The side of the net's receptive field in pixels."""
-    return receptive_field(context_net(dilation)).size
+    size = receptive_field(context_net(dilation)).size
+    assert isinstance(size, int)  # the net is square
+    return size
 
 
 @functools.cache

@@ -115,7 +115,7 @@ def _answer(instance: int, kind: str, method: str, count: int, hand: int) -> Lab
     drawn[labels.off] = drawn[labels.off] // 2 + np.array([115, 79, 0], np.uint8) if kind == "box" else (230, 120, 0)
     kinds = (crop.mask & ~found) + 2 * (found & ~crop.mask) + 3 * (found & crop.mask)
     value = iou(torch.from_numpy(found), torch.from_numpy(crop.mask))
-    return LabelsData(instance, crop.name, kind, method, labels.count, _square(drawn, 255), _square(kinds, 0), value)
+    return LabelsData(instance, crop.name, kind, method, labels.pixels, _square(drawn, 255), _square(kinds, 0), value)
 
 
 def _square(picture: np.ndarray, fill: int) -> np.ndarray:

@@ -41,11 +41,11 @@ class Crop(NamedTuple):
 
 
 class Labels(NamedTuple):
-    """What is labelled: `on` the object and `off` it; `count` as a person would count, a box as four numbers."""
+    """What is labelled: `on` the object and `off` it; `pixels` how many, for a box its four numbers."""
 
     on: Bool[np.ndarray, "h w"]
     off: Bool[np.ndarray, "h w"]
-    count: int
+    pixels: int
 
 
 @functools.cache
@@ -137,7 +137,7 @@ def _guess(labels: Labels) -> Labels:
     on = np.zeros_like(inside)
     quarter = len(rows) // 4, len(columns) // 4
     on[rows[0] + quarter[0] : rows[-1] + 1 - quarter[0], columns[0] + quarter[1] : columns[-1] + 1 - quarter[1]] = True
-    return Labels(on, labels.off, labels.count)
+    return Labels(on, labels.off, labels.pixels)
 
 
 def _walk(image: UInt8[np.ndarray, "h w 3"], labels: Labels) -> Bool[np.ndarray, "h w"]:
