@@ -59,6 +59,7 @@ assets: install
 
 notebooks: install
 	@$(BIN)/python tools/pictures.py draw
+	@$(BIN)/python tools/generated.py write
 	@$(BIN)/python tools/notebooks.py build $(NOTES)
 
 claims: install

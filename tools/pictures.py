@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from book_map import book_map
 from fpnlib.explore import all_explorers
 from fpnlib.notes.fpn.diagram import diagram
 from notebooks import ROOT, write_if_changed
@@ -39,7 +40,7 @@ _FRAME = 120  # milliseconds
 _MOVING_WIDTH = 720
 
 # Pictures that a note shows in its text.
-DIAGRAMS: dict[str, Callable[[], bytes]] = {"04-fpn-architecture": diagram}
+DIAGRAMS: dict[str, Callable[[], bytes]] = {"04-fpn-architecture": diagram, "map": book_map}
 
 
 def path_of(name: str) -> Path:

@@ -13,8 +13,8 @@ from nbformat import NotebookNode
 from fpnlib.claims import Result
 
 _MARKED = re.compile(r'<span title="([A-Z]{2}-\d+) ([^"]+)">([^<]*)</span>')
-# A number that is part of a name (3×3, P2, PR-1, 11-point, COCO's .5:.95 in code) is a name.
-_NUMBER = re.compile(r"(?<![\w.×:\-–/])−?(?:\d+(?:\.\d+)?|\.\d+)(?![\w×:]|-\w|[.]\d)(\s?%)?")
+# A number that is part of a name (3×3, P2, PR-1, 11-point, COCO's .5:.95 in code) is a name; so is a note's, as in 04.
+_NUMBER = re.compile(r"(?<![\w.×:\-–/])−?(?!0\d)(?:\d+(?:\.\d+)?|\.\d+)(?![\w×:]|-\w|[.]\d)(\s?%)?")
 _UNREAD = (
     re.compile(r"```.*?```", re.S),
     re.compile(r"`[^`]*`"),

@@ -10,6 +10,11 @@
 # %% [markdown]
 # ## The notes
 #
+# ![Nine boxes, one for each note, with arrows from a note to those that it helps with: from 01 to 04 and 08, from 03
+# to 08, from 04 to 07](../images/map.png)
+#
+# An arrow means that the first note helps with the second. Most need no other.
+#
 # ### [01 · Precision and recall](01-precision-recall.ipynb)
 #
 # [![Histograms of two classes with a threshold line, a confusion matrix, a precision-recall curve and a ROC
@@ -49,7 +54,7 @@
 # size](../images/04-fpn.png)](04-fpn.ipynb)
 #
 # From one photo to P5: the backbone's maps, the laterals, the way down, the 3×3; and what each part is worth to a small
-# detector, measured by leaving it out. *One hour; no earlier note needed.*
+# detector, measured by leaving it out. *One hour; precision and recall helps.*
 #
 # You will be able to write a feature pyramid that is right at odd sizes, to say what each part is for, and to look at
 # your own network's maps on your own photo.
@@ -89,8 +94,8 @@
 # [![A street café with the wrong pixels of a thin error marked, and three measures of
 # it](../images/08-segmentation-difficulties.png)](08-segmentation-difficulties.ipynb)
 #
-# Thin errors and wrong regions, two kinds of mean, masks in boxes, coarse grids, superpixels: reasons why labelling
-# every pixel is hard, on one real photo. *Forty minutes; the segmentation head helps.*
+# Thin errors and wrong regions, two kinds of mean, masks in boxes, coarse grids, CRFs, superpixels, scribbles: what
+# makes labelling every pixel hard, and what helps. *An hour and a half; notes 01 and 03 help.*
 #
 # You will be able to choose a measure that sees what you care about, and to say what a box or a stride costs at best.
 #
@@ -107,17 +112,107 @@
 # ## What was measured
 #
 # Every claim has a test that was written down before the stored measurement. Where a trial had been seen by then, the
-# note says so. The table shows what came out, with its 95 %
-# interval where chance plays a part. *Holds*: the test is met. *Fails*: it is not. *Depends*: the interval spans the
-# limit.
+# note says so. The table shows what came out, with its 95 % interval where chance plays a part. *Holds*: the test is
+# met. *Fails*: it is not. *Depends*: the interval spans the limit. Once the page is run, a heading sorts by its column.
 
 # %%
 from fpnlib.claims import CONFIDENCE, verdicts
+from fpnlib.notes.front_page.ledger import sortable
 
 print(f"intervals: {CONFIDENCE:.0%}, bootstrap over seeds")
-verdicts()
+sortable(verdicts())
 
 # %% [markdown]
 # The numbers with their seeds, versions and commands lie in `fpnlib/results/`. `python -m fpnlib.claims` prints them in
 # a terminal, and with `--recompute` it measures them again on your machine. The tests of this repository do so at every
 # change: claims without chance in full, the others at two of their seeds.
+
+# %% [markdown]
+# ## Words
+#
+# Each term with its Chinese name, and the notes that use it.
+#
+# <!-- begin: glossary -->
+#
+# | English | 中文 | in one line | notes |
+# |---|---|---|---|---|
+# | ablation | 消融实验 | taking a part away to see what it was worth | [04] |
+# | add, element-wise sum | 逐元素相加 | channel meets channel; the maps need one shape | [07] |
+# | aliasing | 混叠 | a wave that a grid is too coarse for appears as another one | [04] |
+# | average precision | 平均精度 | precision averaged over recall | [01] |
+# | average recall, AR | 平均召回率 | share of objects found, averaged over IoU thresholds | [04] |
+# | backbone | 主干网络 | the network that turns an image into feature maps | [04] |
+# | batch normalisation | 批归一化 | each channel gets mean β and spread γ over the batch | [06] |
+# | batch size | 批大小 | how many images go through at once | [06] |
+# | biased, unbiased variance | 有偏方差、无偏方差 | the sum of squares over $n$, over $n - 1$ | [06] |
+# | bottom-up, top-down path | 自底向上、自顶向下路径 | from the image to the coarsest map; and back down | [04] |
+# | boundary IoU | 边界交并比 | IoU of what lies near the masks' boundaries | [08] |
+# | computation graph | 计算图 | which value is made of which | [06] |
+# | concatenate | 拼接 | one map's channels after the other's | [07] |
+# | conditional random field, CRF; mean field | 条件随机场；平均场 | labels tied by a kernel; all heed all | [08] |
+# | deadline | 截稿日期 | the last day on which a venue takes papers | [09] |
+# | decay | 衰减 | a learning rate that falls later on | [05] |
+# | F-score | F 值 | the harmonic mean of precision and recall; recall counts β times | [01] |
+# | false positive rate | 假阳性率 | of the negatives, the share that was flagged | [01] |
+# | feature map | 特征图 | the units of a layer, in their places | [02] |
+# | feature pyramid, FPN | 特征金字塔 | maps of several strides and equal channels, told by coarser ones | [04] |
+# | first author | 第一作者 | who did most of the work, named first | [09] |
+# | folding | 折叠（融合） | one layer in place of two | [06] |
+# | forget gate | 遗忘门 | what an LSTM's cell state is multiplied by | [07] |
+# | gradient, backward pass | 梯度、反向传播 | how the loss changes with each value, from the last to the first | [06] |
+# | graph cut | 图割 | labels of lowest energy, found as a minimum cut | [08] |
+# | head | 头部 | the last layers, which turn features into the answer | [03] |
+# | Hessian | 海森矩阵 | the matrix of second derivatives of the loss | [05] |
+# | intersection over union | 交并比 | area two boxes share, over the area they cover together | [01] |
+# | lateral connection | 横向连接 | the 1×1 from a backbone map to the pyramid | [04] |
+# | learning rate | 学习率 | how far one step goes along the gradient | [03] [05] |
+# | logits | 逻辑值 | the numbers before softmax, one per class | [03] |
+# | loss spike | 损失尖峰 | a sudden rise of the training loss | [03] |
+# | mean IoU, mIoU | 平均交并比 | overlap of answer and truth for each class, averaged | [03] |
+# | momentum | 动量 | a running sum of gradients that the step follows | [05] [06] |
+# | multiply-add, MAC | 乘加 | one product and one sum, the unit of cost | [07] |
+# | Nyquist frequency | 奈奎斯特频率 | the finest wave that a grid can hold: half a cycle a cell | [04] |
+# | output stride | 输出步幅 | pixels from one cell of the answer to the next | [08] |
+# | padding | 填充 | pixels put around an image or a feature map | [02] |
+# | panoptic quality, PQ | 全景质量 | how well segments fit times how well they are found | [08] |
+# | power iteration | 幂迭代 | multiply by a matrix again and again to find that eigenvalue | [05] |
+# | precision | 精确率 | of what was flagged, the share that is right | [01] |
+# | prevalence | 正例比例 | the share of positives among all examples | [01] |
+# | prior | 先验 | what is assumed before any data is seen | [07] |
+# | recall, true positive rate | 召回率 | of the positives, the share that was flagged | [01] |
+# | receptive field | 感受野 | the pixels that a unit sees | [02] [08] |
+# | region of interest, RoI | 感兴趣区域 | a box of the image that is looked at more closely | [02] |
+# | research direction | 研究方向 | the questions one keeps working on | [09] |
+# | residual block | 残差块 | a block whose input is added to its output | [07] |
+# | RoI pooling, RoI alignment | 感兴趣区域池化、对齐 | features of a fixed size for a box of any size | [02] |
+# | RoIAlign | 感兴趣区域对齐 | features of a fixed size for a box of any size | [04] |
+# | running mean, running variance | 滑动平均值、滑动方差 | what eval mode uses in place of the batch's own | [06] |
+# | scale and shift, γ and β | 缩放与平移 | the two learned numbers of a channel | [06] |
+# | schedule | 学习率调度 | the learning rate as a function of the step | [05] |
+# | second moment | 二阶矩 | Adam's running mean of squared gradients | [05] |
+# | seed | 随机种子 | the number that fixes initial weights and the order of images | [03] |
+# | semantic segmentation | 语义分割 | a class for every pixel | [03] |
+# | semantic, instance, panoptic segmentation | 语义、实例、全景分割 | a class per pixel; masks; both | [08] |
+# | sharpness | 锐度 | its largest eigenvalue | [05] |
+# | side output | 侧边输出 | an answer taken from a layer on the way | [07] |
+# | skip connection | 跳跃连接 | a way past some layers | [07] |
+# | stride | 步幅 | pixels from one unit's field to the next one's | [02] [04] |
+# | superpixel | 超像素 | a small region of similar colour | [08] |
+# | things, stuff | 可数物体、不可数区域 | what can be counted, and what cannot: people, sky | [08] |
+# | threshold | 阈值 | the score from which an example is flagged | [01] |
+# | training mode, eval mode | 训练模式、推理模式 | by the batch's statistics, by the running ones | [06] |
+# | upsampling | 上采样 | enlarging a map | [04] |
+# | valid convolution | 无填充卷积 | a convolution without padding: the map is smaller than the image | [02] |
+# | warm-up | 预热 | a learning rate that begins small and rises | [05] |
+#
+# [01]: 01-precision-recall.ipynb#Terms
+# [02]: 02-padding-pitfall.ipynb#Terms
+# [03]: 03-segmentation-head.ipynb#Terms
+# [04]: 04-fpn.ipynb#Terms
+# [05]: 05-warmup.ipynb#Terms
+# [06]: 06-batch-norm.ipynb#Terms
+# [07]: 07-add-vs-concat.ipynb#Terms
+# [08]: 08-segmentation-difficulties.ipynb#Terms
+# [09]: 09-research.ipynb#Terms
+#
+# <!-- end: glossary -->

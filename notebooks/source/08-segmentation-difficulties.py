@@ -439,12 +439,12 @@ check("mean-field step", ...)
 #
 # | English | 中文 | in one line |
 # |---|---|---|
-# | semantic, instance, panoptic segmentation | 语义、实例、全景分割 | a class per pixel; a mask per object; both |
+# | semantic, instance, panoptic segmentation | 语义、实例、全景分割 | a class per pixel; masks; both |
 # | things, stuff | 可数物体、不可数区域 | what can be counted, and what cannot: people, sky |
 # | boundary IoU | 边界交并比 | IoU of what lies near the masks' boundaries |
 # | panoptic quality, PQ | 全景质量 | how well segments fit times how well they are found |
 # | output stride | 输出步幅 | pixels from one cell of the answer to the next |
-# | conditional random field, CRF; mean field | 条件随机场；平均场 | labels tied by a kernel; each pixel heeds all |
+# | conditional random field, CRF; mean field | 条件随机场；平均场 | labels tied by a kernel; all heed all |
 # | superpixel | 超像素 | a small region of similar colour |
 # | graph cut | 图割 | labels of lowest energy, found as a minimum cut |
 # | receptive field | 感受野 | the pixels that a unit sees |

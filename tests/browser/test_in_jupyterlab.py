@@ -100,6 +100,21 @@ def test_every_slider_moves_readout_and_picture_and_back(ran):
         assert explorer.press(back) == before, f"explorer {number} does not return"
 
 
+def test_the_front_pages_ledger_is_sorted_from_the_keyboard(ran, saved):
+    ledger = ran.page.locator(".fpnlib-ledger")
+    assert ledger.count() == (saved.stem == "00-index")
+    if not ledger.count():
+        return
+    for heading, kind in (("verdict", str), ("n", float)):
+        ledger.get_by_role("button", name=heading, exact=True).focus()
+        column = ledger.locator("th").all_inner_texts().index(heading)
+        for key, reverse, said in (("Enter", False, "ascending"), ("Space", True, "descending")):
+            ran.page.keyboard.press(key)
+            cells = list(map(kind, ledger.locator(f"td:nth-child({column + 1})").all_inner_texts()))
+            assert cells == sorted(cells, reverse=reverse)
+            assert ledger.locator("th").nth(column).get_attribute("aria-sort") == said
+
+
 def test_the_console_is_quiet(ran):
     assert ran.errors == []
 

@@ -31,6 +31,7 @@ def note(prose, output="7 boxes, AP 0.25"):
         'About <span title="ZZ-1 drop">0.12</span>.',
         "The 7 boxes give 0.25, that is 25 %.",
         "Names such as 3×3, P2, ResNet-50, 11-point and `x = 4` are no numbers; neither is $2 x$ or [a link](f/3.png).",
+        "The arrow runs from 01 to 04.",
         "# 01 · Heading",
         "## References\nSmith 2017, pages 3 and 4.",
     ],

@@ -1,0 +1,1 @@
+"""What the front page shows beside the notes."""

@@ -1,0 +1,42 @@
+"""The README's tables and the front page's glossary are what the code makes of the ledger and the notes."""
+
+import re
+
+import pytest
+
+import book_map
+import generated
+from fpnlib.claims import ledger
+
+
+@pytest.mark.parametrize("path", [generated.README, generated.INDEX], ids=lambda path: path.name)
+def test_what_is_generated_is_up_to_date(path):
+    assert generated.filled(path) == path.read_text()
+
+
+def test_every_note_and_every_claim_is_counted():
+    table = generated.note_table()
+    assert len(generated.notes()) == 9
+    assert sum(map(int, re.findall(r"(\d+) (?:hold|fail|depend)", table))) == len(ledger())
+
+
+def test_findings_are_the_claims_that_do_not_hold():
+    against = [claim.id for claim, result in ledger() if result.verdict != "holds"]
+    assert sorted(re.findall(r"^\| ([A-Z]+-\d+) ", generated.findings(), re.MULTILINE)) == sorted(against)
+
+
+def test_each_note_has_terms_in_the_glossary():
+    words = generated.glossary()
+    assert {stem[:2] for _, _, where in words.values() for stem in where} == {
+        number for number, _, _ in generated.notes()
+    }
+    assert words["receptive field"][0] == "感受野"
+    assert len(words["receptive field"][2]) > 1
+
+
+def test_the_map_agrees_with_what_each_note_says_it_needs():
+    text = generated.INDEX.read_text()
+    for number, _, _ in generated.notes():
+        entry = re.split(r"^# ### ", text.split(f"# ### [{number} ·", 1)[1], maxsplit=1, flags=re.MULTILINE)[0]
+        helped = any(number in others for others in book_map.HELPS.values())
+        assert ("no earlier note" in entry) != helped, number

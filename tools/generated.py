@@ -1,0 +1,98 @@
+"""Write what is made from other files: the README's tables, the front page's glossary; `check` says what is stale."""
+
+import argparse
+import re
+import sys
+from collections import Counter
+from pathlib import Path
+
+from fpnlib.claims import ledger
+from notebooks import NOTEBOOKS, ROOT, write_if_changed
+
+README, INDEX = ROOT / "README.md", NOTEBOOKS / "source" / "00-index.py"
+_ENTRY = re.compile(r"^# ### \[(\d\d) · ([^\]]+)\]\(([^)]+)\)$", re.MULTILINE)
+_TERM = re.compile(r"^# \| ([^|]+) \| ([^|]*[\u4e00-\u9fff][^|]*) \| ([^|]+) \|$", re.MULTILINE)
+_OF_NOTE = {"01": "PR", "02": "PD", "03": "SH", "04": "FP", "05": "WU", "06": "BN", "07": "AC", "08": "SD", "09": "RS"}
+
+
+def notes() -> list[tuple[str, str, str]]:
+    """Return number, title and file of each note, as the front page lists them."""
+    return _ENTRY.findall(INDEX.read_text())
+
+
+def verdict_counts(number: str) -> str:
+    """Return how many of a note's claims hold, fail or depend, in words."""
+    rows = [result for claim, result in ledger() if claim.id.partition("-")[0] == _OF_NOTE[number]]
+    counts = Counter(result.verdict for result in rows if result)
+    said = [f"{counts[v]} {v if counts[v] == 1 else v.removesuffix('s')}" for v in ("holds", "fails", "depends")]
+    return ", ".join(one for one in said if not one.startswith("0"))
+
+
+def note_table() -> str:
+    """Return the README's table of notes."""
+    rows = [f"| [{n} · {title}](notebooks/{file}) | {verdict_counts(n)} |" for n, title, file in notes()]
+    return "\n".join(["| note | claims |", "|---|---|", *rows])
+
+
+def findings() -> str:
+    """Return the claims that did not come out as the source says, worst first."""
+    rows = [
+        f"| {claim.id} | {claim.says} | {result.measurement.effect:.2g} | **{result.verdict}** |"
+        for verdict in ("fails", "depends")
+        for claim, result in ledger()
+        if result and result.verdict == verdict
+    ]
+    return "\n".join(["| claim | the saying | effect | verdict |", "|---|---|---|---|", *rows])
+
+
+def glossary() -> dict[str, tuple[str, str, list[str]]]:
+    """Map each English term of the notes' tables to its Chinese one, its line, and the notes that list it."""
+    found: dict[str, tuple[str, str, list[str]]] = {}
+    for source in sorted((NOTEBOOKS / "source").glob("[0-9]*.py")):
+        if source == INDEX:
+            continue
+        rows = _TERM.findall(source.read_text().split("# ## Terms", 1)[-1])
+        for english, chinese, line in rows[1:]:  # after the heading
+            known = found.setdefault(english.strip(), (chinese.strip(), line.strip(), []))
+            known[2].append(source.stem)
+    return dict(sorted(found.items(), key=lambda item: item[0].lower()))
+
+
+def glossary_table() -> str:
+    """Return the front page's glossary, its links as references, so that its lines stay short."""
+    rows = ["# | English | 中文 | in one line | notes |", "# |---|---|---|---|---|"]
+    words = glossary()
+    for english, (chinese, line, where) in words.items():
+        rows.append(f"# | {english} | {chinese} | {line} | {' '.join(f'[{stem[:2]}]' for stem in where)} |")
+    stems = sorted({stem for _, _, where in words.values() for stem in where})
+    return "\n".join([*rows, "#", *(f"# [{stem[:2]}]: {stem}.ipynb#Terms" for stem in stems)])
+
+
+def filled(path: Path) -> str:
+    """Return a file's text with each marked block as it should be."""
+    blocks = {"notes": note_table, "findings": findings, "glossary": glossary_table}
+    text = path.read_text()
+    lead = "# " if path == INDEX else ""
+    for name, make in blocks.items():
+        begin, end = f"{lead}<!-- begin: {name} -->\n", f"{lead}<!-- end: {name} -->"
+        if begin in text:
+            before, rest = text.split(begin, 1)
+            gap = f"{lead.rstrip()}\n"
+            text = f"{before}{begin}{gap}{make()}\n{gap}{end}{rest.split(end, 1)[1]}"
+    return text
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("command", choices=("write", "check"))
+    command = parser.parse_args().command
+    stale = [path for path in (README, INDEX) if filled(path) != path.read_text()]
+    for path in stale:
+        if command == "write":
+            write_if_changed(path, filled(path).encode())
+        print(f"{path.relative_to(ROOT)} {'written' if command == 'write' else 'is stale: make notebooks'}")
+    return bool(stale) and command == "check"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
