@@ -60,7 +60,7 @@ def glossary() -> dict[str, tuple[str, str, list[str]]]:
 
 def glossary_table() -> str:
     """Return the front page's glossary, its links as references, so that its lines stay short."""
-    rows = ["# | English | 中文 | in one line | notes |", "# |---|---|---|---|---|"]
+    rows = ["# | English | 中文 | in one line | notes |", "# |---|---|---|---|"]
     words = glossary()
     for english, (chinese, line, where) in words.items():
         rows.append(f"# | {english} | {chinese} | {line} | {' '.join(f'[{stem[:2]}]' for stem in where)} |")

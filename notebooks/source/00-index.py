@@ -135,7 +135,7 @@ sortable(verdicts())
 # <!-- begin: glossary -->
 #
 # | English | 中文 | in one line | notes |
-# |---|---|---|---|---|
+# |---|---|---|---|
 # | ablation | 消融实验 | taking a part away to see what it was worth | [04] |
 # | add, element-wise sum | 逐元素相加 | channel meets channel; the maps need one shape | [07] |
 # | aliasing | 混叠 | a wave that a grid is too coarse for appears as another one | [04] |

@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from markdown_it import MarkdownIt
 
 import book_map
 import generated
@@ -40,3 +41,17 @@ def test_the_map_agrees_with_what_each_note_says_it_needs():
         entry = re.split(r"^# ### ", text.split(f"# ### [{number} ·", 1)[1], maxsplit=1, flags=re.MULTILINE)[0]
         helped = any(number in others for others in book_map.HELPS.values())
         assert ("no earlier note" in entry) != helped, number
+
+
+@pytest.mark.parametrize(
+    ("text", "rows"),
+    [
+        (generated.note_table(), len(generated.notes())),
+        (generated.findings(), sum(result.verdict != "holds" for _, result in ledger())),
+        (re.sub(r"^# ?", "", generated.glossary_table(), flags=re.MULTILINE), len(generated.glossary())),
+    ],
+    ids=["notes", "findings", "glossary"],
+)
+def test_a_table_is_one_for_markdown_too(text, rows):
+    tokens = MarkdownIt("commonmark").enable("table").parse(text)
+    assert sum(token.type == "tr_open" for token in tokens) == rows + 1
