@@ -50,10 +50,11 @@ schedule_designer()
 # - **Whose clock?** Without the tick the decay's clock runs from step zero. When the warm-up is over the decay goes on
 #   from where it would be anyway. detectron2 does it so. With the tick the decay waits, so the full rate is reached
 #   whatever the decay is, and all of the decay comes later. timm calls that `warmup_prefix`.
-# - **The area shrinks.** A run with warm-up has moved less far in all. If it ends better, was it the warm-up, or would
-#   a lower rate have done the same? That needs a control, and below it gets one.
-# - **Four ways.** *Constant* stays low and then jumps, *linear* climbs by equal differences, *exponential* by equal
-#   ratios.
+# - **The area changes.** Without the tick it shrinks: the rates add up to less. If such a run ends better, was it the
+#   warm-up, or would a lower rate have done the same? That needs a control, and below it gets one. With the tick the
+#   area grows, since the decay begins later and is cut off at the last step.
+# - **Four ways.** *None* has no warm-up, *constant* stays low and then jumps, *linear* climbs by equal differences,
+#   *exponential* by equal ratios.
 
 # %% [markdown]
 # ### The map
@@ -70,7 +71,10 @@ rate_map()
 
 # %% [markdown]
 # The failures sit at the upper right: large rate, little warm-up. On the left there are hardly any. At the smallest
-# rate a long warm-up even costs a little: choose *final loss* and compare the top of the first column with its bottom.
+# rate a long warm-up even costs a little with Adam: choose *Adam* and *final loss*, and compare the top of the first
+# column with its bottom. With SGD the difference is too small to be sure.
+#
+# The seeds here are others than those of the live cell above, so the counts differ.
 
 # %% [markdown]
 # ## Why
@@ -120,15 +124,16 @@ from fpnlib.notes.warmup.explorers import sharpness
 sharpness()
 
 # %% [markdown]
-# With 80 steps of warm-up and the largest rate, the limit begins high above the sharpness. In the first ten steps the
-# sharpness falls, while all steps are small. Then the limit comes down and the two meet. Until the warm-up is over they
-# stay near each other. One of the eight is lost all the same.
+# With 80 steps of warm-up and the largest rate, the limit begins high above the sharpness. In the first ten steps both
+# fall, the limit by far the most. Then the sharpness rises again and the two meet. Until the warm-up is over they stay
+# within a few times of each other. One of the eight is lost all the same.
 #
 # Without warm-up all eight begin above the limit. Some are thrown far away. Those that end at a sharpness near one
 # tenth are dead: the ReLUs before the last layer are silent for every digit. Such a net has a flat loss, and only the
 # last layer's biases still learn.
 #
-# With batch norm the sharpness begins much lower.
+# With batch norm the sharpness begins much lower. Without warm-up all eight still begin above the limit, but not far
+# above, and none is lost.
 
 # %% [markdown]
 # ### Adam knows little at first
@@ -260,7 +265,8 @@ from fpnlib.claims import verdicts
 verdicts("WU")
 
 # %% [markdown]
-# **What it is.** At <span title="WU-1 n">12245</span> steps our rates equal torch's, detectron2's and timm's numbers.
+# **What it is.** At <span title="WU-1 n">12245</span> steps our rates equal torch's; among them are some sixty that
+# detectron2's and timm's own tests publish.
 # At <span title="WU-1 hand_overs">200</span> hand-overs no decay is early or late by a step.
 #
 # **Large rates need it.** Without batch norm, at the three larger rates, <span title="WU-2 sgd_none_failed">77%</span>
@@ -290,8 +296,9 @@ verdicts("WU")
 #
 # **Gradual or constant? It depends.** Both start at a tenth of the rate and last eighty steps. At the smaller of two
 # large rates, as the saying has it, the ramp is better on average: <span title="WU-3 gradual_20_error">8.6%</span> of
-# the test digits are wrong, against <span title="WU-3 constant_20_error">9.8%</span>. At the larger it is the constant
-# low start: <span title="WU-3 gradual_40_error">31%</span> against <span title="WU-3 constant_40_error">21%</span>.
+# the test digits are wrong, against <span title="WU-3 constant_20_error">9.8%</span>. At the larger the constant
+# low start looks better, <span title="WU-3 constant_40_error">21%</span> against
+# <span title="WU-3 gradual_40_error">31%</span>, but by a trial of ours the difference may just be chance.
 # Both beat no warm-up by far (<span title="WU-3 none_20_error">51%</span> and
 # <span title="WU-3 none_40_error">89%</span>). One possible reason: the constant start has the smaller area. It stays
 # at a tenth up to step eighty, when the ramp has long been near its top. This experiment does not tell. Goyal et al.
@@ -306,10 +313,12 @@ verdicts("WU")
 # when the warm-up is over, <span title="WU-4 end_over_limit">−0.7</span> doublings from the limit of that step. Is it
 # the rising rate that brings it down? A control with a small constant rate ends at
 # <span title="WU-4 small_rate_end">4.7</span>. So without the ramp the sharpness falls too, but not as far, by
-# <span title="WU-4 small_rate_over_ramp">1.5</span> doublings. Runs that diverged count as not fallen.
+# <span title="WU-4 small_rate_over_ramp">1.5</span> doublings. Runs that diverged count as not fallen. One net of the
+# sixteen is dead at the end of its ramp and counts as having fallen by far the most; without it the falls are about a
+# third of a doubling less, and the verdict is the same.
 #
 # With batch norm the start is <span title="WU-4 bn_start_over_limit">0.9</span> doublings above the limit, not
-# <span title="WU-4 start_over_limit">3.6</span>. That fits with what the map shows: few of those runs need warm-up.
+# <span title="WU-4 start_over_limit">3.6</span>. That fits with the shares above: few of those runs need warm-up.
 #
 # Adam's step sizes differ between streams of batches by <span title="WU-4 adam_spread_1">0.79</span> at step one and
 # <span title="WU-4 adam_spread_64">0.07</span> at step sixty-four, as logarithms. The ratio is

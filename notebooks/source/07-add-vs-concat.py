@@ -29,7 +29,7 @@ add_is_tied_concat()
 # %% [markdown]
 # ### What it costs
 #
-# **Raise the number of maps. Then the channels.**
+# **Raise the number of maps, and the ratio grows. Then the channels, and it stays.**
 
 # %%
 from fpnlib.notes.add_vs_concat.explorers import fusion_costs
@@ -37,7 +37,7 @@ from fpnlib.notes.add_vs_concat.explorers import fusion_costs
 fusion_costs()
 
 # %% [markdown]
-# The next convolution costs as many times more as there are maps, for any kernel and any channels. In a pyramid the
+# The next convolution costs as many times as much as there are maps, for any kernel and any channels. In a pyramid the
 # concatenations pile up: the finest level carries all coarser ones. That is counting. Tick *measure the time* and your
 # own machine says how much of the factor it feels.
 #
@@ -62,16 +62,17 @@ alignment()
 # On the digits add wins in the upper left corner, with aligned inputs and little data, and concat in most of the rest.
 # Where there is much data and the inputs are aligned, it hardly matters.
 #
-# With *maps of a network* the picture is another. There the channels of both inputs come from one trained network at
-# two scales. Even aligned, adding gains nothing that we could measure.
+# With *a network's channels* the picture is another. There both inputs come from one trained network at two scales.
+# Aligned, adding gains nothing with little data, and a little with more, most at equal parameters. Misaligned, concat
+# wins.
 
 # %% [markdown]
 # ### Edges from five layers
 #
-# HED finds edges at five depths of one network, and adds the five maps with a weight each. Here are its real trained
-# weights. F is the best F-score at the labelled outlines, each map at its own best threshold. An edge counts when an
-# outline is near, an outline when an edge is near. Near is measured as in the BSDS benchmark, in parts of
-# the photo's diagonal; here it is the distance under the picture.
+# HED finds edges at five depths of one network, and adds the five maps with a weight each. The network is the real
+# trained one; the sliders begin at equal weights. F is the best F-score at the labelled outlines, each map at its own
+# best threshold. An edge counts when an outline is near, an outline when an edge is near. Near is measured as in the
+# BSDS benchmark, in parts of the photo's diagonal; here it is the distance under the picture.
 #
 # **Set the weights of sides 1 and 5 to zero. Then try one side alone.**
 
@@ -101,9 +102,9 @@ from fpnlib.notes.add_vs_concat.explorers import gradient_highway
 gradient_highway()
 
 # %% [markdown]
-# At torch's own initial weights a plain stack passes on next to nothing, and a residual one nearly all. With He's
-# weights, which are larger, the residual stack's gradient *grows* with every block, by millions over sixty: it is
-# then the sum that is too much. Batch norm in each block calms it.
+# At torch's own initial weights a plain stack passes on next to nothing; a residual one's gradient even grows somewhat.
+# With He's weights, which are larger, the plain one loses far less, and the residual one's *grows* with every block, by
+# millions over sixty. Batch norm in each block calms the residual one.
 
 # %% [markdown]
 # ### The same trick along time
@@ -127,7 +128,8 @@ lstm_memory()
 #
 # U-Net and DenseNet concatenate. Here are small ones of both kinds, trained.
 #
-# **Choose DenseNet, then compare the kinds with little and with much data.**
+# **Choose DenseNet, then compare the kinds with little and with much data.** On the right, one skip at a time carries
+# the same for all images.
 
 # %%
 from fpnlib.notes.add_vs_concat.explorers import what_skips_carry
@@ -207,9 +209,9 @@ verdicts("AC")
 # have a net that concatenates and gives the same.
 #
 # **Concat costs twice add: for the next convolution.** In all <span title="AC-2 n">576</span> cases exactly twice the
-# weights and multiply-adds. In whole nets it is another factor: <span title="AC-2 u_net_macs">1.25</span> for our
-# U-Net, where most convolutions do not follow a skip, and <span title="AC-2 fpn_macs">3.3</span> for a pyramid that
-# concatenates all coarser levels.
+# weights (without the bias) and multiply-adds. In whole nets it is another factor:
+# <span title="AC-2 u_net_macs">1.25</span> for our U-Net, where most convolutions do not follow a skip, and
+# <span title="AC-2 fpn_macs">3.3</span> for a pyramid that concatenates all coarser levels.
 #
 # **Add is a prior: it depends.** On aligned digits with ten and twenty pairs add is more accurate by
 # <span title="AC-4 digits_add_wins">0.048</span>; misaligned with hundreds of pairs concat is, by
@@ -236,9 +238,9 @@ verdicts("AC")
 # **Edges: the fusion holds, narrowly.** F is <span title="AC-7 fused">0.656</span> for the learned fusion and
 # <span title="AC-7 sides[1]">0.637</span> for the best side output. Equal weights give
 # <span title="AC-7 equal">0.657</span>, and of sixty-four random weightings
-# <span title="AC-7 drawn_below_fused">52</span> are below the learned one. So it is the adding that helps; which
-# weights matters little. The benchmark is stricter: it pairs edges and outlines one to one. Paired so at the same
-# thresholds F is <span title="AC-7 matched_fused">0.558</span> for the fusion and
+# <span title="AC-7 drawn_below_fused">52</span> are below the learned one. So joining the five helps, and a plain add
+# does as well as learned weights. The benchmark is stricter: it pairs edges and outlines one to one. Paired so at the
+# same thresholds F is <span title="AC-7 matched_fused">0.558</span> for the fusion and
 # <span title="AC-7 matched_sides[1]">0.520</span> for the same side output. One photo cannot say more.
 #
 # **Gradients: it depends.** Over 60 blocks, at torch's initial weights, a plain stack loses
@@ -264,9 +266,10 @@ verdicts("AC")
 # equal parameters there is no difference, <span title="AC-10 densenet_gain_over_matched_much">0.002</span>.
 
 # %% [markdown]
-# **In short.** The algebra holds. What follows from it holds under conditions: adding pays where corresponding channels
-# mean the same *and* data is scarce, and it saves cost always. That concatenating is better with more data we could not
-# show in both networks.
+# **In short.** The algebra holds. What follows from it holds under conditions: on digits adding pays where
+# channels mean the same *and* data is scarce; with a network's channels it pays a little, and with more data. It makes
+# the *next convolution* cheaper, a whole net only if its maps are no wider for it. That concatenating is better with
+# more data we could not show in both networks.
 
 # %% [markdown]
 # ## Try
