@@ -48,7 +48,7 @@ class LabelsExplorer(Explorer[LabelsData]):
             "count": slider("labelled pixels", 16, 2, 128, 2),
             "kind": choice("labels", KINDS),
             "method": choice("method", METHODS, "random walker"),
-            "instance": slider("instance", 10, 0, len(crops()) - 1, 1),
+            "instance": slider("instance", 10, 0, len(crops("cafe")) - 1, 1),
             "hand": slider("another hand", 0, 0, 9, 1),
         }
 
@@ -107,7 +107,7 @@ def _stored(method: str) -> list[float]:
 
 @functools.lru_cache(maxsize=512)
 def _answer(instance: int, kind: str, method: str, count: int, hand: int) -> LabelsData:
-    crop: Crop = crops()[instance]
+    crop: Crop = crops("cafe")[instance]
     labels = draw_labels(kind, crop.mask, count, hand)
     found = mask_from(method, crop.image, labels)
     drawn = np.repeat(pale(crop.image).astype(np.uint8)[..., None], 3, 2)
