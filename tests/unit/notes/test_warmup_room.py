@@ -9,7 +9,7 @@ from torch import nn
 from torch.func import functional_call, grad, jacrev, stack_module_state
 from torch.optim import SGD, Adam
 
-from fpnlib.notes.warmup import designer, recorded
+from fpnlib.notes.warmup import designer, live, recorded
 from fpnlib.notes.warmup.claims import RATES, WARMUPS, rates_of, sharpness_along
 from fpnlib.notes.warmup.curvature import second_moment_spread, sharpness
 from fpnlib.notes.warmup.explorers import live_training, schedule_designer
@@ -154,7 +154,8 @@ def test_the_designer_draws_what_its_code_makes(after, mode, delay):
     explorer.close()
 
 
-def test_training_tells_how_far_it_is():
+def test_training_tells_how_far_it_is(monkeypatch):
+    monkeypatch.setattr(live, "_trained", {})  # other tests of this process may have trained the same runs
     explorer = live_training(rate=0.1)
     explorer._repr_mimebundle_()
     told = []
