@@ -1,13 +1,11 @@
-"""SD-3: HED's edges, or the photo's colours, decide where the boundaries of a coarse answer run.
+"""SD-3: HED's edges decide where the boundaries of a coarse answer run.
 
     python -m fpnlib.notes.segmentation_difficulties.cues
 
-tunes both on the photo of a bin, which the claim does not use. The claim is about HED's edges. The guided filter was
-added after its verdict; it is reported beside it and has no part in it.
+tunes how sure the coarse answer has to be, on the photo of a bin, which the claim does not use.
 """
 
 import functools
-import itertools
 from collections.abc import Sequence
 
 import numpy as np
@@ -32,10 +30,6 @@ _NOISE = 0.5  # of the coarse logits
 _FLOOR = 0.01  # a class that is not there has this share
 _TRIED = (0.3, 0.4, 0.45, 0.5, 0.55, 0.6, 0.7, 0.8, 0.9)
 SURE = 0.5  # tuned by `main`
-RADIUS = 0.25  # of the guided filter, in strides; tuned by `main`, as is EPS
-EPS = 1e-3
-_TRIED_RADII = (0.25, 0.5, 1.0)
-_TRIED_EPS = (1e-5, 1e-4, 1e-3, 1e-2)
 
 
 @functools.cache
@@ -77,42 +71,6 @@ def with_edges(
     return watershed(edges, markers) - 1 if markers.any() else labels
 
 
-def guided_filter(
-    image: Float[np.ndarray, "h w 3"], maps: Float[np.ndarray, "k h w"], radius: int, eps: float
-) -> Float[np.ndarray, "k h w"]:
-    """Make of each map what a linear function of the colours, fitted in each window, can say of it.
-
-    Windows have 2·radius + 1 pixels a side and are mirrored at the border; `eps` keeps the slopes small. Source: He,
-    Sun and Tang, Guided Image Filtering, ECCV 2010, in the form for colour.
-    """
-
-    def mean(values: Float[np.ndarray, "... h w"]) -> Float[np.ndarray, "... h w"]:
-        return ndimage.uniform_filter(values, 2 * radius + 1, axes=(-2, -1))
-
-    guide = np.moveaxis(image, -1, 0)
-    middle, level = mean(guide), mean(maps)
-    spread = mean(guide[:, None] * guide) - middle[:, None] * middle + eps * np.eye(3)[..., None, None]
-    shared = mean(guide[:, None] * maps) - middle[:, None] * level
-    slopes = np.linalg.solve(spread.transpose(2, 3, 0, 1), shared.transpose(2, 3, 0, 1)).transpose(2, 3, 0, 1)
-    offsets = level - (slopes * middle[:, None]).sum(0)
-    return (mean(slopes) * guide[:, None]).sum(0) + mean(offsets)
-
-
-def with_colours(
-    name: str,
-    probabilities: Float[Tensor, "classes h w"],
-    stride: int,
-    radius: float,
-    eps: float,
-    *,
-    flat: bool = False,
-) -> Int64[np.ndarray, "h w"]:
-    """The labels after a guided filter, its radius in strides; with a `flat` guide it only blurs."""
-    guide = labelled_photo(name).image / 255
-    filtered = guided_filter(guide * (not flat), probabilities.double().numpy(), round(radius * stride), eps)
-    return filtered.argmax(0)
-
-
 @functools.cache
 def _interior(name: str) -> Bool[np.ndarray, "h w"]:
     """Pixels further than `BAND` from any true boundary."""
@@ -129,10 +87,7 @@ def _scores(name: str, labels: Int64[np.ndarray, "h w"]) -> tuple[float, float]:
 
 
 def cue_gain(seeds: Sequence[int]) -> dict[str, list[float]]:
-    """Boundary IoU and interior at each stride: plain, flooded by HED's edges, filtered by colours, and controls.
-
-    Flat is flooded without any edges, blurred is filtered without any colours.
-    """
+    """Boundary IoU and interior at each stride: plain, flooded by HED's edges, and flooded without any edges."""
     return _gains(seeds, STRIDES)
 
 
@@ -146,8 +101,6 @@ def _gains(seeds: Sequence[int], strides: Sequence[int]) -> dict[str, list[float
                 "plain": answer.argmax(0).numpy(),
                 "edges": with_edges(answer, edges, SURE),
                 "flat": with_edges(answer, np.zeros_like(edges), SURE),
-                "guided": with_colours("cafe", answer, stride, RADIUS, EPS),
-                "blurred": with_colours("cafe", answer, stride, RADIUS, EPS, flat=True),
             }
             found = {way: _scores("cafe", labels) for way, labels in ways.items()}
             for way, (boundary, interior) in found.items():
@@ -156,9 +109,6 @@ def _gains(seeds: Sequence[int], strides: Sequence[int]) -> dict[str, list[float
             outcomes.setdefault(f"gain_{stride}", []).append(found["edges"][0] - found["plain"][0])
             outcomes.setdefault(f"over_flat_{stride}", []).append(found["edges"][0] - found["flat"][0])
             outcomes.setdefault(f"interior_gain_{stride}", []).append(found["edges"][1] - found["plain"][1])
-            for index, kind in enumerate(("guided_gain", "guided_interior_gain")):
-                outcomes.setdefault(f"{kind}_{stride}", []).append(found["guided"][index] - found["plain"][index])
-            outcomes.setdefault(f"guided_over_blurred_{stride}", []).append(found["guided"][0] - found["blurred"][0])
     return {"effect": outcomes[f"gain_{_STRIDE}"], **outcomes} if _STRIDE in strides else outcomes
 
 
@@ -194,17 +144,14 @@ CUES = (
 
 
 def main() -> None:
-    """Print the boundary IoU and the interior of the bin for each way to be sure, and each guided filter."""
+    """Print the boundary IoU and the interior of the bin for each way to be sure."""
     for sure in _TRIED:
         rows = [
             _scores("bin", with_edges(coarse_answer("bin", _STRIDE, seed), edges_of("bin"), sure)) for seed in range(4)
         ]
         print(sure, *np.mean(rows, axis=0).round(4))
-    answers = [coarse_answer("bin", _STRIDE, seed) for seed in range(4)]
-    print("plain", *np.mean([_scores("bin", answer.argmax(0).numpy()) for answer in answers], axis=0).round(4))
-    for radius, eps in itertools.product(_TRIED_RADII, _TRIED_EPS):
-        rows = [_scores("bin", with_colours("bin", answer, _STRIDE, radius, eps)) for answer in answers]
-        print("guided", radius, eps, *np.mean(rows, axis=0).round(4))
+    rows = [_scores("bin", coarse_answer("bin", _STRIDE, seed).argmax(0).numpy()) for seed in range(4)]
+    print("plain", *np.mean(rows, axis=0).round(4))
 
 
 if __name__ == "__main__":

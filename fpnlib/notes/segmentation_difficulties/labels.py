@@ -15,23 +15,11 @@ from fpnlib.explore import Explorer, choice, counted, number, slider
 from fpnlib.explore.style import BLUE, FAINT, GREEN, INK, MUTED, ORANGE
 from fpnlib.notes.segmentation_difficulties.colours import pale
 from fpnlib.notes.segmentation_difficulties.masks import iou
-from fpnlib.notes.segmentation_difficulties.weak import (
-    COUNTS,
-    KINDS,
-    METHODS,
-    PHOTOS,
-    Crop,
-    counts_of,
-    crops,
-    draw_labels,
-    mask_from,
-    methods_of,
-    outcome,
-)
+from fpnlib.notes.segmentation_difficulties.weak import COUNTS, KINDS, METHODS, Crop, crops, draw_labels, mask_from
 
 _SIDE = 72  # pixels of a panel
 _COLOURS = np.array([[244, 244, 244], [30, 30, 30], [230, 159, 0], [0, 114, 178]], np.uint8)
-_LINES = ((MUTED, ":o"), (BLUE, "-o"), (ORANGE, "--s"), (INK, "D"))
+_LINES = ((MUTED, ":"), (BLUE, "-"), (ORANGE, "--"))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,7 +27,6 @@ class LabelsData:
     """One mask from a few labels."""
 
     instance: int
-    photo: str
     name: str
     kind: str
     method: str
@@ -61,7 +48,7 @@ class LabelsExplorer(Explorer[LabelsData]):
             "count": slider("labelled pixels", 16, 2, 128, 2),
             "kind": choice("labels", KINDS),
             "method": choice("method", METHODS, "random walker"),
-            "instance": slider("instance", 10, 0, len(_instances()) - 1, 1),
+            "instance": slider("instance", 10, 0, len(crops()) - 1, 1),
             "hand": slider("another hand", 0, 0, 9, 1),
         }
 
@@ -81,31 +68,27 @@ class LabelsExplorer(Explorer[LabelsData]):
             panel.set_title(title, fontsize=10)
         self._crop = crop.imshow(np.zeros((_SIDE, _SIDE, 3), np.uint8))
         self._mask = mask.imshow(np.zeros((_SIDE, _SIDE, 3), np.uint8))
-        chart.set(xscale="log", xlim=(1.8, 140), ylim=(0, 1.03), ylabel="IoU")
-        chart.set_xlabel("labelled pixels; lines: mean over the photo's instances, 16 hands")
+        chart.set(xscale="log", xlim=(1.8, 140), ylim=(0, 1.03), xlabel="labelled pixels", ylabel="IoU")
         chart.set_xticks(COUNTS, COUNTS)
         chart.minorticks_off()
+        chart.set_title("lines: scribbles, mean over instances, 16 hands")
         chart.grid(color=FAINT, lw=0.6)
-        self._means = [
-            chart.plot([], [], style, color=colour, lw=2, ms=4, label=method)[0]
-            for (colour, style), method in zip(_LINES, METHODS, strict=True)
-        ]
-        chart.legend(loc="lower left", bbox_to_anchor=(-0.02, 1), ncols=4, columnspacing=1, handlelength=1.6)
+        for (colour, style), method in zip(_LINES, METHODS, strict=False):
+            chart.plot(COUNTS, _stored(method), style, color=colour, lw=2, marker="o", ms=4, label=method)
+        chart.legend(loc="upper right", labelcolor=INK)
         (self._now,) = chart.plot([], [], "o", color=GREEN, ms=11, mec="white", mew=1.5)
-        return [self._crop, self._mask, *self._means, self._now]
+        return [self._crop, self._mask, self._now]
 
     def draw(self, data: LabelsData) -> None:
-        """Show labels and mask, the means for this photo and kind of label, and the dot."""
+        """Show labels and mask, move the dot."""
         self._crop.set_data(data.drawn)
         self._mask.set_data(_COLOURS[data.picture])
-        for line, means in zip(self._means, _stored(data.photo, data.kind), strict=True):
-            line.set_data(list(means), list(means.values()))
         self._now.set_data([data.count], [data.value])
 
     def describe(self, data: LabelsData) -> str:
         """Say what was labelled and how good the mask is."""
         labels = "a box" if data.kind == "box" else f"{counted(data.count, 'pixel')} labelled by {data.kind}"
-        what = f"Instance {data.instance}, {data.name}, {labels}"
+        what = f"Instance {data.instance}, a {data.name}, {labels}"
         return f"{what}: {data.method} gives a mask of IoU {number(data.value)}."
 
     def invariants(self, data: LabelsData) -> dict[str, bool]:
@@ -118,28 +101,13 @@ class LabelsExplorer(Explorer[LabelsData]):
 
 
 @functools.cache
-def _instances() -> tuple[tuple[str, Crop], ...]:
-    """Both photos' crops, each with its photo's name."""
-    return tuple((photo, crop) for photo in PHOTOS for crop in crops(photo))
-
-
-@functools.cache
-def _stored(photo: str, kind: str) -> tuple[dict[int, float], ...]:
-    """For each method the ledger's mean IoU by number of labelled pixels."""
-    known = Result.load("SD-6")
-    return tuple(
-        {
-            count: known.number(outcome(photo, kind, count, method))
-            for count in counts_of(kind)
-            if method in methods_of(kind, count)
-        }
-        for method in METHODS
-    )
+def _stored(method: str) -> list[float]:
+    return [Result.load("SD-6").number(f"scribbles_{count}_{method.replace(' ', '_')}") for count in COUNTS]
 
 
 @functools.lru_cache(maxsize=512)
 def _answer(instance: int, kind: str, method: str, count: int, hand: int) -> LabelsData:
-    photo, crop = _instances()[instance]
+    crop: Crop = crops()[instance]
     labels = draw_labels(kind, crop.mask, count, hand)
     found = mask_from(method, crop.image, labels)
     drawn = np.repeat(pale(crop.image).astype(np.uint8)[..., None], 3, 2)
@@ -147,8 +115,7 @@ def _answer(instance: int, kind: str, method: str, count: int, hand: int) -> Lab
     drawn[labels.off] = drawn[labels.off] // 2 + np.array([115, 79, 0], np.uint8) if kind == "box" else (230, 120, 0)
     kinds = (crop.mask & ~found) + 2 * (found & ~crop.mask) + 3 * (found & crop.mask)
     value = iou(torch.from_numpy(found), torch.from_numpy(crop.mask))
-    pictures = _square(drawn, 255), _square(kinds, 0)
-    return LabelsData(instance, photo, crop.name, kind, method, labels.pixels, *pictures, value)
+    return LabelsData(instance, crop.name, kind, method, labels.pixels, _square(drawn, 255), _square(kinds, 0), value)
 
 
 def _square(picture: np.ndarray, fill: int) -> np.ndarray:

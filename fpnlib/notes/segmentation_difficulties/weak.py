@@ -1,8 +1,4 @@
-"""SD-6: a mask from a few labelled pixels or a box, by what the image itself says.
-
-The claim is about the café. The bin was added after its verdict, with the same settings; it is reported beside it and
-has no part in it.
-"""
+"""SD-6: a mask from a few labelled pixels or a box, by what the image itself says."""
 
 import functools
 from collections.abc import Sequence
@@ -18,15 +14,14 @@ from skimage.transform import resize
 from torch import Tensor
 
 from fpnlib.claims import Claim, exceeds
-from fpnlib.data import labelled_photo
-from fpnlib.notes.segmentation_difficulties.masks import iou, tight_box
+from fpnlib.notes.segmentation_difficulties.masks import cafe, iou, tight_box
 from fpnlib.ops import dense_crf, graph_cut
 
 SEEDS = 16
-PHOTOS = ("cafe", "bin")
 KINDS = ("scribbles", "points", "box")
 METHODS = ("nearest label", "random walker", "graph cut", "CRF")
 COUNTS = (4, 16, 64)  # labelled pixels of a crop, half of them on the object
+_COUNT = COUNTS[-1]
 GAIN = 0.05
 _SIDE = 72  # pixels of a crop's longer side
 _MARGIN = 0.4  # of the box, around it
@@ -54,9 +49,9 @@ class Labels(NamedTuple):
 
 
 @functools.cache
-def crops(photo: str) -> tuple[Crop, ...]:
-    """A photo's instances of 300 pixels or more, each with 40 % of its box around it, thinned to 72 pixels."""
-    known, found = labelled_photo(photo), []
+def crops() -> tuple[Crop, ...]:
+    """The café's instances of 300 pixels or more, each with 40 % of its box around it, thinned to 72 pixels."""
+    known, found = cafe(), []
     for mask, label in zip(known.masks, known.labels, strict=True):
         if int(mask.sum()) < _LEAST:
             continue
@@ -68,7 +63,7 @@ def crops(photo: str) -> tuple[Crop, ...]:
         shape = tuple(max(8, round(side * scale)) for side in inside.shape)
         small = resize(image, shape, anti_aliasing=scale < 1, preserve_range=True).round().astype(np.uint8)
         part = resize(inside.astype(float), shape, order=1, anti_aliasing=scale < 1) >= 0.5
-        found.append(Crop(known.class_names[int(label)].replace("_", " "), small, part))
+        found.append(Crop(known.class_names[int(label)], small, part))
     return tuple(found)
 
 
@@ -193,61 +188,44 @@ def _crf(unary: Float[Tensor, "2 h w"], image: UInt8[np.ndarray, "h w 3"]) -> Bo
     return (probabilities[1] > probabilities[0]).numpy()
 
 
-def weak_iou(photo: str, kind: str, method: str, count: int, seed: int) -> float:
-    """IoU with the full mask of what a method makes of a photo's labelled crops, mean over these."""
-    return float(
-        np.mean([_one_iou(crop, kind, method, count, 1000 * seed + place) for place, crop in enumerate(crops(photo))])
-    )
-
-
-def _one_iou(crop: Crop, kind: str, method: str, count: int, seed: int) -> float:
-    found = mask_from(method, crop.image, draw_labels(kind, crop.mask, count, seed))
+def weak_iou(kind: str, method: str, place: int, count: int, seed: int) -> float:
+    """IoU with the full mask of what a method makes of one crop's labels."""
+    crop = crops()[place]
+    labels = draw_labels(kind, crop.mask, count, 1000 * seed + place)
+    found = mask_from(method, crop.image, labels)
     return iou(torch.from_numpy(found), torch.from_numpy(crop.mask))
 
 
-def outcome(photo: str, kind: str, count: int, method: str) -> str:
-    """The name of a mean IoU among the outcomes of `mined`."""
-    return f"{'' if photo == 'cafe' else photo + '_'}{kind}_{count}_{method.replace(' ', '_')}"
-
-
 def mined(seeds: Sequence[int]) -> dict[str, list[float]]:
-    """Mean IoU over the instances by photo, kind of label, number of labelled pixels and method.
+    """Mean IoU over the instances by kind of label, method and number of labelled pixels.
 
-    The effect is what the random walker gains over the nearest label on the café, with scribbles and the most labelled
-    pixels; `bin_gain` the same on the bin.
+    The effect is what the random walker gains over the nearest label, with scribbles and the most labelled pixels.
     """
-    outcomes = _mined(seeds, [(photo, kind, count) for photo in PHOTOS for kind in KINDS for count in counts_of(kind)])
-    gains = {}
-    for name, photo in (("effect", "cafe"), ("bin_gain", "bin")):
-        walked, near = (outcomes[outcome(photo, "scribbles", COUNTS[-1], way)] for way in ("random walker", METHODS[0]))
-        gains[name] = [more - less for more, less in zip(walked, near, strict=True)]
-    return {**gains, **outcomes}
-
-
-def counts_of(kind: str) -> tuple[int, ...]:
-    """How many pixels are labelled; of a box, its four numbers."""
-    return (4,) if kind == "box" else COUNTS
-
-
-def methods_of(kind: str, count: int) -> tuple[str, ...]:
-    """The methods that are measured: the CRF takes long, so it is run once for each kind."""
-    return METHODS if count == counts_of(kind)[-1] else METHODS[:-1]
-
-
-def _mined(seeds: Sequence[int], cells: Sequence[tuple[str, str, int]]) -> dict[str, list[float]]:
-    return {
-        outcome(photo, kind, count, method): [weak_iou(photo, kind, method, count, seed) for seed in seeds]
-        for photo, kind, count in cells
-        for method in methods_of(kind, count)
-    }
+    outcomes: dict[str, list[float]] = {}
+    for seed in seeds:
+        for kind in KINDS:
+            for count in COUNTS if kind != "box" else (4,):
+                # The CRF takes long, so it is run once for each kind.
+                for method in METHODS if kind == "box" or count == _COUNT else METHODS[:-1]:
+                    name = f"{kind}_{count}_{method.replace(' ', '_')}"
+                    values = [weak_iou(kind, method, place, count, seed) for place in range(len(crops()))]
+                    outcomes.setdefault(name, []).append(float(np.mean(values)))
+    pairs = zip(
+        outcomes[f"scribbles_{_COUNT}_random_walker"], outcomes[f"scribbles_{_COUNT}_nearest_label"], strict=True
+    )
+    return {"effect": [walked - near for walked, near in pairs], **outcomes}
 
 
 def few_labels(seeds: Sequence[int]) -> dict[str, list[float]]:
-    """The outcomes of `mined` with the fewest labelled pixels, and on the café of a box with the random walker."""
-    box = "box", "random walker", 4
+    """The outcomes of `mined` with points and the fewest labelled pixels, and of boxes with the random walker."""
+    few = {f"points_{COUNTS[0]}_{method.replace(' ', '_')}": ("points", method) for method in METHODS[:2]} | {
+        "box_4_random_walker": ("box", "random walker")
+    }
     return {
-        **_mined(seeds, [("cafe", "points", COUNTS[0]), ("bin", "scribbles", COUNTS[0])]),
-        "box_4_random_walker": [weak_iou("cafe", *box, seed) for seed in seeds],
+        name: [
+            float(np.mean([weak_iou(*way, place, COUNTS[0], seed) for place in range(len(crops()))])) for seed in seeds
+        ]
+        for name, way in few.items()
     }
 
 
@@ -257,7 +235,7 @@ WEAK = (
         "Labels are costly; the image itself can be mined for the rest",
         exceeds(
             GAIN,
-            f"from {COUNTS[-1]} scribbled pixels of each instance a random walker's mean IoU, less that of taking the "
+            f"from {_COUNT} scribbled pixels of each instance a random walker's mean IoU, less that of taking the "
             "nearest label without looking at the image",
         ),
         mined,

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 import torch
-from sklearn.linear_model import Ridge
 
 from fpnlib.data.scenes import VALIDATION_SEEDS
 from fpnlib.notes.segmentation_difficulties import context, cues, nets, trained, weak
@@ -101,33 +100,6 @@ def test_edges_decide_where_an_unsure_boundary_runs():
     assert (plain[:, 11:13] == 1).all()
 
 
-def test_the_guided_filter_is_the_mean_of_ridge_regressions():
-    rng = np.random.default_rng(0)
-    image, maps, radius, eps = rng.random((7, 8, 3)), rng.random((2, 7, 8)), 2, 1e-2
-    around = [(radius, radius)] * 2
-    wide, wide_maps = np.pad(image, [*around, (0, 0)], "symmetric"), np.pad(maps, [(0, 0), *around], "symmetric")
-    side = 2 * radius + 1
-    lines = np.empty((2, 4, 7, 8))
-    for y, x in np.ndindex(7, 8):
-        window = wide[y : y + side, x : x + side].reshape(-1, 3)
-        wanted = wide_maps[:, y : y + side, x : x + side].reshape(2, -1).T
-        fitted = Ridge(alpha=eps * side**2).fit(window, wanted)
-        lines[:, :3, y, x], lines[:, 3, y, x] = fitted.coef_, fitted.intercept_
-    lines = np.pad(lines, [(0, 0), (0, 0), *around], "symmetric")
-    means = np.lib.stride_tricks.sliding_window_view(lines, (side, side), axis=(2, 3)).mean((4, 5))
-    expected = (means[:, :3] * image.transpose(2, 0, 1)).sum(1) + means[:, 3]
-    np.testing.assert_allclose(cues.guided_filter(image, maps, radius, eps), expected, atol=1e-10)
-
-
-def test_colours_decide_where_a_blurred_boundary_runs():
-    image = np.zeros((12, 20, 3))
-    image[:, 11:] = 1
-    soft = np.broadcast_to(np.linspace(0, 1, 20), (1, 12, 20)).copy()
-    assert ((cues.guided_filter(image, soft, 4, 1e-4)[0] > 0.5) == (image[..., 0] > 0)).all()
-    flat = cues.guided_filter(0 * image, soft, 4, 1e-4)[0]
-    assert ((flat > 0.5) == (soft[0] > 0.5)).all()
-
-
 def test_a_coarse_answer_holds_probabilities_and_repeats():
     first, again, other = (cues.coarse_answer("cafe", 16, seed) for seed in (0, 0, 1))
     assert first.shape[1:] == (375, 500)
@@ -139,30 +111,15 @@ def test_a_coarse_answer_holds_probabilities_and_repeats():
 @pytest.mark.parametrize("kind", ["scribbles", "points"])
 @pytest.mark.parametrize("count", [2, 16, 64])
 def test_labels_are_as_many_as_asked_and_right(kind, count):
-    for place, crop in enumerate(weak.crops("cafe")):
+    for place, crop in enumerate(weak.crops()):
         labels = weak.draw_labels(kind, crop.mask, count, place)
         assert labels.on.sum() == labels.off.sum() == count // 2
         assert not (labels.on & ~crop.mask).any()
         assert not (labels.off & crop.mask).any()
 
 
-def test_the_bin_is_measured_beside_the_cafe():
-    found = weak.few_labels([3])
-    points = [name for name in found if name.startswith("points_4_")]
-    assert len(points) == len([name for name in found if name.startswith("bin_scribbles_4_")]) == 3
-    by_hand = [
-        weak.mask_from("nearest label", crop.image, weak.draw_labels("scribbles", crop.mask, 4, 3000 + place))
-        for place, crop in enumerate(weak.crops("bin"))
-    ]
-    overlaps = [
-        (found & crop.mask).sum() / (found | crop.mask).sum()
-        for found, crop in zip(by_hand, weak.crops("bin"), strict=True)
-    ]
-    assert found["bin_scribbles_4_nearest_label"] == [pytest.approx(np.mean(overlaps))]
-
-
 def test_a_box_says_what_is_outside():
-    crop = weak.crops("cafe")[0]
+    crop = weak.crops()[0]
     labels = weak.draw_labels("box", crop.mask, 4, 0)
     assert not labels.on.any()
     assert not (labels.off & crop.mask).any()
@@ -183,7 +140,7 @@ def test_a_method_that_looks_at_the_image_finds_a_plain_object(method):
 @pytest.mark.parametrize("method", weak.METHODS)
 def test_labelled_pixels_keep_their_labels(method):
     for place in (0, 9):
-        crop = weak.crops("cafe")[place]
+        crop = weak.crops()[place]
         labels = weak.draw_labels("scribbles", crop.mask, 32, place)
         found = weak.mask_from(method, crop.image, labels)
         assert found[labels.on].all()
