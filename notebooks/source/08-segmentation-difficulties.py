@@ -354,13 +354,9 @@ print("receptive fields of the four nets below:", *map(context.reach, context.DI
 # **Edges as a cue: it fails here.** The coarse answer is a perfect one at stride 16, with noise. What it is not sure
 # of, HED's edges decide. Boundary IoU changes by <span title="SD-3 effect">-0.0082</span>. The edges do help against
 # the same flooding without edges, by <span title="SD-3 over_flat_16">0.012</span>, and at stride 32 they beat the plain
-# answer, by <span title="SD-3 gain_32">0.04</span>. A guided filter, which lets the photo's colours decide, was added
-# after this verdict. It says the same: <span title="SD-3 guided_gain_16">-0.0034</span> at stride 16 and
-# <span title="SD-3 guided_gain_32">0.012</span> at 32. At stride 8 both lose. So a cue helps where the answer is coarse
-# enough to need it. Pixels far from any boundary pay little for it: at most
-# <span title="SD-3 guided_interior_gain_32">-0.0005</span> in the share that is right. Both were tuned on the bin, where
-# both helped at stride 16. This is one photo; the CRF and the superpixels above use colour as their cue, and that
-# helped.
+# answer, by <span title="SD-3 gain_32">0.04</span>. So a cue helps where the answer is coarse enough to need it. How
+# sure is sure was tuned on the bin. This is one photo; the CRF and the superpixels above use colour as their cue, and
+# that helped.
 #
 # **Few labels.** With sixty-four scribbled pixels an instance a random walker's mask has an IoU of
 # <span title="SD-6 scribbles_64_random_walker">0.26</span>, taking the nearest label
