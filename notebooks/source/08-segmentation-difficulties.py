@@ -13,7 +13,9 @@
 # ## Look
 #
 # The photo is a street café with nineteen labelled instances: people, chairs, tables, bottles. In orange are the pixels
-# that an answer gets wrong. The first error is the mildest there is: every object is one pixel too large.
+# that an answer gets wrong. VOC leaves a thin unlabelled border around each object; our copy of the labels counts it as
+# background, so objects here are a little thinner than they look. The first error is the mildest there is: every object
+# is one pixel too large.
 #
 # **Move the boundaries from one pixel to six. Then choose one wrong region of the same area.**
 
@@ -122,9 +124,10 @@ from fpnlib.notes.segmentation_difficulties.explorers import crf
 crf()
 
 # %% [markdown]
-# The boundaries snap to where colours change. So thin and small things come back that the coarse grid had lost, as long
-# as their colour sets them apart. Where it does not, they go. Try the weak net too: the CRF sharpens what is there, but
-# it cannot find what the net did not see.
+# The boundaries snap to where colours change. So thin things come back that the coarse grid had lost, as long as their
+# colour sets them apart. Where it does not, they go, and in some of these scenes mIoU falls. (The scene is shown in
+# grey; the CRF sees its colours.) Try the weak net too: the CRF sharpens what is there, but it cannot find what the net
+# did not see.
 
 # %% [markdown]
 # ### Superpixels
@@ -141,7 +144,8 @@ superpixels()
 
 # %% [markdown]
 # The grey bar is the control: the same regions, moved to another place of the image. Averaging over any region smooths
-# the logits. Only regions that fit the image move the boundaries to the right place.
+# the logits, and in this scene even that helps a little; in the others it does not. Regions that fit the image do
+# better. With too few, even they mix objects.
 
 # %% [markdown]
 # ### A few labels
@@ -158,7 +162,8 @@ from fpnlib.notes.segmentation_difficulties.explorers import weak_labels
 weak_labels()
 
 # %% [markdown]
-# A table whose colour differs from the room's comes easily. A chair that is half hidden does not.
+# More labels do not always help one object: where the line happens to fall matters as much. The means over all
+# instances and hands do rise.
 
 # %% [markdown]
 # ### Neighbours that share what they see
@@ -317,7 +322,7 @@ verdicts("SD")
 # grids small enough to try every labelling the difference is <span title="SD-10 effect">0</span> up to rounding. But
 # <span title="SD-10 achievable_800">0.91</span> of the photo's pixels is the most that eight hundred superpixels allow,
 # where we had asked for ninety-five in a hundred; with a hundred it is <span title="SD-10 achievable_100">0.81</span>.
-# Thin chair legs, which hardly make superpixels of their own, are a likely reason.
+# The labels' thin border that counts as background, and thin chair legs, are likely reasons.
 
 # %%
 from fpnlib.notes.segmentation_difficulties import context, nets
@@ -354,9 +359,10 @@ print("receptive fields of the four nets below:", *map(context.reach, context.DI
 # **Edges as a cue: it fails here.** The coarse answer is a perfect one at stride 16, with noise. What it is not sure
 # of, HED's edges decide. Boundary IoU changes by <span title="SD-3 effect">-0.0082</span>. The edges do help against
 # the same flooding without edges, by <span title="SD-3 over_flat_16">0.012</span>, and at stride 32 they beat the plain
-# answer, by <span title="SD-3 gain_32">0.04</span>. So a cue helps where the answer is coarse enough to need it. How
-# sure is sure was tuned on the bin. This is one photo; the CRF and the superpixels above use colour as their cue, and
-# that helped.
+# answer, by <span title="SD-3 gain_32">0.04</span>. A likely reason is the labels: our copy counts the thin border that
+# VOC leaves unlabelled as background, so an edge in the right place lies outside them. How sure is sure was tuned on
+# the bin, where the edges help. This is one photo; the CRF and the superpixels above use colour as their cue, and that
+# helped.
 #
 # **Few labels.** With sixty-four scribbled pixels an instance a random walker's mask has an IoU of
 # <span title="SD-6 scribbles_64_random_walker">0.26</span>, taking the nearest label
