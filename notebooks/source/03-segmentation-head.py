@@ -124,8 +124,9 @@ verdicts("SH")
 # jitter by <span title="SH-1 jitter_gain_wide">0.0013</span>, no more spread. Two 3×3 are calmer than 3×3→1×1, with
 # <span title="SH-1 spread_gain_deep">-0.0077</span> of spread; but they have learnt less by then, and a net that has
 # learnt nothing is very calm. The same holds at the highest rate, where most heads end near
-# <span title="SH-1 miou_deep_2">0.12</span>, which is what calling everything background gives. Best of all is the
-# smallest head, 1×1 alone, with <span title="SH-1 miou_point_0">0.22</span> at the lowest rate.
+# <span title="SH-1 miou_deep_2">0.12</span>, which is what calling everything background gives. At the two higher rates
+# the smallest head, 1×1 alone, is clearly best; it also has <span title="SH-1 miou_point_0">0.22</span> at the lowest
+# rate.
 #
 # **What was tried, and what not.** Scenes of 32 pixels, nets of three to four thousand weights, and a few hundred steps
 # of SGD with momentum. The source speaks of real networks, which are a thousand times larger and train far longer. What

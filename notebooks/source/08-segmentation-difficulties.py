@@ -203,6 +203,15 @@ from fpnlib.metrics import mean_iou
 source(mean_iou)
 
 # %% [markdown]
+# **One mean-field step.** Each pixel begins again with the net's own word, the *unary* term $u_i(l) = -\log p_i(l)$.
+# For each label it adds what the other pixels believe of that label:
+#
+# $$Q_i(l) \propto \exp\Big(-u_i(l) + w \sum_j k_{ij} Q_j(l)\Big)$$
+#
+# The kernel $k_{ij}$ is large for near and alike pixels, $w$ is its weight. In the *Potts* model only equal labels
+# support each other.
+
+# %% [markdown]
 # **Panoptic quality.** A predicted and a true segment match if their IoU is above one half. No segment can have two
 # partners then, as both would have to cover more than half of it. With $TP$ matched pairs, $FP$ and $FN$ segments left
 # over,
