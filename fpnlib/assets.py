@@ -218,12 +218,13 @@ def _pip_download(name: str, scratch: Path, update: Callable[[int], None]) -> Pa
 def _largest_file(folder: Path) -> int:
     """Bytes of the largest file under `folder`: the wheel that pip is writing."""
     largest = 0
-    for file in folder.rglob("*"):
-        # pip moves and deletes files meanwhile.
-        try:
-            largest = max(largest, file.stat().st_size)
-        except FileNotFoundError:
-            continue
+    # pip moves and deletes files and folders meanwhile; os.walk passes over a folder that is gone.
+    for root, _, names_there in os.walk(folder):
+        for file in names_there:
+            try:
+                largest = max(largest, os.stat(os.path.join(root, file)).st_size)
+            except FileNotFoundError:
+                continue
     return largest
 
 

@@ -224,6 +224,22 @@ def test_progress_counts_the_bytes_of_the_wheel(wheels, tmp_path):
     assert assets._largest_file(scratch) == wheel.stat().st_size
 
 
+def test_progress_bears_folders_that_vanish_meanwhile(tmp_path, monkeypatch):
+    for name in ("gone", "kept"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "wheel").write_bytes(name.encode() * 10)
+    real = os.scandir
+
+    def scandir(folder):
+        if str(folder) == str(tmp_path / "gone"):
+            shutil.rmtree(folder)
+        return real(folder)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    assert assets._largest_file(tmp_path) == 40
+    assert not (tmp_path / "gone").exists()
+
+
 def test_a_terminal_shows_a_bar(copies, monkeypatch, capfd):
     monkeypatch.setenv("FORCE_COLOR", "1")
     assets.fetch("tiny")
