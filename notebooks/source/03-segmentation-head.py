@@ -11,8 +11,10 @@
 # ## Look
 #
 # A segmentation network gives a class to every pixel. Its last layers, which turn features into one number per class
-# and pixel, are the **head**. Five heads stand on the same small trunk below. Every thin curve is one network, with its
-# own initial weights and its own order of images. The orange one is their mean, the black one the net that you choose.
+# and pixel, are the **head**; the layers below are the **trunk**. Five heads stand on the same small trunk below. The
+# score is the mean IoU, **mIoU**: overlap of answer and truth for each class, averaged. Every thin curve is one
+# network, with its own initial weights and its own order of images. The orange one is their mean, the black one the net
+# that you choose.
 #
 # **Choose 3×3→1×1, then 3×3. Then choose the highest learning rate.**
 
@@ -25,11 +27,12 @@ head_stability()
 # On the right stand three ways to say "unsteady".
 #
 # - **Spread**: how far apart two networks end that differ only in their seeds.
-# - **Jitter**: how much the validation mIoU moves from one evaluation to the next, once half of the training is nearly
-#   over.
+# - **Jitter**: how much the validation mIoU moves from one evaluation to the next, from a little before the middle of
+#   training on. A steady climb is movement too, so a net that still learns has some.
 # - **Loss spikes**: the share of steps whose loss is half as much again as the ten before it on average.
 #
-# The bars are intervals at ninety-five per cent. Look at how they overlap before you believe a difference.
+# The bars are intervals at ninety-five per cent. Look at how they overlap before you believe a difference. And look at
+# the curves: at the highest rate most nets learn nothing, and a net that learns nothing is steady.
 
 # %% [markdown]
 # ### Inside
@@ -45,9 +48,11 @@ from fpnlib.notes.segmentation_head.explorers import inside_the_head
 inside_the_head()
 
 # %% [markdown]
-# At step 0 both nets guess. A last 3×3 sums nine times as many products as a last 1×1 does, over the same channels, so
-# one step of the optimiser can move its logits further. That is the usual reason given for the saying. The two charts
-# show what it comes to: the length of the last layer's weights, and that of their gradient.
+# At step 0 both nets guess. Soon after, both call almost everything background; then the objects come out. Which of the
+# two is ahead depends on the net you choose. A last 3×3 sums nine times as many products as a last 1×1 does, over the
+# same channels, so one step of the optimiser can move its logits further. That is the usual reason given for the
+# saying. The two charts show what it comes to: the length of the last layer's weights, and that of their gradient. The
+# 3×3's gradient is much the longer one at step 0. Later the two are much alike.
 
 # %% [markdown]
 # ## Why
@@ -102,7 +107,8 @@ from fpnlib.claims import verdicts
 verdicts("SH")
 
 # %% [markdown]
-# **It depends, and mostly it does not show.** Per rate and head there are <span title="SH-1 n">32</span> pairs of
+# **It depends, and mostly it does not show.** The table's effect is the spread alone; the verdict is *depends* because
+# of the jitter. Per rate and head there are <span title="SH-1 n">32</span> pairs of
 # networks, averaged over three learning rates. What a single 3×3 has more than 3×3→1×1:
 #
 # - Spread of the final mIoU: <span title="SH-1 spread_gain_one">0.0002</span> more, from
@@ -121,12 +127,12 @@ verdicts("SH")
 # (<span title="SH-1 miou_gain_one_low">-0.0170</span> to <span title="SH-1 miou_gain_one_high">-0.0117</span>).
 #
 # **The controls.** With a wider trunk below it, so that weights are equal, the single 3×3 gives the same picture: more
-# jitter by <span title="SH-1 jitter_gain_wide">0.0013</span>, no more spread. Two 3×3 are calmer than 3×3→1×1, with
-# <span title="SH-1 spread_gain_deep">-0.0077</span> of spread; but they have learnt less by then, and a net that has
-# learnt nothing is very calm. The same holds at the highest rate, where most heads end near
-# <span title="SH-1 miou_deep_2">0.12</span>, which is what calling everything background gives. At the two higher rates
-# the smallest head, 1×1 alone, is clearly best; it also has <span title="SH-1 miou_point_0">0.22</span> at the lowest
-# rate.
+# jitter by <span title="SH-1 jitter_gain_wide">0.0013</span>, hardly more than chance would give, and no more spread.
+# Two 3×3 are calmer than 3×3→1×1, with <span title="SH-1 spread_gain_deep">-0.0077</span> of spread; but they have
+# learnt less by then, and a net that has learnt nothing is very calm. The same holds at the highest rate, where most
+# heads end near <span title="SH-1 miou_deep_2">0.12</span>, which is what calling everything background gives. At the
+# two higher rates the smallest head, 1×1 alone, is clearly best; it also has
+# <span title="SH-1 miou_point_0">0.22</span> at the lowest rate.
 #
 # **What was tried, and what not.** Scenes of 32 pixels, nets of three to four thousand weights, and a few hundred steps
 # of SGD with momentum. The source speaks of real networks, which are a thousand times larger and train far longer. What

@@ -23,9 +23,9 @@ research_planner()
 # %% [markdown]
 # Two things to try.
 #
-# - Lengthen the middle part, half a month at a time. The months to the deadline shrink until it is missed by half a
-#   month. Then you wait almost a year for the next one.
-# - Keep the lengths and change the start. Which start leaves you a month to spare?
+# - Begin in January, and lengthen the middle part, half a month at a time. The months to the deadline in November
+#   shrink to none. Half a month later you have missed it, and wait almost a year for the next one.
+# - Set the three lengths back and try each start. Which one leaves you a month and a half to spare?
 
 # %% [markdown]
 # ## Why
@@ -69,8 +69,9 @@ print(f"{sum(agree)} of {len(agree)} plans end in the month that the calendar sa
 # %% [markdown]
 # ## Measure
 #
-# What can be tested here is only that the saying agrees with itself: three parts of three or four months make nine to
-# twelve. They do.
+# The parts are: read and code; find a sound route; results and writing. What can be tested here is only that the saying
+# agrees with itself: three parts of three or four months make nine to twelve. They do, for every choice of three, three
+# and a half or four months a part. That is arithmetic, and says nothing about papers.
 
 # %%
 from fpnlib.claims import verdicts
@@ -84,7 +85,7 @@ verdicts("RS")
 # **RS-2, which cannot be measured here.** The source also says: a paper as first author early on tells little about how
 # good a researcher somebody is. The idea, the direction and the judgement behind a first paper are often an adviser's;
 # one's own come later. So keep calm when others publish first. That is a view on people, not on numbers. We know of no
-# test for it that a notebook could run, so it has no entry in the ledger.
+# test for it that a notebook could run, so the ledger, the book's table of measured claims, has no entry for it.
 
 # %% [markdown]
 # ## Try
@@ -92,7 +93,8 @@ verdicts("RS")
 # Replace the three dots by a function, run the cell, and read what the check says.
 #
 # Write `f(total, deadline)` that returns the latest month, 0 for January, to begin a project of `total` months that
-# must be done by the last day of month `deadline`. Projects begin on the first day of a month.
+# must be done by the last day of month `deadline`. Projects begin on the first day of a month. A project may take half
+# months, and more than a year.
 
 # %%
 from fpnlib.exercises import check

@@ -43,7 +43,8 @@ EXERCISES = (
     Exercise(
         "latest start",
         "Write f(total, deadline) that returns the latest month, 0 for January, to begin a project of `total` months "
-        "that must be done by the last day of month `deadline`. Projects begin on the first day of a month.",
+        "that must be done by the last day of month `deadline`. Projects begin on the first day of a month. A project "
+        "may take half months, and more than a year.",
         _examine,
         latest_start,
         ((_first_day, "lose a month"), (_one_year, "negative"), (_rounded_up, "round down")),

@@ -64,7 +64,8 @@ def _by_length(curve: list[float]) -> float:
 
 _JITTER_FAULTS = {
     "Ups and downs cancel in your mean. Take the size of each change first.": _signed,
-    "That is how far the curve is from its mean. A curve that climbs calmly has much of that, and no jitter.": _spread,
+    "That is how far the curve is from its mean. Take the size of each step from one score to the next, and "
+    "average those.": _spread,
     "You divided by the evaluations. There is one change fewer.": _by_length,
 }
 

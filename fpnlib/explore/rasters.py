@@ -1,0 +1,65 @@
+"""Images that change at every move, enlarged by looking up cells.
+
+Matplotlib turns bytes into floats and blends before it looks up the nearest cell, 2 to 5 ms an image. Nearest needs
+no more than an index for each row and column.
+"""
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+from matplotlib.backend_bases import RendererBase
+from matplotlib.image import AxesImage
+
+
+def is_plain(image: AxesImage) -> bool:
+    """Return whether `draw` can stand in for the image's own: nearest cells, linear axes, no alpha, no odd clipping."""
+    axes = image.axes
+    if axes is None or type(image) is not AxesImage or image.get_interpolation() != "nearest":
+        return False
+    linear = axes.get_xscale() == axes.get_yscale() == "linear" and image.get_transform() == axes.transData
+    return linear and image.get_alpha() is None and image.get_clip_path() is None
+
+
+def draw(image: AxesImage, renderer: RendererBase) -> None:
+    """Draw a plain image where and as large as Matplotlib would."""
+    cells = image.get_array()
+    if not image.get_visible() or cells is None or not cells.size:
+        return
+    left, right, bottom, top = image.get_extent()
+    (x0, y0), (x1, y1) = image.get_transform().transform([(left, bottom), (right, top)])
+    x_low, y_low, x_high, y_high = image.axes.bbox.extents
+    # The last row of the data lies at the bottom for origin "upper", the first for "lower".
+    first_y, last_y = (y1, y0) if image.origin == "upper" else (y0, y1)
+    columns, x = _nearest(x0, x1, x_low, x_high, cells.shape[1], _half_up)
+    rows, y = _nearest(first_y, last_y, y_low, y_high, cells.shape[0], _half_down)
+    if not len(rows) or not len(columns):
+        return
+    # Colour before enlarging if that means fewer pixels.
+    if cells.size > len(rows) * len(columns):
+        cells, rows, columns = cells[rows[:, None], columns], np.arange(len(rows)), np.arange(len(columns))
+    pixels = np.ascontiguousarray(image.to_rgba(cells, bytes=True)).view(np.uint32)[..., 0]
+    enlarged = pixels[rows[:, None], columns].view(np.uint8).reshape(len(rows), len(columns), 4)
+    gc = renderer.new_gc()
+    image._set_gc_clip(gc)
+    renderer.draw_image(gc, x, y, enlarged)
+    gc.restore()
+
+
+def _nearest(
+    first: float, last: float, low: float, high: float, count: int, rounded: Callable[[float], int]
+) -> tuple[np.ndarray, int]:
+    """Return the cell under each pixel and the lowest pixel; `count` cells reach from `first` to `last`, in pixels."""
+    begin, end = rounded(max(min(first, last), low)), rounded(min(max(first, last), high))
+    centres = np.arange(begin, end) + 0.5
+    cells = np.floor((centres - first) / (last - first) * count).astype(int)
+    return cells.clip(0, count - 1), begin
+
+
+# How Matplotlib rounds to pixels, left to right and bottom to top.
+def _half_up(at: float) -> int:
+    return math.floor(at + 0.5 + 1e-8)
+
+
+def _half_down(at: float) -> int:
+    return math.ceil(at - 0.5 - 1e-8)
