@@ -1,11 +1,14 @@
 """Write what is made from other files: the README's tables, the front page's glossary; `check` says what is stale."""
 
 import argparse
+import functools
+import json
 import re
 import sys
 from collections import Counter
 from pathlib import Path
 
+import bench_table
 from fpnlib.claims import ledger
 from notebooks import NOTEBOOKS, ROOT, write_if_changed
 
@@ -26,6 +29,14 @@ def verdict_counts(number: str) -> str:
     counts = Counter(result.verdict for result in rows if result)
     said = [f"{counts[v]} {v if counts[v] == 1 else v.removesuffix('s')}" for v in ("holds", "fails", "depends")]
     return ", ".join(one for one in said if not one.startswith("0"))
+
+
+def claims_line(number: str, file: str) -> str:
+    """Return the front page's line on a note's claims, with a link to where they are measured."""
+    prefix = _OF_NOTE[number]
+    count = sum(claim.id.startswith(f"{prefix}-") for claim, _ in ledger())
+    said = f"{count} claims" if count > 1 else "One claim"
+    return f"# [{said}]({file}#Measure) measured here: {verdict_counts(number)}."
 
 
 def note_table() -> str:
@@ -68,9 +79,15 @@ def glossary_table() -> str:
     return "\n".join([*rows, "#", *(f"# [{stem[:2]}]: {stem}.ipynb#Terms" for stem in stems)])
 
 
+def benchmark_table() -> str:
+    """Return the README's tables of the stored benchmarks."""
+    return bench_table.table(json.loads(bench_table.RESULTS.read_text()))
+
+
 def filled(path: Path) -> str:
     """Return a file's text with each marked block as it should be."""
-    blocks = {"notes": note_table, "findings": findings, "glossary": glossary_table}
+    blocks = {"notes": note_table, "findings": findings, "glossary": glossary_table, "benchmarks": benchmark_table}
+    blocks |= {f"claims {number}": functools.partial(claims_line, number, file) for number, _, file in notes()}
     text = path.read_text()
     lead = "# " if path == INDEX else ""
     for name, make in blocks.items():

@@ -29,11 +29,33 @@ function render({ model, el }) {
     error.textContent = model.get("error");
     error.hidden = !model.get("error");
   }
+
+  // ipywidgets gives a slider's handle no name, and its value with all the digits of a float.
+  function nameSliders() {
+    for (const slider of el.closest(".fpnlib-explorer")?.querySelectorAll(".widget-slider") ?? []) {
+      const handle = slider.querySelector(".noUi-handle");
+      handle?.setAttribute("aria-label", slider.querySelector(".widget-label")?.textContent ?? "");
+      handle?.setAttribute("aria-valuetext", slider.querySelector(".widget-readout")?.textContent ?? "");
+    }
+  }
+  const grown = new MutationObserver(nameSliders);
+  function attached() {
+    const explorer = el.closest(".fpnlib-explorer");
+    if (!explorer) return el.dataset.gone ? null : requestAnimationFrame(attached);
+    grown.observe(explorer, { childList: true, subtree: true });
+    nameSliders();
+  }
+
   model.on("change:frame", showPicture);
+  model.on("change:frame", nameSliders);
   model.on("change:alt change:readout change:error", showText);
   showPicture();
   showText();
+  attached();
   return () => {
+    el.dataset.gone = "yes";
+    grown.disconnect();
+    model.off("change:frame", nameSliders);
     model.off("change:frame", showPicture);
     model.off("change:alt change:readout change:error", showText);
     URL.revokeObjectURL(address);

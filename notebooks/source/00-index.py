@@ -26,6 +26,12 @@
 # You will be able to read any PR curve, to say which AP a paper means, and to put your own model's scores or boxes
 # into the same explorers.
 #
+# <!-- begin: claims 01 -->
+#
+# [4 claims](01-precision-recall.ipynb#Measure) measured here: 3 hold, 1 fails.
+#
+# <!-- end: claims 01 -->
+#
 # ### [02 · The padding pitfall](02-padding-pitfall.ipynb)
 #
 # [![A strip of pixels with the units of three layers above it and a region of interest that shrinks to a point at the
@@ -38,6 +44,12 @@
 # You will be able to compute the receptive field of any chain of layers by hand, to project a box to a feature map
 # under the convention your library uses, and to say how much padding a border object needs.
 #
+# <!-- begin: claims 02 -->
+#
+# [5 claims](02-padding-pitfall.ipynb#Measure) measured here: 5 hold.
+#
+# <!-- end: claims 02 -->
+#
 # ### [03 · The segmentation head](03-segmentation-head.ipynb)
 #
 # [![Validation mIoU of many networks over training, their last values by head, and three measures of
@@ -47,6 +59,12 @@
 # from luck. *Half an hour; no earlier note needed.*
 #
 # You will be able to say what "unsteady" can mean, to measure it, and to ask for the control that is missing.
+#
+# <!-- begin: claims 03 -->
+#
+# [One claim](03-segmentation-head.ipynb#Measure) measured here: 1 depends.
+#
+# <!-- end: claims 03 -->
 #
 # ### [04 · The feature pyramid](04-fpn.ipynb)
 #
@@ -59,6 +77,12 @@
 # You will be able to write a feature pyramid that is right at odd sizes, to say what each part is for, and to look at
 # your own network's maps on your own photo.
 #
+# <!-- begin: claims 04 -->
+#
+# [5 claims](04-fpn.ipynb#Measure) measured here: 4 hold, 1 fails.
+#
+# <!-- end: claims 04 -->
+#
 # ### [05 · Learning-rate warm-up](05-warmup.ipynb)
 #
 # [![A map of how training ends over learning rate and length of warm-up, and the loss curves of one
@@ -68,6 +92,12 @@
 # seeds, and the curvature of the loss along the way. *Fifty minutes; no earlier note needed.*
 #
 # You will be able to design a schedule that resumes, and to say when warm-up helps and when it does not.
+#
+# <!-- begin: claims 05 -->
+#
+# [4 claims](05-warmup.ipynb#Measure) measured here: 3 hold, 1 depends.
+#
+# <!-- end: claims 05 -->
 #
 # ### [06 · Batch normalisation](06-batch-norm.ipynb)
 #
@@ -79,6 +109,12 @@
 #
 # You will be able to write the backward pass, to tell wrong versions by their tests, and to fold it into a convolution.
 #
+# <!-- begin: claims 06 -->
+#
+# [6 claims](06-batch-norm.ipynb#Measure) measured here: 6 hold.
+#
+# <!-- end: claims 06 -->
+#
 # ### [07 · Add or concatenate](07-add-vs-concat.ipynb)
 #
 # [![Two small inputs, their kernels, and the difference between adding and
@@ -89,15 +125,27 @@
 #
 # You will be able to prove the identity, to count what a fusion costs, and to say what decides between them.
 #
+# <!-- begin: claims 07 -->
+#
+# [10 claims](07-add-vs-concat.ipynb#Measure) measured here: 4 hold, 2 fail, 4 depend.
+#
+# <!-- end: claims 07 -->
+#
 # ### [08 · What is hard in semantic segmentation](08-segmentation-difficulties.ipynb)
 #
-# [![A street café with the wrong pixels of a thin error marked, and three measures of
+# [![A café with the wrong pixels of a thin error marked, and three measures of
 # it](../images/08-segmentation-difficulties.png)](08-segmentation-difficulties.ipynb)
 #
 # Thin errors and wrong regions, two kinds of mean, masks in boxes, coarse grids, CRFs, superpixels, scribbles: what
 # makes labelling every pixel hard, and what helps. *An hour and a half; notes 01 and 03 help.*
 #
 # You will be able to choose a measure that sees what you care about, and to say what a box or a stride costs at best.
+#
+# <!-- begin: claims 08 -->
+#
+# [13 claims](08-segmentation-difficulties.ipynb#Measure) measured here: 8 hold, 3 fail, 2 depend.
+#
+# <!-- end: claims 08 -->
 #
 # ### [09 · On doing research](09-research.ipynb)
 #
@@ -107,6 +155,12 @@
 # The year of a first paper as a planner: three lengths, a start, a deadline. *Ten minutes; no earlier note needed.*
 #
 # You will be able to say when a project must begin, and which of the source's remarks no notebook can test.
+#
+# <!-- begin: claims 09 -->
+#
+# [One claim](09-research.ipynb#Measure) measured here: 1 holds.
+#
+# <!-- end: claims 09 -->
 
 # %% [markdown]
 # ## What was measured
@@ -151,6 +205,7 @@ sortable(verdicts())
 # | concatenate | 拼接 | one map's channels after the other's | [07] |
 # | conditional random field, CRF; mean field | 条件随机场；平均场 | labels tied by a kernel; all heed all | [08] |
 # | deadline | 截稿日期 | the last day on which a venue takes papers | [09] |
+# | decade | 数量级 | a factor of ten | [07] |
 # | decay | 衰减 | a learning rate that falls later on | [05] |
 # | F-score | F 值 | the harmonic mean of precision and recall; recall counts β times | [01] |
 # | false positive rate | 假阳性率 | of the negatives, the share that was flagged | [01] |

@@ -41,14 +41,16 @@ fusion_costs()
 # concatenations pile up: the finest level carries all coarser ones. That is counting. Tick *measure the time* and your
 # own machine says how much of the factor it feels.
 #
-# CPN's GlobalNet is cheaper than FPN here for another reason than the adds: its last 3×3 gives a map for each of
-# COCO's seventeen keypoints, where FPN's gives as many channels as it takes. More on that below.
+# CPN, the *cascaded pyramid network*, finds the joints of people. Its first half, GlobalNet, is cheaper than FPN here
+# for another reason than the adds: its last 3×3 gives a map for each of seventeen joints, where FPN's gives as many
+# channels as it takes. More on that below.
 
 # %% [markdown]
 # ### When the bet is right
 #
 # Two images of the same digit by two writers go into a small network. At alignment 1 pixel meets pixel. At 0 the second
-# image is the same, but its pixels are shuffled, always in the same way. Blue says that adding is better, orange that
+# image is the same, but its pixels are shuffled, always in the same way. At one half, half of them are. Each of the 64
+# pixels is a channel here. Blue says that adding is better, orange that
 # concatenating is, a dot that the interval excludes zero.
 #
 # **Go down from alignment 1 to 0. Then choose the network's channels as data.**
@@ -69,10 +71,12 @@ alignment()
 # %% [markdown]
 # ### Edges from five layers
 #
-# HED finds edges at five depths of one network, and adds the five maps with a weight each. The network is the real
-# trained one; the sliders begin at equal weights. F is the best F-score at the labelled outlines, each map at its own
-# best threshold. An edge counts when an outline is near, an outline when an edge is near. Near is measured as in the
-# BSDS benchmark, in parts of the photo's diagonal; here it is the distance under the picture.
+# HED finds edges at five depths of one network, and adds the five maps with a weight each. (In its code that is a 1×1
+# convolution after a concat. The maps have one channel each, so the two are the same.) The network is the real trained
+# one; the sliders begin at equal weights. F, the F-score, is the harmonic mean of precision and recall at the labelled
+# outlines, each map at its own best threshold. An edge counts when an outline is near, an outline when an edge is near.
+# Near is measured as in the BSDS benchmark, in parts of the photo's diagonal; here it is the distance under the
+# picture.
 #
 # **Set the weights of sides 1 and 5 to zero. Then try one side alone.**
 
@@ -82,8 +86,9 @@ from fpnlib.notes.add_vs_concat.explorers import edge_fusion
 edge_fusion()
 
 # %% [markdown]
-# The learned weights are all near one fifth, and F hardly moves when you change them a little. The photo's labels are
-# outlines of objects, while HED also draws plates and window frames. So precision is low for every map.
+# The learned weights are all near one fifth (they are printed below), and F hardly moves when you change them a little.
+# The photo's labels are outlines of objects, while HED also draws plates and window frames. So precision is low for
+# every map.
 #
 # Your own photo works too: `edge_fusion(image, instances)`, with a number for every instance.
 
@@ -128,13 +133,19 @@ lstm_memory()
 #
 # U-Net and DenseNet concatenate. Here are small ones of both kinds, trained.
 #
-# **Choose DenseNet, then compare the kinds with little and with much data.** On the right, one skip at a time carries
-# the same for all images.
+# **Choose DenseNet, then compare the kinds with little and with much data.** On the right, one skip at a time is cut:
+# it carries the same for all images. *The way round* is what comes up through the coarsest maps.
 
 # %%
 from fpnlib.notes.add_vs_concat.explorers import what_skips_carry
 
 what_skips_carry()
+
+# %% [markdown]
+# In the U-Net the skip at full size is worth about a tenth of IoU, and the two others next to nothing: for finding
+# objects on these scenes colour and texture at hand are nearly enough. In the DenseNet every layer is missed, and which
+# most depends on how they are joined: with concat the first, with add the fourth. With little data the intervals are
+# wide.
 
 # %% [markdown]
 # ## Why
@@ -169,12 +180,13 @@ print(tuple(Concat()(torch.zeros(1, 64, 8, 8), torch.zeros(1, 48, 8, 8)).shape))
 # %% [markdown]
 # ## Check
 #
-# The counts against torch's own FLOP counter, and the LSTM cell against torch's, both on random numbers.
+# The counts against torch's own FLOP counter, and the LSTM cell against torch's, both on random numbers; and the
+# weights that HED has learned.
 
 # %%
 from torch.utils.flop_counter import FlopCounterMode
 
-from fpnlib.models import LSTMCell, UNet, cost
+from fpnlib.models import HED, LSTMCell, UNet, cost
 
 for merge in ("add", "concat"):
     net = UNet(merge=merge)
@@ -191,6 +203,8 @@ x, state = torch.randn(3, 5).double(), (torch.randn(3, 7).double(), torch.randn(
 for mine, reference in zip(ours(x, state), theirs(x, state), strict=True):
     torch.testing.assert_close(mine, reference, rtol=0, atol=1e-12)
 print("LSTM cell equal to torch's")
+
+print("HED's learned weights, finest side first:", [round(w, 3) for w in HED.pretrained().fuse.weight.tolist()])
 
 # %% [markdown]
 # ## Measure
@@ -243,27 +257,30 @@ verdicts("AC")
 # same thresholds F is <span title="AC-7 matched_fused">0.558</span> for the fusion and
 # <span title="AC-7 matched_sides[1]">0.520</span> for the same side output. One photo cannot say more.
 #
-# **Gradients: it depends.** Over 60 blocks, at torch's initial weights, a plain stack loses
-# <span title="AC-8 torch_plain_60">-25</span> powers of ten and a residual one changes by
+# **Gradients: it depends.** Over 60 blocks, at torch's initial weights, a plain stack's gradient changes by
+# <span title="AC-8 torch_plain_60">-25</span> powers of ten, a factor too small to train, and a residual one changes by
 # <span title="AC-8 torch_residual_60">1.6</span>. With He's weights the residual one grows by
 # <span title="AC-8 he_residual_60">7.8</span>. Concatenating stacks are as good a highway:
 # <span title="AC-8 torch_concat_60">-0.65</span>.
 #
-# **The LSTM: our test says no, for a reason we had not thought of.** An RNN loses <span title="AC-9 rnn_200">-46</span>
-# powers of ten over two hundred steps, an LSTM with its gate held open changes by
-# <span title="AC-9 forget_100_200">1.2</span>. It *grows*, as what was put into the cell also drives the gates later
-# on, and we had asked for a change below 1. A gate held at `0.95` changes by
-# <span title="AC-9 forget_95_200">-0.24</span>. At torch's own initial weights the LSTM loses
-# <span title="AC-9 lstm_200">-34</span>: less than the RNN, but next to nothing is left of either. With a forget bias
+# **The LSTM: our test says no, for a reason we had not thought of.** An RNN's memory changes by
+# <span title="AC-9 rnn_200">-46</span> powers of ten over two hundred steps, that of an LSTM with its gate held open
+# changes by <span title="AC-9 forget_100_200">1.2</span>. It *grows*, as what was put into the cell also drives the
+# gates later on, and we had asked for a change below 1. A gate held at `0.95` changes by
+# <span title="AC-9 forget_95_200">-0.24</span>. At torch's own initial weights the LSTM's changes by
+# <span title="AC-9 lstm_200">-34</span>: less than the RNN's, but next to nothing is left of either. With a forget bias
 # of three it is <span title="AC-9 biased_200">-0.14</span>. So the trick is the same one, if the gate is open.
 #
 # **With data to spare concat is fine: it depends.** With the most data concat gains
 # <span title="AC-10 unet_gain_over_add_much">0.021</span> in the U-Net, with an interval from
 # <span title="AC-10 unet_gain_over_add_much_low">-0.016</span> to
 # <span title="AC-10 unet_gain_over_add_much_high">0.055</span>, and at equal parameters
-# <span title="AC-10 unet_gain_over_matched_much">0.031</span>. In the DenseNet of equal widths add is better, by
+# <span title="AC-10 unet_gain_over_matched_much">0.031</span>, from
+# <span title="AC-10 unet_gain_over_matched_much_low">0.005</span> to
+# <span title="AC-10 unet_gain_over_matched_much_high">0.058</span>. In the DenseNet of equal widths add is better, by
 # <span title="AC-10 densenet_gain_over_add_much">-0.033</span> for concat; but there adding keeps far more channels. At
-# equal parameters there is no difference, <span title="AC-10 densenet_gain_over_matched_much">0.002</span>.
+# equal parameters there is no difference, <span title="AC-10 densenet_gain_over_matched_much">0.002</span>. The nets
+# are small and make few steps, so this is data to spare without compute to spare.
 
 # %% [markdown]
 # **In short.** The algebra holds. What follows from it holds under conditions: on digits adding pays where
@@ -317,6 +334,7 @@ check("which fusion", ...)
 # | forget gate | 遗忘门 | what an LSTM's cell state is multiplied by |
 # | side output | 侧边输出 | an answer taken from a layer on the way |
 # | multiply-add, MAC | 乘加 | one product and one sum, the unit of cost |
+# | decade | 数量级 | a factor of ten |
 # | prior | 先验 | what is assumed before any data is seen |
 #
 # ## References

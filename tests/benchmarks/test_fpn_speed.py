@@ -1,11 +1,11 @@
 """A 512×512 photo: the pyramid on ResNet-50's maps beside torchvision's, and every slider of note 04's explorers."""
 
 import itertools
-import time
 from collections import OrderedDict
 
 import pytest
 import torch
+from support.side_by_side import amount, compare, least_seconds
 
 from fpnlib.models import FPN
 from fpnlib.notes.fpn.explorers import level_assignment, pyramid, top_down_step
@@ -21,36 +21,15 @@ def maps() -> "OrderedDict[str, torch.Tensor]":
     )
 
 
-@pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning")
-def test_fpn_beside_torchvision(benchmark):
-    # torchvision's binary wants CUDA; its Python part needs no more than these two names.
-    library = torch.library.Library("torchvision", "FRAGMENT")
-    for schema in ("nms(Tensor a, Tensor b, float c) -> Tensor", "qnms(Tensor a, Tensor b, float c) -> Tensor"):
-        if not hasattr(torch.ops.torchvision, schema.partition("(")[0]):
-            library.define(schema)
-    torchvision = pytest.importorskip("torchvision", reason="torchvision is not among the pinned packages")
+def test_fpn_beside_torchvision(benchmark, torchvision):
     features = maps()
     theirs = torchvision.ops.FeaturePyramidNetwork(list(CHANNELS), 256).eval()
     ours = FPN(CHANNELS, 256).eval()
     ours.load_state_dict(theirs.state_dict())
-    taken: dict[object, list[float]] = {ours: [], theirs: []}
     with torch.no_grad():
-        # In turn, so that a busy moment meets both.
-        for _ in range(12):
-            for net, seconds in taken.items():
-                begin = time.perf_counter()
-                net(features)
-                seconds.append(time.perf_counter() - begin)
-        ratio = min(taken[ours]) / min(taken[theirs])
-        benchmark.extra_info["torchvision_ratio"] = ratio
+        mine, vision = least_seconds(lambda: ours(features), lambda: theirs(features), rounds=12)
         benchmark.pedantic(ours, (features,), rounds=3)
-    assert ratio <= 1.05
-
-
-def test_fpn(benchmark):
-    features, net = maps(), FPN(CHANNELS, 256).eval()
-    with torch.no_grad():
-        benchmark.pedantic(net, (features,), rounds=3)
+    compare(benchmark, "FPN on ResNet-50's maps of 512×512", "torchvision", vision / mine, 1 / 1.05)
 
 
 @pytest.mark.parametrize("factory", [pyramid, top_down_step, level_assignment])
@@ -68,4 +47,10 @@ def test_every_slider_on_a_large_photo(factory, benchmark):
         slider.value = value
 
     benchmark.pedantic(move, rounds=40, warmup_rounds=4)
-    assert benchmark.stats.stats.median <= 16.7e-3
+    amount(
+        benchmark,
+        f"explorer `{factory.__name__}`, any slider on a photo of 512×512",
+        benchmark.stats.stats.median * 1e3,
+        "ms",
+        16.7,
+    )

@@ -2,7 +2,6 @@
 
 import contextlib
 import io
-import time
 
 import numpy as np
 import pytest
@@ -11,12 +10,12 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 from sklearn import metrics as reference
 from support.coco import as_mappings, random_files
+from support.side_by_side import compare, least_seconds
 from torchmetrics.functional import classification as torchmetrics
 
 from fpnlib.metrics import average_precision, detection_average_precision, precision_recall_curve, roc_curve
 
 SAMPLES = 10**6
-ROUNDS = 5
 CURVES = {
     "precision_recall_curve": (
         precision_recall_curve,
@@ -36,33 +35,6 @@ CURVES = {
 }
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-def fastest_of_each(*calls, rounds=ROUNDS):
-    """Return each call's least time in seconds, measured in turns so that all meet the same machine."""
-    times = [[] for _ in calls]
-    for _ in range(rounds):
-        for call, taken in zip(calls, times, strict=True):
-            start = time.perf_counter()
-            call()
-            taken.append(time.perf_counter() - start)
-    return [min(taken) for taken in times]
-
-
-def report(benchmark, name, names, times):
-    """Print one row of the table and keep the ratios, other to ours, in pytest-benchmark's record."""
-    ratios = {other: taken / times[0] for other, taken in zip(names, times[1:], strict=True)}
-    benchmark.extra_info.update(ratios)
-    print(f"\n{name:34}{times[0] * 1e3:9.1f} ms" + "".join(f"   {other} {r:5.2f}×" for other, r in ratios.items()))
-    return ratios
-
-
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=["float32", "float64"])
 @pytest.mark.parametrize("name", CURVES)
 def test_a_million_scores(benchmark, name, dtype):
@@ -71,10 +43,12 @@ def test_a_million_scores(benchmark, name, dtype):
     targets = (torch.rand(SAMPLES, generator=generator) < 0.3).long()
     scores = torch.sigmoid(torch.randn(SAMPLES, generator=generator, dtype=dtype) + targets)
     as_numpy = targets.numpy(), scores.numpy()
-    times = fastest_of_each(lambda: ours(scores, targets), lambda: scikit(*as_numpy), lambda: metric(scores, targets))
+    mine, *peers = least_seconds(
+        lambda: ours(scores, targets), lambda: scikit(*as_numpy), lambda: metric(scores, targets)
+    )
     benchmark.pedantic(ours, (scores, targets), rounds=2)
-    ratios = report(benchmark, f"{name} {scores.dtype}", ("scikit-learn", "torchmetrics"), times)
-    assert min(ratios.values()) >= 1
+    for peer, taken in zip(("scikit-learn", "torchmetrics"), peers, strict=True):
+        compare(benchmark, f"{name}, 10⁶ scores", peer, taken / mine, 1)
 
 
 def test_detection_average_precision(benchmark):
@@ -102,7 +76,6 @@ def test_detection_average_precision(benchmark):
 
     precision = pycocotools()
     assert ours().mean == pytest.approx(precision[precision > -1].mean(), abs=1e-12)
-    times = fastest_of_each(ours, pycocotools, rounds=3)
+    mine, theirs = least_seconds(ours, pycocotools, rounds=3)
     benchmark.pedantic(ours, rounds=2)
-    ratios = report(benchmark, f"detection AP, {len(results)} boxes", ("pycocotools",), times)
-    assert ratios["pycocotools"] >= 1
+    compare(benchmark, f"detection AP, {len(results)} boxes", "pycocotools", theirs / mine, 1)

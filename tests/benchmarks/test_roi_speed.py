@@ -1,12 +1,13 @@
 """RoIAlign on a 256×50×50 map, 1000 boxes, 7×7 bins, 2×2 samples: ours beside gathering every sample's four cells."""
 
-import time
+import importlib
 
 import pytest
 import torch
+from support.side_by_side import compare, least_seconds
 from torch import Tensor
 
-from fpnlib.ops import roi_align, roi_pool
+from fpnlib.ops import roi_align
 
 STRIDE = 16
 
@@ -35,16 +36,6 @@ def gather_all(features: Tensor, boxes: Tensor, output: int = 7, samples: int = 
     return bins.mean((3, 5)).transpose(0, 1)
 
 
-def seconds(call, rounds: int) -> float:
-    call()
-    taken = []
-    for _ in range(rounds):
-        begin = time.perf_counter()
-        call()
-        taken.append(time.perf_counter() - begin)
-    return min(taken)
-
-
 def test_roi_align(benchmark):
     features, boxes = scene()
 
@@ -52,21 +43,15 @@ def test_roi_align(benchmark):
         return roi_align(features, boxes, 7, 1 / STRIDE, 2)
 
     torch.testing.assert_close(ours(), gather_all(features, boxes))
-    ratio = seconds(lambda: gather_all(features, boxes), 2) / seconds(ours, 5)
-    benchmark.extra_info["gather_ratio"] = ratio
+    mine, gathered = least_seconds(ours, lambda: gather_all(features, boxes), rounds=2)
     benchmark(ours)
-    assert ratio >= 1
+    compare(benchmark, "RoIAlign, 1000 boxes", "gathering every sample at once", gathered / mine, 1)
 
 
 @pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning")
-def test_roi_align_beside_torchvision(benchmark):
-    # torchvision's binary wants CUDA; its Python path needs no more than these two names.
-    library = torch.library.Library("torchvision", "FRAGMENT")
-    for schema in ("nms(Tensor a, Tensor b, float c) -> Tensor", "qnms(Tensor a, Tensor b, float c) -> Tensor"):
-        if not hasattr(torch.ops.torchvision, schema.partition("(")[0]):
-            library.define(schema)
-    path = pytest.importorskip("torchvision.ops.roi_align", reason="torchvision is not among the pinned packages")
+def test_roi_align_beside_torchvision(benchmark, torchvision):
     features, boxes = scene()
+    path = importlib.import_module("torchvision.ops.roi_align")  # torchvision.ops.roi_align is the function
 
     def ours():
         return roi_align(features, boxes, 7, 1 / STRIDE, 2)
@@ -75,12 +60,6 @@ def test_roi_align_beside_torchvision(benchmark):
         return path._roi_align(features, boxes, 1 / STRIDE, 7, 7, 2, False)
 
     torch.testing.assert_close(ours(), theirs())
-    ratio = seconds(theirs, 1) / seconds(ours, 5)
-    benchmark.extra_info["torchvision_ratio"] = ratio
+    mine, vision = least_seconds(ours, theirs, rounds=2)
     benchmark(ours)
-    assert ratio >= 1
-
-
-def test_roi_pool(benchmark):
-    features, boxes = scene()
-    benchmark(lambda: roi_pool(features, boxes, 7, 1 / STRIDE))
+    compare(benchmark, "RoIAlign, 1000 boxes", "torchvision's Python path", vision / mine, 1)

@@ -1,9 +1,11 @@
 """What a reader meets: each notebook in JupyterLab, in a real browser, with hands on the keyboard."""
 
+import json
 import os
 
 import nbformat
 import pytest
+from axe_playwright_python.base import AXE_SCRIPT
 from nbformat import v4
 from playwright.sync_api import sync_playwright
 from support.lab import OpenNotebook, find_chromium, jupyter_lab, launch
@@ -12,6 +14,7 @@ import notebooks
 
 pytestmark = pytest.mark.browser
 SOURCES = notebooks.find([])
+OURS = [[".jp-OutputArea-output"], [".jp-RenderedMarkdown"]]
 DEAF = """
 from support.four_maps import FourMaps
 
@@ -113,6 +116,37 @@ def test_the_front_pages_ledger_is_sorted_from_the_keyboard(ran, saved):
             cells = list(map(kind, ledger.locator(f"td:nth-child({column + 1})").all_inner_texts()))
             assert cells == sorted(cells, reverse=reverse)
             assert ledger.locator("th").nth(column).get_attribute("aria-sort") == said
+
+
+def test_every_slider_has_a_name_and_says_its_value_as_it_is_shown(ran):
+    for explorer in ran.explorers():
+        there, back = explorer.step()
+        explorer.press(there)
+        for slider in explorer.root.locator(".widget-slider").all():
+            handle = slider.locator(".noUi-handle")
+            assert handle.get_attribute("aria-label") == slider.locator(".widget-label").inner_text()
+            assert handle.get_attribute("aria-valuetext") == slider.locator(".widget-readout").inner_text()
+        explorer.press(back)
+
+
+def test_axe_finds_nothing_in_what_we_wrote(ran):
+    """Deque's accessibility rules, on prose and outputs; the rest of the page is JupyterLab's."""
+    ran.page.evaluate(AXE_SCRIPT)
+    found = ran.page.evaluate(f"axe.run({json.dumps({'include': OURS})}, {{resultTypes: ['violations']}})")
+    faults = [(rule["id"], node["html"][:200]) for rule in found["violations"] for node in rule["nodes"]]
+    assert faults == []
+
+
+def test_the_kernel_restarts_in_the_middle(ran, saved):
+    if saved.stem != "01-precision-recall":
+        return
+    ran.restart_and_run_all()
+    assert ran.cell_errors() == []
+    for explorer in ran.explorers():
+        there, back = explorer.step()
+        before = explorer.at_rest()
+        assert explorer.press(there) != before
+        assert explorer.press(back) == before
 
 
 def test_the_console_is_quiet(ran):

@@ -155,10 +155,27 @@ class OpenNotebook:
             timeout=START_SECONDS * 1000
         )
         self.page.locator('.jp-Notebook-ExecutionIndicator[data-status="idle"]').wait_for()
-        # The saved prompts are those of a finished run; without them only new ones can be seen.
+        self._forget_prompts()
+        self._choose("Run", "Run All Cells")
+        self._wait_for_prompts()
+
+    def restart_and_run_all(self) -> None:
+        """Restart the kernel, which all live explorers lose, and run all cells again."""
+        self._forget_prompts()
+        self._choose("Kernel", "Restart Kernel and Run All Cells…")
+        self.page.locator(".jp-Dialog .jp-mod-accept").click()
+        self._wait_for_prompts()
+
+    def _choose(self, menu: str, item: str) -> None:
+        for name in (menu, item):
+            self.page.get_by_role("menuitem", name=name, exact=True).click()
+
+    def _forget_prompts(self) -> None:
+        # The prompts are those of a finished run; without them only new ones can be seen.
         self.page.evaluate(f"document.querySelectorAll('{PROMPT}').forEach(prompt => prompt.textContent = '')")
-        self.page.get_by_role("menuitem", name="Run", exact=True).click()
-        self.page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+
+    def _wait_for_prompts(self) -> None:
+        """Wait until all cells have run in a fresh kernel, or one has failed."""
         self.page.wait_for_function(
             f"""() => {{
                 const prompts = [...document.querySelectorAll('{PROMPT}')].map(prompt => prompt.textContent);

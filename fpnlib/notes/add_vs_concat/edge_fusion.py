@@ -18,7 +18,7 @@ from fpnlib.metrics import BoundaryReference
 from fpnlib.notes.add_vs_concat.edges import SIDES, Edges, tolerance
 from fpnlib.validation import require
 
-_GREYS = 6  # few, so that a saved picture stays small
+_GREYS = 5  # few, so that a saved picture stays small
 _POINTS = 60  # of a curve as it is drawn
 
 
@@ -80,7 +80,7 @@ class EdgeFusionExplorer(Explorer[EdgeFusionData]):
         below = bottom.subgridspec(1, 2, width_ratios=[1.25, 1]).subplots()
         edges = {"cmap": colormaps["gray_r"].resampled(_GREYS), "vmin": 0, "vmax": 1}
         grey = self._image[::4, ::4].mean(2)
-        panels[0].imshow(grey, cmap=colormaps["gray"].resampled(_GREYS), vmin=-120, vmax=255)
+        panels[0].imshow(grey, cmap=colormaps["gray"].resampled(_GREYS), vmin=-60, vmax=255)
         panels[0].set_title("the photo")
         for panel, side, curve, name in zip(panels[1:], self._edges.sides, self._curves, range(1, 6), strict=True):
             panel.imshow(side[::4, ::4].sigmoid().numpy(), **edges)

@@ -22,7 +22,7 @@ from fpnlib.notes.add_vs_concat.gradients import DEPTHS, digits, make_stack
 START_NAMES = {"torch's initial weights": "torch", "He's initial weights": "he", "torch's, with batch norm": "norm"}
 _BLOCKS = DEPTHS[-1]
 _ROWS = ("plain, λ = 0", "your λ", "residual, λ = 1", "concat")
-_COLOURS = {"plain": MUTED, "residual": BLUE, "scaled": PURPLE, "concat": GREEN}
+_LOOKS = {"plain": (MUTED, ":"), "residual": (BLUE, "-"), "scaled": (PURPLE, "--"), "concat": (GREEN, "-.")}
 _SUPERSCRIPT = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 _DECADES = 12  # of the colour scale, both ways
 
@@ -129,7 +129,8 @@ class HighwayExplorer(Explorer[HighwayData]):
         self._lines = {}
         for skip in SKIPS:
             label = "λ = ½" if skip == "scaled" else skip
-            (self._lines[skip],) = curves.plot([], [], color=_COLOURS[skip], marker="o", ms=4, label=label)
+            colour, dashes = _LOOKS[skip]
+            (self._lines[skip],) = curves.plot([], [], color=colour, ls=dashes, marker="o", ms=4, label=label)
         self._intervals = curves.add_collection(LineCollection([], colors=INK, lw=1.5, zorder=5))
         curves.axhline(0, color=MUTED, lw=0.8, zorder=0)
         curves.legend(loc="lower left")

@@ -94,7 +94,7 @@ class MemoryExplorer(Explorer[MemoryData]):
         (self._point,) = curve.plot([], [], "o", ms=9, color=BLUE, mec=INK, clip_on=False)
         curve.set(xlim=(_LAGS, 0), ylim=(_FLOOR, 2), ylabel="decades against lag 1", xlabel="lag (steps back)")
         curve.set_title("How much an input counts, steps later")
-        curve.legend(loc="lower left")
+        curve.legend(loc="lower left", ncols=2)
         pixels = scanlines()[_ROW].numpy()
         colours = (pixels - pixels.min()) / (pixels.max() - pixels.min())
         across = (_LAGS + 0.5, -0.5, 1, 0)

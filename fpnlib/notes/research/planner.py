@@ -9,11 +9,11 @@ from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 
 from fpnlib.explore import Explorer, choice, number, slider
-from fpnlib.explore.style import BLUE, FAINT, INK, MUTED, ORANGE, SKY
+from fpnlib.explore.style import BLUE, FAINT, INK, MUTED, SKY, YELLOW
 from fpnlib.notes.research.calendar import MONTHS, PARTS, YEAR, Plan, month_at
 
 LONGEST = 6.0  # months, of each part
-_COLOURS = (SKY, BLUE, ORANGE)
+_COLOURS = (SKY, BLUE, YELLOW)
 _SHOWN = YEAR + 3 * LONGEST  # months across the picture
 
 

@@ -19,7 +19,7 @@ STRIDES = (4, 8, 16, 32)
 
 @functools.cache
 def cafe() -> LabelledPhoto:
-    """Return the street café with its 19 instances."""
+    """Return the café with its 19 instances."""
     return labelled_photo("cafe")
 
 

@@ -58,7 +58,7 @@ class ReachExplorer(Explorer[ReachData]):
     def make_controls(self) -> dict[str, Widget]:
         """Return the map and the distance."""
         return {
-            "stride": choice("stride of the map", STRIDES, 16),
+            "stride": choice("stride of the map", STRIDES, 8),
             "apart": slider("the second unit lies further to the right by (units)", 2, 0, MOST, 1),
         }
 

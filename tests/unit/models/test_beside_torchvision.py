@@ -4,22 +4,16 @@ from collections import OrderedDict
 
 import pytest
 import torch
+from support.vision import torchvision_or_skip
 
 from fpnlib import models
 
 
 @pytest.fixture(scope="module")
 def torchvision():
-    # Its binary wants CUDA; its Python part needs no more than these two names.
-    library = torch.library.Library("torchvision", "FRAGMENT")
-    for schema in ("nms(Tensor a, Tensor b, float c) -> Tensor", "qnms(Tensor a, Tensor b, float c) -> Tensor"):
-        if not hasattr(torch.ops.torchvision, schema.partition("(")[0]):
-            library.define(schema)
-    yield pytest.importorskip("torchvision", reason="torchvision is not among the pinned packages")
-    library._destroy()
+    return torchvision_or_skip()
 
 
-@pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning")
 @pytest.mark.parametrize("size", [(128, 96), (97, 131)])
 @pytest.mark.parametrize("name", ["resnet18", "resnet50"])
 def test_the_whole_pyramid(torchvision, name, size):

@@ -1,0 +1,101 @@
+"""What a reader waits for: a note that opens and runs, a key press in the browser, the package's import."""
+
+import contextlib
+import os
+import re
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import nbformat
+import psutil
+import pytest
+from playwright.sync_api import sync_playwright
+from support.lab import OpenNotebook, find_chromium, jupyter_lab, launch
+from support.side_by_side import amount
+
+import notebooks
+
+# Takes the time from the next key press to the picture that follows it, as the page sees both.
+LISTEN = """image => {
+  window.took = new Promise(done => {
+    let begin;
+    document.addEventListener("keydown", () => { begin = performance.now(); }, {capture: true, once: true});
+    const seen = new MutationObserver(() => {
+      seen.disconnect();
+      const end = () => done(performance.now() - begin);
+      image.decode().then(end, end);
+    });
+    seen.observe(image, {attributes: true, attributeFilter: ["src"]});
+  });
+}"""
+
+
+@pytest.mark.parametrize("source", notebooks.find([]), ids=lambda source: source.stem)
+def test_a_note_runs(source, benchmark):
+    code = f"import notebooks, pathlib; notebooks.execute(pathlib.Path({str(source)!r}))"
+    peak = 0.0
+
+    def run() -> None:
+        nonlocal peak
+        with subprocess.Popen([sys.executable, "-c", code], cwd=notebooks.ROOT / "tools") as process:
+            while process.poll() is None:
+                for child in psutil.Process(process.pid).children():
+                    with contextlib.suppress(OSError, psutil.Error, TypeError):
+                        # Not getrusage, whose peak a child inherits.
+                        status = Path(f"/proc/{child.pid}/status").read_text()
+                        peak = max(peak, int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) / 2**20)
+                time.sleep(0.05)
+        assert process.returncode == 0
+
+    benchmark.pedantic(run, rounds=1)
+    amount(benchmark, f"note {source.stem[:2]}, kernel started and all cells run", benchmark.stats.stats.max, "s", 20)
+    amount(benchmark, f"note {source.stem[:2]}, memory of its kernel at the peak", peak, "GB", 1.5)
+
+
+def test_a_key_press_in_the_browser(benchmark, tmp_path):
+    chromium = find_chromium()
+    if chromium is None:
+        pytest.skip("no Chromium found")
+    saved = notebooks.notebook_of(notebooks.find(["01"])[0])
+    folders = [notebooks.NOTEBOOKS, notebooks.ROOT / "images"]
+    with jupyter_lab(folders, tmp_path) as server, sync_playwright() as playwright:
+        browser = launch(playwright, chromium)
+        page = browser.new_page(viewport={"width": 1400, "height": 1000})
+        cells = len(nbformat.read(saved, as_version=4).cells)
+        notebook = OpenNotebook(page, server.url(f"notebooks/{saved.name}"), cells)
+        notebook.run_all()
+        explorer = notebook.explorers()[0]
+        explorer.at_rest()
+        explorer.slider.focus()
+        taken = []
+        for turn in range(24):
+            explorer.at_rest()  # the PNG that follows a move must not be taken for the next one
+            explorer.picture.evaluate(LISTEN)
+            page.keyboard.press("ArrowLeft" if turn % 2 else "ArrowRight")
+            taken.append(page.evaluate("window.took"))
+        browser.close()
+    benchmark.pedantic(lambda: None, rounds=1)
+    benchmark.extra_info["milliseconds"] = taken
+    amount(benchmark, "key press to new picture in JupyterLab", statistics.median(taken[4:]), "ms", 50)
+
+
+def test_import_without_torch(benchmark):
+    def run() -> None:
+        code = "import sys, fpnlib; assert 'torch' not in sys.modules and 'numpy' not in sys.modules"
+        subprocess.run([sys.executable, "-c", code], check=True)
+
+    def bare() -> float:
+        begin = time.perf_counter()
+        subprocess.run([sys.executable, "-c", ""], check=True)
+        return time.perf_counter() - begin
+
+    benchmark.pedantic(run, rounds=9, warmup_rounds=2)
+    more = benchmark.stats.stats.min - min(bare() for _ in range(9))
+    amount(benchmark, "`import fpnlib` beyond the start of Python", more, "s", 0.2)
+
+
+def test_these_run_with_one_thread():
+    assert os.environ.get("OMP_NUM_THREADS") == "1", "run `make bench`: the kernels take their threads from there"
