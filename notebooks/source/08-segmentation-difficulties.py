@@ -185,9 +185,9 @@ from fpnlib.notes.segmentation_difficulties.explorers import shared_fields
 shared_fields()
 
 # %% [markdown]
-# The coarser the map, the more neighbours share. At stride 16 the fields are larger than the photo, so their frames are
-# out of sight. What the units look at is much less: half of it lies near the middle. So the tie is looser than the
-# receptive fields suggest. (A gradient tells what a small change of a pixel would do, on this photo.)
+# The coarser the map, the more neighbours share. On the coarse maps the fields are larger than the photo, so their
+# frames are out of sight. What the units look at is much less: half of it lies near the middle. So the tie is looser
+# than the receptive fields suggest. (A gradient tells what a small change of a pixel would do, on this photo.)
 #
 # Your own photo works too: `shared_fields("holiday.jpg")`.
 
@@ -343,6 +343,7 @@ verdicts("SD")
 from fpnlib.notes.segmentation_difficulties import context, nets
 
 print("output strides:", *nets.OUTPUT_STRIDES)
+print("scenes:", nets.SIZE, "pixels wide")
 print("parameters of a head:", sum(p.numel() for p in nets.Head().parameters()))
 print("receptive fields of the four nets below:", *map(context.reach, context.DILATIONS))
 

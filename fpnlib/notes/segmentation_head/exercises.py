@@ -90,6 +90,6 @@ EXERCISES = (
         "Write f(curve) that returns the mean size of the change from one evaluation to the next.",
         _examine_jitter,
         jitter,
-        ((_signed, "cancel"), (_spread, "calmly"), (_by_length, "fewer")),
+        ((_signed, "cancel"), (_spread, "from its mean"), (_by_length, "fewer")),
     ),
 )
