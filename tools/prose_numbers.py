@@ -1,8 +1,8 @@
 """Every number in a note's prose has a source: a stored result, or the output of the code cell beside it.
 
 `<span title="PR-2 precision_100">0.46</span>` names a number of the ledger; a reader sees the name when hovering. Any
-other number must stand, to the digits shown, in the output of the nearest code cell before or after it. What stands between
-`<!-- begin: … -->` and `<!-- end: … -->` is written and checked by `generated.py`.
+other number must stand, to the digits shown, in the output of the nearest code cell before or after it. What stands
+between `<!-- begin: … -->` and `<!-- end: … -->` is written and checked by `generated.py`.
 """
 
 import math

@@ -129,14 +129,6 @@ class EfficientNetLite0(nn.Module):
                 maps.append(x)
         return maps
 
-    def dense_logits(self, x: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n classes h2 w2"]:
-        """The classifier at every place of the stride-32 map: (N, classes, ⌈H / 32⌉, ⌈W / 32⌉).
-
-        Pooling and the classifier are both linear, so in eval mode the mean over places is `forward(x)`.
-        """
-        weight = self.classifier.weight[:, :, None, None]
-        return F.conv2d(self.head(self.features(x)[-1]), weight, self.classifier.bias)
-
     def forward(self, x: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n classes"]:
         """Logits (N, classes) of a batch (N, 3, H, W)."""
         return self.classifier(self.dropout(self.head(self.features(x)[-1]).mean((2, 3))))

@@ -274,9 +274,9 @@ verdicts("FP")
 
 # %% [markdown]
 # **What each part is worth.** Six variants, <span title="FP-3 n">8</span> seeds each, with nearly as many weights and
-# the same steps and images. AR is the share of objects that are found, averaged over ten IoU thresholds. Beside ours
-# stands the ablation of the FPN paper, its table 1: another task (proposals without classes), another net and another
-# data set, so compare the order of the rows and not the numbers.
+# the same steps and images, but not as many multiplications. AR is the share of objects that are found, averaged over
+# ten IoU thresholds. Beside ours stands the ablation of the FPN paper, its table 1: another task (proposals without
+# classes), another net and another data set, so compare the order of the rows and not the numbers.
 
 # %%
 from fpnlib.claims import Result

@@ -89,20 +89,17 @@ def _judge_ablation(measurement: Measurement) -> Verdict:
     return _all_above_zero(dict(measurement.numbers), [f"gain_{part}_ar_small" for part in PARTS])
 
 
-def part_verdicts(measurement: Measurement, metric: str = "ar_small") -> dict[str, Verdict]:
-    """FP-3's verdict on each part alone, by the same rule: whether the full pyramid has more of `metric`."""
-    numbers = dict(measurement.numbers)
-    return {part: _all_above_zero(numbers, [f"gain_{part}_{metric}"]) for part in (*PARTS, "no_smooth")}
-
-
 def beside_the_paper(result: Result) -> str:
-    """FP-3's AR for small, medium, large objects beside the paper's, in per cent, as lines of text."""
-    lines = [f"{'AR, %':14}{'ours: small':>13}{'medium':>8}{'large':>8}{'paper: small':>15}{'medium':>8}{'large':>8}"]
-    for name in VARIANTS:
+    """Cost of each variant, and FP-3's AR for small, medium, large objects beside the paper's, as lines of text."""
+    widths = (9, 11, 13, 8, 8, 14, 8, 8)
+    heads = ("weights", "mult-adds", "AR, %: small", "medium", "large", "paper: small", "medium", "large")
+    lines = [" " * 11 + "".join(f"{head:>{width}}" for head, width in zip(heads, widths, strict=True))]
+    for name, price in variant_costs().items():
         ours = [100 * result.number(f"{name}_ar_{size}") for size in AREA_RANGES]
         paper = [f"{value:.1f}" for value in PAPER_RECALL[name]] if name in PAPER_RECALL else ["–"] * 3
-        columns = zip([f"{value:.1f}" for value in ours] + paper, (13, 8, 8, 15, 8, 8), strict=True)
-        lines.append(f"{name:14}" + "".join(f"{text:>{width}}" for text, width in columns))
+        costs = [f"{price.parameters / 1e3:.0f} k", f"{price.macs / 1e6:.0f} M"]
+        columns = zip([*costs, *(f"{value:.1f}" for value in ours), *paper], widths, strict=True)
+        lines.append(f"{name:11}" + "".join(f"{text:>{width}}" for text, width in columns))
     return "\n".join(lines)
 
 

@@ -11,21 +11,16 @@ COARSE_NYQUIST = 0.25
 """Cycles a cell: the finest wave that the level above, of half as many cells, can hold."""
 
 
-def ring_energy(one: Float[Tensor, "c h w"], rings: int = RINGS) -> Float[Tensor, " rings"]:
-    """Energy of a map in `rings` bands from 0 to half a cycle a cell.
-
-    A wave's band is that of its faster axis, since a coarser grid halves both axes. Each channel loses its mean and
-    fades out towards the border (Hann), so that the border is no edge. Summed over channels.
-    """
-    waves = _waves(one)
-    return _in_rings((waves * waves.conj()).real, rings)
-
-
 def sum_energies(a: Float[Tensor, "c h w"], b: Float[Tensor, "c h w"]) -> Float[Tensor, "3 rings"]:
-    """Energy of a, what a and b have in common (twice), energy of b: with weights 1, t, t² that of a + t · b."""
+    """Energy of a, what a and b have in common (twice), energy of b: with weights 1, t, t² that of a + t · b.
+
+    Each in bands from 0 to half a cycle a cell. A wave's band is that of its faster axis, since a coarser grid halves
+    both axes. Each channel loses its mean and fades out towards the border (Hann), so that the border is no edge.
+    Summed over channels.
+    """
     first, second = _waves(a), _waves(b)
     products = ((first, first), (2 * first, second), (second, second))
-    return torch.stack([_in_rings((x * y.conj()).real, RINGS) for x, y in products])
+    return torch.stack([_in_rings((x * y.conj()).real) for x, y in products])
 
 
 def fine_share(energy: Float[Tensor, " rings"]) -> float:
@@ -41,14 +36,14 @@ def _waves(one: Tensor) -> Tensor:
     return torch.fft.fft2(centred * window)
 
 
-def _in_rings(power: Tensor, rings: int) -> Tensor:
+def _in_rings(power: Tensor) -> Tensor:
     height, width = power.shape[1:]
-    total = torch.zeros(rings)
-    return total.scatter_add_(0, _ring_of(height, width, rings).flatten(), power.sum(0).flatten())
+    total = torch.zeros(RINGS)
+    return total.scatter_add_(0, _ring_of(height, width).flatten(), power.sum(0).flatten())
 
 
 @lru_cache(maxsize=32)
-def _ring_of(height: int, width: int, rings: int) -> Int64[Tensor, "h w"]:
+def _ring_of(height: int, width: int) -> Int64[Tensor, "h w"]:
     frequency = torch.maximum(torch.fft.fftfreq(height).abs()[:, None], torch.fft.fftfreq(width).abs())
     # A wave just at the end of a band belongs to it, so what the coarse level can just hold is not finer.
-    return ((frequency / 0.5 * rings).ceil().long() - 1).clamp(min=0)
+    return ((frequency / 0.5 * RINGS).ceil().long() - 1).clamp(min=0)
