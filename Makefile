@@ -29,14 +29,14 @@ lab: install assets
 	@$(BIN)/jupyter lab --ip=127.0.0.1 --LabApp.default_url=/lab/tree/notebooks/00-index.ipynb $(AS_ROOT) $(LAB_FLAGS)
 
 # Every phase runs even if an earlier one failed. The second holds every test; its kernels use one thread, so that
-# between them the notes are run twice, with one thread and with two.
+# between them the notes are run twice, with one thread and with two. The browser comes first: it takes longest.
 test: install assets
 	@failed=; \
 	echo "test: 1 of 2, the notes with two threads"; \
 	OMP_NUM_THREADS=2 $(PYTEST) $(NBVAL) notebooks || failed="$$failed 'the notes with two threads'"; \
 	echo "test: 2 of 2, everything with one thread, shapes checked"; \
 	OMP_NUM_THREADS=1 $(PYTEST) $(NBVAL) --jaxtyping-packages=fpnlib,shape_checks.check \
-		tests/unit tests/notebooks tests/browser notebooks || failed="$$failed 'everything with one thread'"; \
+		tests/browser tests/unit tests/notebooks notebooks || failed="$$failed 'everything with one thread'"; \
 	if [ -n "$$failed" ]; then echo "test: failed:$$failed" >&2; exit 1; fi
 
 install:
