@@ -48,11 +48,12 @@ from fpnlib.notes.segmentation_head.explorers import inside_the_head
 inside_the_head()
 
 # %% [markdown]
-# At step 0 both nets guess. Soon after, both call almost everything background; then the objects come out. Which of the
-# two is ahead depends on the net you choose. A last 3×3 sums nine times as many products as a last 1×1 does, over the
-# same channels, so one step of the optimiser can move its logits further. That is the usual reason given for the
-# saying. The two charts show what it comes to: the length of the last layer's weights, and that of their gradient. The
-# 3×3's gradient is much the longer one at step 0. Later the two are much alike.
+# At step 0 both nets guess. Soon after, both call almost everything background; then the objects come out, at the
+# highest learning rate few of them. Which of the two is ahead depends on the net you choose. A last 3×3 sums nine times
+# as many products as a last 1×1 does, over the same channels, so one step of the optimiser can move its logits further.
+# That is the usual reason given for the saying. The two charts show what it comes to: the length of the last layer's
+# weights, and that of their gradient. The 3×3's gradient is much the longer one at step 0. Later the two are much
+# alike.
 
 # %% [markdown]
 # ## Why

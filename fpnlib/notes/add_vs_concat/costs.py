@@ -92,8 +92,7 @@ class CostsExplorer(Explorer[CostsData]):
         chart.legend(loc="upper left")
         (self._now,) = chart.plot([], [], "o", color=INK, ms=11, mfc="none", mew=2)
         texts = {"fontsize": 10, "va": "center", "color": INK, "weight": "bold"}
-        places = ((5.15, 0.55, "right"), (1.9, 4.0, "left"))  # clear of both lines
-        self._counts = [chart.text(x, y, "", ha=side, **texts) for x, y, side in places]
+        self._counts = [chart.text(0, 0, "", **texts) for _ in range(2)]
         bars.set(xscale="log", xlim=(0.05, 2000), ylim=(len(NAMES) - 0.4, -0.7))
         bars.set_yticks(range(len(NAMES)), NAMES.values())
         bars.set_xlabel("billions of multiply-adds")
@@ -104,7 +103,7 @@ class CostsExplorer(Explorer[CostsData]):
         self._weights = [bars.text(0.06, row + 0.28, "", **small) for row in range(len(NAMES))]
         for row in range(len(NAMES)):
             bars.axhline(row, color=FAINT, lw=1, zorder=0)
-        self._times = [chart.text(x, y - 0.35, "", ha=side, va="center", **small) for x, y, side in places]
+        self._times = [chart.text(0, 0, "", va="center", **small) for _ in range(2)]
         return [self._now, self._bars, *self._counts, *self._times, *self._amounts, *self._weights]
 
     def draw(self, data: CostsData) -> None:
@@ -116,6 +115,10 @@ class CostsExplorer(Explorer[CostsData]):
         measured = [f"{number(taken, 2)} ms on 16×16" for taken in data.milliseconds or ()]
         for text, words in zip(self._times, measured or ("", ""), strict=True):
             text.set_text(words)
+        left = min(data.maps + 0.12, MAPS[-1] - 1.1)  # inside the chart, and below both lines
+        for texts, fall in ((self._counts, 0.0), (self._times, 0.35)):
+            for text, line in zip(texts, (1.0, left), strict=True):
+                text.set_position((left, line - 0.42 - fall))
         self._bars.set_data([products for _, products in data.pyramids.values()], range(len(NAMES)))
         for text, (_, products) in zip(self._amounts, data.pyramids.values(), strict=True):
             text.set_x(products)

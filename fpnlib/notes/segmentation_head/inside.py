@@ -85,10 +85,14 @@ class InsideExplorer(Explorer[InsideData]):
             panel.set(xticks=[], yticks=[])
             panel.spines[:].set_visible(False)
         self._curves, self._cursors = [], []
-        for row, (name, top) in enumerate((("weight", 1.1), ("gradient", 1.4))):
+        for row, name in enumerate(("weight", "gradient")):
             panel = figure.add_subplot(grid[row, 3])
             low, high = self._range(name)
-            panel.set(xlim=(-5, STEPS[-1] + 5), ylim=(low / top, high * top), yscale="log")
+            panel.set_xlim(-5, STEPS[-1] + 5)
+            if name == "gradient":
+                panel.set(yscale="log", ylim=(low / 1.4, high * 1.4))
+            else:
+                panel.set_ylim(0, high * 1.05)
             panel.set_title(f"last layer: norm of its {name}{'s' if name == 'weight' else ''}")
             panel.grid(color=FAINT, lw=0.6)
             panel.tick_params(labelsize=8, which="both")

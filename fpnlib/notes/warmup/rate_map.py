@@ -129,7 +129,7 @@ class RateMapExplorer(Explorer[RateMapData]):
         rate = RATES[OPTIMIZERS[data.optimizer]][data.column]
         failed, seeds = int(data.failed.sum()), len(data.failed)
         none, most = data.values[0, data.column], SHOWN[data.shown][0]
-        what = "share of failed runs" if most == "failed" else "final loss"
+        what = "share of failed runs" if most == "failed" else "mean final loss"
         steps = counted(WARMUPS[data.row], "step")
         diverged = int((~data.known).any(1).sum())
         return (
