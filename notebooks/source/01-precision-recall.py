@@ -177,18 +177,26 @@ from fpnlib.metrics import average_precision, roc_curve
 from fpnlib.notes.precision_recall.examples import digit_scores
 
 scores, targets = digit_scores()
-ours, theirs = precision_recall_curve(scores, targets), sklearn.metrics.precision_recall_curve(targets, scores)
+ours, theirs = (
+    precision_recall_curve(scores, targets),
+    sklearn.metrics.precision_recall_curve(targets, scores),
+)
 np.testing.assert_allclose(ours.precision, theirs[0])
 np.testing.assert_allclose(ours.recall, theirs[1])
 np.testing.assert_allclose(ours.thresholds, theirs[2])
 print("precision-recall curve: equal")
 
-roc, reference = roc_curve(scores, targets), sklearn.metrics.roc_curve(targets, scores, drop_intermediate=False)
+roc, reference = (
+    roc_curve(scores, targets),
+    sklearn.metrics.roc_curve(targets, scores, drop_intermediate=False),
+)
 np.testing.assert_allclose(roc.fpr, reference[0])
 np.testing.assert_allclose(roc.tpr, reference[1])
 print("ROC curve: equal")
 
-np.testing.assert_allclose(average_precision(scores, targets), sklearn.metrics.average_precision_score(targets, scores))
+np.testing.assert_allclose(
+    average_precision(scores, targets), sklearn.metrics.average_precision_score(targets, scores)
+)
 print("average precision: equal")
 
 # %% [markdown]

@@ -146,14 +146,19 @@ from fpnlib.ops import receptive_field
 
 field = receptive_field(pnet_features())
 print(field)
-print("an RoI at the border is a point or a line up to a width of", degenerate_width(field), "pixels")
+print(
+    "an RoI at the border is a point or a line up to a width of", degenerate_width(field), "pixels"
+)
 
 size = (100, 100)
 boxes = torch.tensor([[0.0, 40, 6, 60], [0, 0, 6, 6], [40, 40, 60, 60]])
 clipped = project_box(boxes, field, clip_to=field.units(*size))
 for name, (x0, y0, x1, y1) in zip(("border", "corner", "inside"), clipped.tolist(), strict=True):
     print(f"{name}: {x1 - x0:g} × {y1 - y0:g} units")
-print("least padding for the corner box (left, right, top, bottom):", least_padding(field, (0, 0, 6, 6), size))
+print(
+    "least padding for the corner box (left, right, top, bottom):",
+    least_padding(field, (0, 0, 6, 6), size),
+)
 
 # %% [markdown]
 # ### Where the libraries disagree: half a pixel
@@ -228,7 +233,10 @@ left, right, top, bottom = padding = least_padding(field, (0, 0, 40, 40), (40, 4
 before, after = net(image), net(nn.functional.pad(image, padding))
 y, x = top // field.stride, left // field.stride
 torch.testing.assert_close(after[..., y : y + before.shape[2], x : x + before.shape[3]], before)
-print(f"{tuple(before.shape[2:])} units before, {tuple(after.shape[2:])} after; the old ones are equal")
+print(
+    f"{tuple(before.shape[2:])} units before, {tuple(after.shape[2:])} after; "
+    "the old ones are equal"
+)
 
 # %% [markdown]
 # ## Measure

@@ -76,7 +76,8 @@ source(heads._head)
 for head in heads.HEADS:
     net = heads.HeadNet(head)
     parameters = sum(p.numel() for p in net.parameters())
-    print(f"{head:8} {parameters:5} parameters, {sum(p.numel() for p in net.head.parameters()):5} of them in the head")
+    in_head = sum(p.numel() for p in net.head.parameters())
+    print(f"{head:8} {parameters:5} parameters, {in_head:5} of them in the head")
 
 # %% [markdown]
 # ## Check

@@ -186,7 +186,10 @@ layers = [net.conv1, net.bn1, nn.ReLU(), net.maxpool]
 for k, stage in enumerate((net.layer1, net.layer2, net.layer3, net.layer4), 2):
     layers.append(stage)
     field = receptive_field(layers)
-    print(f"C{k}: a cell sees {field.size} pixels a side, the stride is {field.stride}, unit 0 is at {field.start:g}")
+    print(
+        f"C{k}: a cell sees {field.size} pixels a side, the stride is {field.stride}, "
+        f"unit 0 is at {field.start:g}"
+    )
 
 # %% [markdown]
 # First, a cell of C5 sees far more than its 32 pixels. That is why the coarse maps know what they see.
@@ -217,10 +220,14 @@ for size, answers in zip(SIZES, recorded().answers, strict=True):
     maps = pyramid_input(size)
     with torch.no_grad():
         ours = list(pyramid_fpn(maps).values())
-    for mine, plain, theirs in zip(ours, plain_pyramid(pyramid_fpn, list(maps.values())), answers, strict=True):
+    for mine, plain, theirs in zip(
+        ours, plain_pyramid(pyramid_fpn, list(maps.values())), answers, strict=True
+    ):
         torch.testing.assert_close(mine, torch.tensor(plain), rtol=0, atol=1e-9)
         torch.testing.assert_close(mine, theirs, rtol=0, atol=1e-8)
-    print(size, "→", [tuple(level.shape[2:]) for level in ours], "equal to NumPy and to torchvision")
+    print(
+        size, "→", [tuple(level.shape[2:]) for level in ours], "equal to NumPy and to torchvision"
+    )
 
 # %% [markdown]
 # The names of the weights are torchvision's too. So if you have an official file,
@@ -235,7 +242,9 @@ from pathlib import Path
 
 old = {}
 for name, weight in fpn.state_dict().items():
-    blocks, level, _, role = name.split(".")  # inner_blocks.3.0.weight was once inner_blocks.3.weight
+    blocks, level, _, role = name.split(
+        "."
+    )  # inner_blocks.3.0.weight was once inner_blocks.3.weight
     old[f"backbone.fpn.{blocks}.{level}.{role}"] = weight
 
 with tempfile.TemporaryDirectory() as folder:

@@ -150,7 +150,10 @@ from fpnlib.notes.warmup.claims import ADAM_STEPS, adam_spread
 
 spread = adam_spread(0)
 for step in ADAM_STEPS:
-    print(f"after {step} batches the step sizes differ by a factor of about {spread[step - 1].exp().item():.2f}")
+    print(
+        f"after {step} batches the step sizes differ by a factor of about "
+        f"{spread[step - 1].exp().item():.2f}"
+    )
 
 # %% [markdown]
 # That is one standard deviation of the logarithm. Sharpness and chance do not exclude each other. Below, under
@@ -202,7 +205,9 @@ chained = [LinearLR(theirs, 0.1, total_iters=5), CosineAnnealingLR(theirs, 20)]
 torch.testing.assert_close(mine, rates_of(ChainedScheduler(chained), 20))
 
 ours, theirs = optimizer(), optimizer()
-waits = rates_of(WarmupLR(ours, 5, "linear", 0.1, after=CosineAnnealingLR(ours, 20), delay=True), 20)
+waits = rates_of(
+    WarmupLR(ours, 5, "linear", 0.1, after=CosineAnnealingLR(ours, 20), delay=True), 20
+)
 parts = [LinearLR(theirs, 0.1, total_iters=5), CosineAnnealingLR(theirs, 20)]
 torch.testing.assert_close(waits, rates_of(SequentialLR(theirs, parts, [5]), 20))
 print("steps 3 to 7, the decay's clock from step 0:", [round(rate, 3) for rate in mine[3:8]])
@@ -246,7 +251,9 @@ batch = torch.randn(30, 4, dtype=torch.float64), torch.arange(30) % 3
 
 
 def loss(weights):
-    return cross_entropy(lambda x: functional_call(net, {"weight": weights.view(3, 4)}, (x,)), *batch)
+    return cross_entropy(
+        lambda x: functional_call(net, {"weight": weights.view(3, 4)}, (x,)), *batch
+    )
 
 
 exact = torch.linalg.eigvalsh(jacrev(grad(loss))(net.weight.detach().flatten()))[-1]
@@ -331,7 +338,10 @@ alive = np.array(stored["log_sharpness_80"]) > 0  # the dead net's sharpness is 
 for name, key in {"the fall": "fall", "more than the control's": "small_rate_over_ramp"}.items():
     values = np.array(stored[key])[alive]
     low, high = bootstrap_interval(values)
-    print(f"{name}, of {len(values)} nets: {values.mean():.2f} doublings, interval {low:.2f} to {high:.2f}")
+    print(
+        f"{name}, of {len(values)} nets: {values.mean():.2f} doublings, "
+        f"interval {low:.2f} to {high:.2f}"
+    )
 
 # %% [markdown]
 # The verdict stays. With batch norm the start is <span title="WU-4 bn_start_over_limit">0.9</span> doublings above the

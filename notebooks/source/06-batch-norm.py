@@ -210,7 +210,9 @@ for momentum in (0.1, None):
                 y = layer(leaf)
                 found.append((y, *torch.autograd.grad(y, [leaf, *layer.parameters()], upstream)))
             torch.testing.assert_close(*found, rtol=1e-8, atol=1e-8)
-        torch.testing.assert_close(dict(ours.state_dict()), dict(theirs.state_dict()), rtol=1e-12, atol=1e-12)
+        torch.testing.assert_close(
+            dict(ours.state_dict()), dict(theirs.state_dict()), rtol=1e-12, atol=1e-12
+        )
 print("outputs, gradients and buffers are equal")
 x = torch.randn(4, 2, 2, 2, dtype=torch.float64, requires_grad=True)
 print("gradcheck:", torch.autograd.gradcheck(BatchNorm2d(2).double(), x))
@@ -232,7 +234,11 @@ for layer, shape in ((BatchNorm2d(3), (1, 3, 1, 1)), (BatchNorm2d(3), (8, 4, 2, 
 
 # %%
 x = 5000 + torch.randn(32, 3, 8, 8)
-ours, theirs, exact = BatchNorm2d(3)(x), nn.BatchNorm2d(3)(x), nn.BatchNorm2d(3).double()(x.double())
+ours, theirs, exact = (
+    BatchNorm2d(3)(x),
+    nn.BatchNorm2d(3)(x),
+    nn.BatchNorm2d(3).double()(x.double()),
+)
 our_error, their_error = ((y - exact).abs().max().item() for y in (ours, theirs))
 print("our error is below a thousandth of a standard deviation:", our_error < 1e-3)
 print("and below a tenth of that of torch in single precision:", our_error < 0.1 * their_error)

@@ -194,7 +194,10 @@ for merge in ("add", "concat"):
         net(torch.zeros(1, 3, 64, 64))
     counted = cost(net, (1, 3, 64, 64))
     assert counter.get_total_flops() == 2 * counted.macs
-    print(f"U-Net that {merge}s: {counted.parameters} weights, {counted.macs} multiply-adds, as torch counts")
+    print(
+        f"U-Net that {merge}s: {counted.parameters} weights, {counted.macs} multiply-adds, "
+        "as torch counts"
+    )
 
 torch.manual_seed(0)
 ours, theirs = LSTMCell(5, 7).double(), torch.nn.LSTMCell(5, 7).double()
@@ -204,7 +207,10 @@ for mine, reference in zip(ours(x, state), theirs(x, state), strict=True):
     torch.testing.assert_close(mine, reference, rtol=0, atol=1e-12)
 print("LSTM cell equal to torch's")
 
-print("HED's learned weights, finest side first:", [round(w, 3) for w in HED.pretrained().fuse.weight.tolist()])
+print(
+    "HED's learned weights, finest side first:",
+    [round(w, 3) for w in HED.pretrained().fuse.weight.tolist()],
+)
 
 # %% [markdown]
 # ## Measure

@@ -257,7 +257,10 @@ for mask in cafe().masks.numpy():
     band = [one & ~ndimage.binary_erosion(one, square, 3) for one in (np.roll(mask, 2, 1), mask)]
     expected = (band[0] & band[1]).sum() / (band[0] | band[1]).sum()
     assert abs(boundary_iou(np.roll(mask, 2, 1), mask, distance=3) - expected) < 1e-12
-print("confusion matrix and mIoU equal scikit-learn's, boundary IoU equals SciPy's erosions on 19 masks")
+print(
+    "confusion matrix and mIoU equal scikit-learn's, "
+    "boundary IoU equals SciPy's erosions on 19 masks"
+)
 
 # %% [markdown]
 # Receptive fields tie pixels together in a network that is *used*. While it is *trained*, batch normalisation ties all
@@ -270,7 +273,9 @@ from torch import nn
 from fpnlib.ops import receptive_field
 
 torch.manual_seed(0)
-net = nn.Sequential(nn.Conv2d(1, 8, 3, padding=1), nn.BatchNorm2d(8), nn.ReLU(), nn.Conv2d(8, 2, 3, padding=1)).double()
+net = nn.Sequential(
+    nn.Conv2d(1, 8, 3, padding=1), nn.BatchNorm2d(8), nn.ReLU(), nn.Conv2d(8, 2, 3, padding=1)
+).double()
 image = torch.rand(1, 1, 32, 32, dtype=torch.float64)
 changed = image.clone()
 changed[..., 16, 16] += 1
@@ -280,7 +285,11 @@ with torch.no_grad():
         net.train(mode)
         moved = (net(changed) != net(image)).any(1)[0]
         moved[16 - reach : 17 + reach, 16 - reach : 17 + reach] = False
-        print("training:" if mode else "in use:  ", int(moved.sum()), "units beyond the fields have changed")
+        print(
+            "training:" if mode else "in use:  ",
+            int(moved.sum()),
+            "units beyond the fields have changed",
+        )
 
 # %% [markdown]
 # ## Measure
@@ -420,7 +429,11 @@ for name in ("cafe", "bin"):
         answers["region"] = one_wrong_region(int((larger != known.class_map).sum()))
     for error, said in answers.items():
         found = iou_per_class(ours(said, known.class_map, len(known.class_names)))
-        shown = [f"{kind} {value:.2f}" for kind, value in zip(known.class_names, found, strict=True) if value == value]
+        shown = [
+            f"{kind} {value:.2f}"
+            for kind, value in zip(known.class_names, found, strict=True)
+            if value == value
+        ]
         print(f"{name}, {error}, mIoU {found.nanmean():.2f}:", ", ".join(shown))
 
 thing = labels > 0

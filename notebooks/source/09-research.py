@@ -52,7 +52,7 @@ from fpnlib.notes.research.calendar import MONTHS, month_at
 
 
 def last_day(start, months):
-    """The last day of a project of whole months that begins on the first day of month `start`, 0 for January."""
+    """The last day of a project of whole months that begins with month `start`, 0 for January."""
     years, month = divmod(start + months, 12)
     return date(2027 + years, month + 1, 1) - timedelta(days=1)
 

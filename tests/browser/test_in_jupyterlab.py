@@ -96,6 +96,7 @@ def test_all_cells_run(ran, saved):
 def assert_sliders_say_what_they_show(explorer):
     for slider in explorer.root.locator(".widget-slider").all():
         handle = slider.locator(".noUi-handle")
+        assert slider.locator(".noUi-target").bounding_box()["width"] > 120
         assert handle.get_attribute("aria-label") == slider.locator(".widget-label").inner_text()
         assert handle.get_attribute("aria-valuetext") == slider.locator(".widget-readout").inner_text()
 
