@@ -170,7 +170,7 @@ def pull(path: Path) -> bool:
     text = jupytext.writes(notebook, fmt="py:percent")
     source = source_of(path)
     # The house's layout of code, without which a pull that brings no news would still change blank lines.
-    ruff = [sys.executable, "-m", "ruff", "format", "--quiet", "--config", str(ROOT / "pyproject.toml")]
+    ruff = [sys.executable, "-m", "ruff", "format", "--quiet", "--config", str(NOTEBOOKS / "source" / "ruff.toml")]
     ruff += ["--stdin-filename", str(source), "-"]
     formatted = subprocess.run(ruff, input=text.encode(), capture_output=True, check=True).stdout
     return write_if_changed(source, formatted)
