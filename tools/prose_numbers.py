@@ -2,7 +2,7 @@
 
 `<span title="PR-2 precision_100">0.46</span>` names a number of the ledger; a reader sees the name when hovering. Any
 other number must stand, to the digits shown, in the output of the nearest code cell before or after it. What stands
-between `<!-- begin: … -->` and `<!-- end: … -->` is written and checked by `generated.py`.
+between the marks of a generated block is written and checked by `generated.py`.
 """
 
 import math
@@ -17,7 +17,7 @@ _MARKED = re.compile(r'<span title="([A-Z]{2}-\d+) ([^"]+)">([^<]*)</span>')
 # A number that is part of a name (3×3, P2, PR-1, 11-point, COCO's .5:.95 in code) is a name; so is a note's, as in 04.
 _NUMBER = re.compile(r"(?<![\w.×:\-–/])−?(?!0\d)(?:\d+(?:\.\d+)?|\.\d+)(?![\w×:]|-\w|[.]\d)(\s?%)?")
 _UNREAD = (
-    re.compile(r"<!-- begin: .*? -->.*?<!-- end: .*? -->", re.S),
+    re.compile(r"<!-- begin: (?:claims \d\d|glossary) -->.*?<!-- end: (?:claims \d\d|glossary) -->", re.S),
     re.compile(r"```.*?```", re.S),
     re.compile(r"`[^`]*`"),
     re.compile(r"\$\$.*?\$\$|\$[^$]*\$", re.S),

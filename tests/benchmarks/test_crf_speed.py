@@ -47,7 +47,7 @@ def theirs(densecrf, unary, image):
 
 
 def test_within_twice_pydensecrf(benchmark):
-    densecrf = pytest.importorskip("pydensecrf.densecrf", reason='needs pip install -e ".[bench]" and a C++ compiler')
+    densecrf = pytest.importorskip("pydensecrf.densecrf", reason="needs a C++ compiler; see `make bench`")
     unary, image = scene()
     reference = theirs(densecrf, unary, image)
     agree = (ours(unary, image).argmax(0) == reference.argmax(0)).float().mean().item()

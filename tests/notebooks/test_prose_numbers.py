@@ -33,6 +33,7 @@ def note(prose, output="7 boxes, AP 0.25"):
         "Names such as 3×3, P2, ResNet-50, 11-point and `x = 4` are no numbers; neither is $2 x$ or [a link](f/3.png).",
         "The arrow runs from 01 to 04.",
         "# 01 · Heading",
+        "<!-- begin: claims 01 -->\n31 claims\n<!-- end: claims 01 -->",
         "## References\nSmith 2017, pages 3 and 4.",
     ],
 )
@@ -48,6 +49,8 @@ def test_sourced_prose_passes(stored, prose):
         ("It falls by 0.31.", "0.31 has no source"),
         ("It falls by .31 in 9 steps.", ".31 has no source"),
         ("It falls by 31 %.", "31 % has no source"),
+        ("<!-- begin: claims 01 -->\n4 claims\n<!-- end: claims 01 -->\nIt falls by 31.", "31 has no source"),
+        ("<!-- begin: of no generator -->\n31 claims\n<!-- end: of no generator -->", "31 has no source"),
     ],
 )
 def test_unsourced_or_wrong_numbers_are_found(stored, prose, fault):
