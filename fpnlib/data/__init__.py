@@ -1,5 +1,6 @@
-"""Real photos and generated, labelled scenes."""
+"""Real photos and digits, and generated, labelled scenes."""
 
+from fpnlib.data.digits import digits
 from fpnlib.data.photos import (
     LabelledPhoto,
     image_batch,
@@ -12,6 +13,7 @@ from fpnlib.data.photos import (
 
 __all__ = [
     "LabelledPhoto",
+    "digits",
     "image_batch",
     "labelled_photo",
     "load_image",

@@ -9,10 +9,10 @@ import time
 import pytest
 import torch
 import torch.nn.functional as F
-from sklearn.datasets import load_digits
 from support.side_by_side import compare, least_seconds
 from torch import Tensor, nn
 
+from fpnlib.data import digits
 from fpnlib.training import Ensemble, minibatches
 
 STEPS = 20
@@ -68,10 +68,10 @@ def together(build, seeds, batches) -> Tensor:
     ],
 )
 def test_seeds_per_minute(name, build, seeds, pixels, batch, at_least, benchmark):
-    digits = load_digits()
-    images = torch.tensor(digits.images, dtype=torch.float32)[:, None] / 16
+    images, labels = digits()
+    images = images[:, None].float() / 16
     images = F.interpolate(images, size=(pixels, pixels))
-    batches = minibatches(images, torch.tensor(digits.target), size=batch, seed=0)
+    batches = minibatches(images, labels, size=batch, seed=0)
     torch.testing.assert_close(
         together(build, range(4), batches), plain(build, range(4), batches), rtol=1e-3, atol=1e-3
     )

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
+from fpnlib import data
 from fpnlib.claims import Claim, Criterion, Measurement, Verdict, exceeds
 from fpnlib.data import photo
 from fpnlib.models import LSTMCell, Stack
@@ -27,11 +28,9 @@ _SMALLEST = 1e-300  # below this a double is as good as nothing
 @functools.cache
 def digits() -> tuple[Float[Tensor, "1797 64"], Int64[Tensor, " 1797"]]:
     """scikit-learn's digits, pixels with mean 0 and standard deviation 1 over all, and which digit each is."""
-    from sklearn.datasets import load_digits
-
-    pixels, labels = load_digits(return_X_y=True)
-    grey = torch.from_numpy(pixels)
-    return (grey - grey.mean()) / grey.std(), torch.from_numpy(labels)
+    images, labels = data.digits()
+    grey = images.flatten(1)
+    return (grey - grey.mean()) / grey.std(), labels
 
 
 def make_stack(seed: int, skip: Skip, start: str, depth: int, scale: float = 0.5) -> tuple[nn.Module, Stack]:

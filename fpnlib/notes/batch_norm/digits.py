@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
+from fpnlib.data import digits
 from fpnlib.training import Ensemble, minibatches
 
 BATCH_SIZES = (2, 4, 8, 32)
@@ -36,12 +37,9 @@ class Digits(NamedTuple):
 @lru_cache(maxsize=1)
 def load() -> Digits:
     """Shuffle the digits once, always alike, and part them."""
-    from sklearn.datasets import load_digits
-
-    data = load_digits()
-    order = torch.randperm(len(data.target), generator=torch.Generator().manual_seed(0))
-    images = torch.tensor(data.images, dtype=torch.float64)[order, None]
-    labels = torch.tensor(data.target)[order]
+    images, labels = digits()
+    order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(0))
+    images, labels = images[order, None], labels[order]
     variance, mean = torch.var_mean(images[:_TRAINING])
     images = (images - mean) / variance.sqrt()
     ends = (_TRAINING, _VALIDATION, len(labels) - _TRAINING - _VALIDATION)

@@ -9,6 +9,7 @@ from jaxtyping import Bool, Float, UInt8
 from PIL import Image
 from torch import Tensor
 
+from fpnlib.data import digits
 from fpnlib.models.face_detector import detect_faces
 
 DIGIT = 8  # the digit a linear classifier confuses most
@@ -25,18 +26,17 @@ def digit_scores() -> tuple[Float[Tensor, " n"], Bool[Tensor, " n"]]:
         scores: logits, shape (1797,).
         targets: True where the digit is an 8, shape (1797,).
     """
-    from sklearn.datasets import load_digits
     from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import StratifiedKFold, cross_val_predict
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    pixels, digits = load_digits(return_X_y=True)
-    targets = digits == DIGIT
+    images, labels = digits()
+    targets = labels == DIGIT
     model = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=500))
     folds = StratifiedKFold(5, shuffle=True, random_state=0)
-    scores = cross_val_predict(model, pixels, targets, cv=folds, method="decision_function")
-    return torch.from_numpy(scores).round(decimals=3), torch.from_numpy(targets)
+    scores = cross_val_predict(model, images.flatten(1).numpy(), targets.numpy(), cv=folds, method="decision_function")
+    return torch.from_numpy(scores).round(decimals=3), targets
 
 
 @dataclasses.dataclass(frozen=True)
