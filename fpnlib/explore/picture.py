@@ -38,24 +38,22 @@ function render({ model, el }) {
       handle?.setAttribute("aria-valuetext", slider.querySelector(".widget-readout")?.textContent ?? "");
     }
   }
-  const grown = new MutationObserver(nameSliders);
+  const changed = new MutationObserver(nameSliders);  // also when a readout is written
   function attached() {
     const explorer = el.closest(".fpnlib-explorer");
     if (!explorer) return el.dataset.gone ? null : requestAnimationFrame(attached);
-    grown.observe(explorer, { childList: true, subtree: true });
+    changed.observe(explorer, { childList: true, subtree: true });
     nameSliders();
   }
 
   model.on("change:frame", showPicture);
-  model.on("change:frame", nameSliders);
   model.on("change:alt change:readout change:error", showText);
   showPicture();
   showText();
   attached();
   return () => {
     el.dataset.gone = "yes";
-    grown.disconnect();
-    model.off("change:frame", nameSliders);
+    changed.disconnect();
     model.off("change:frame", showPicture);
     model.off("change:alt change:readout change:error", showText);
     URL.revokeObjectURL(address);
