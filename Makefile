@@ -1,5 +1,5 @@
 # Two commands for readers: `make lab` and `make test`. The rest is for those who write notes.
-PYTHON ?= $(shell command -v python3.11 || command -v python3)
+PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3.13 || command -v python3)
 WORKERS ?= 2
 LAB_FLAGS ?=
 
@@ -47,8 +47,8 @@ install:
 # The stamp comes last, so an interrupted installation is taken up again.
 $(STAMP): pyproject.toml constraints.txt
 	@found=$$("$(PYTHON)" --version 2>&1) || found="not there"; \
-	case $$found in "Python 3.11."*) ;; *) echo "install: Python 3.11 is needed, but $(or $(PYTHON),python3) is \
-	$$found; try: make PYTHON=/path/to/python3.11" >&2; exit 1;; esac
+	case $$found in "Python 3.1"[123].*) ;; *) echo "install: Python 3.11, 3.12 or 3.13 is needed, but \
+	$(or $(PYTHON),python3) is $$found; try: make PYTHON=/path/to/python3.11" >&2; exit 1;; esac
 	@test -x $(BIN)/pip || "$(PYTHON)" -m venv .venv || { rm -rf .venv; echo "install: $(PYTHON) cannot make a virtual \
 	environment (on Debian and Ubuntu the package python3-venv is missing)" >&2; exit 1; }
 	$(BIN)/pip install -c constraints.txt -e ".[lab,test]"
