@@ -109,7 +109,7 @@ class FPN(nn.Module):
 
     def enlarge(self, level: Float[Tensor, "n c h w"], size: Sequence[int]) -> Float[Tensor, "n c h2 w2"]:
         """One level at the finer one's size (H, W): not simply doubled, since half of an odd size was rounded."""
-        # Half-pixel centres: a coarse value lies amid the four fine places that it came from.
+        # Bilinear puts a coarse value amid four fine places; where strides are padded its true place is the first.
         return F.interpolate(level, tuple(size), mode=self.upsampling)
 
     def load_checkpoint(self, path: str | PathLike[str], *, prefix: str | None = None) -> None:

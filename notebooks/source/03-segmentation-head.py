@@ -11,10 +11,11 @@
 # ## Look
 #
 # A segmentation network gives a class to every pixel. Its last layers, which turn features into one number per class
-# and pixel, are the **head**; the layers below are the **trunk**. Five heads stand on the same small trunk below. The
-# score is the mean IoU, **mIoU**: overlap of answer and truth for each class, averaged. Every thin curve is one
-# network, with its own initial weights and its own order of images. The orange one is their mean, the black one the net
-# that you choose.
+# and pixel, the **logits**, are the **head**; the layers before them are the **trunk**. Here are five heads. Four stand
+# on the same small trunk, *wide 3×3* on a wider one. The score is the mean IoU, **mIoU**: the area that answer and
+# truth share, divided by the area that either covers, for each class, averaged. Every thin curve is one network, with
+# its own initial weights and its own order of images. The orange one is their mean, the black one the net that you
+# choose.
 #
 # **Choose 3×3→1×1, then 3×3. Then choose the highest learning rate.**
 
@@ -29,10 +30,12 @@ head_stability()
 # - **Spread**: how far apart two networks end that differ only in their seeds.
 # - **Jitter**: how much the validation mIoU moves from one evaluation to the next, from a little before the middle of
 #   training on. A steady climb is movement too, so a net that still learns has some.
-# - **Loss spikes**: the share of steps whose loss is half as much again as the ten before it on average.
+# - **Loss spikes**: the share of steps whose loss is more than one and a half times the mean of the ten losses before
+#   it.
 #
-# The bars are intervals at ninety-five per cent. Look at how they overlap before you believe a difference. And look at
-# the curves: at the highest rate most nets learn nothing, and a net that learns nothing is steady.
+# The bars are intervals at ninety-five per cent. Bars that lie apart differ. Bars that overlap may still differ, since
+# the heads are compared seed by seed; the intervals of those differences stand under *Measure*. And look at the curves:
+# at the highest rate most nets learn nothing, and a net that learns nothing is steady.
 
 # %% [markdown]
 # ### Inside
@@ -52,14 +55,14 @@ inside_the_head()
 # highest learning rate few of them. Which of the two is ahead depends on the net you choose. A last 3×3 sums nine times
 # as many products as a last 1×1 does, over the same channels, so one step of the optimiser can move its logits further.
 # That is the usual reason given for the saying. The two charts show what it comes to: the length of the last layer's
-# weights, and that of their gradient. The 3×3's gradient is much the longer one at step 0. Later the two are much
-# alike.
+# weights, and that of their gradient. The 3×3's gradient is much the longer one at step 0. Later the two are closer,
+# though at the lowest rate the 3×3's is often still a few times as long. Its weights end longer at every rate.
 
 # %% [markdown]
 # ## Why
 #
-# What differs is small. The trunk has three convolutions with batch norm, at half of the image's resolution. Then
-# comes one of these.
+# What differs is small. The loss, in which rare classes weigh more, is the same for all. The trunk has three
+# convolutions with batch norm, at half of the image's resolution. Then comes one of these.
 
 # %%
 from fpnlib.explore import source
@@ -124,17 +127,18 @@ verdicts("SH")
 # <span title="SH-1 jitter_two_0">0.0153</span> at the lowest rate. At the highest it is the other way round.
 # Loss spikes hardly occur with any head.
 #
-# **And it is not better.** After these few steps the mean IoU of 3×3→1×1 is
-# *lower* than that of 3×3, by <span title="SH-1 miou_gain_one">-0.0143</span>
-# (<span title="SH-1 miou_gain_one_low">-0.0170</span> to <span title="SH-1 miou_gain_one_high">-0.0117</span>).
+# **And it is not better.** After these few steps the mean IoU of 3×3→1×1 is *lower* than that of 3×3; the difference is
+# <span title="SH-1 miou_gain_one">-0.0143</span> (<span title="SH-1 miou_gain_one_low">-0.0170</span> to
+# <span title="SH-1 miou_gain_one_high">-0.0117</span>).
 #
 # **The controls.** With a wider trunk below it, so that weights are equal, the single 3×3 gives the same picture: more
 # jitter by <span title="SH-1 jitter_gain_wide">0.0013</span>, hardly more than chance would give, and no more spread.
-# Two 3×3 are calmer than 3×3→1×1, with <span title="SH-1 spread_gain_deep">-0.0077</span> of spread; but they have
-# learnt less by then, and a net that has learnt nothing is very calm. The same holds at the highest rate, where most
-# heads end near <span title="SH-1 miou_deep_2">0.12</span>, which is what calling everything background gives. At the
-# two higher rates the smallest head, 1×1 alone, is clearly best; it also has
-# <span title="SH-1 miou_point_0">0.22</span> at the lowest rate.
+# Two 3×3 are calmer than 3×3→1×1: their spread minus the other's is <span title="SH-1 spread_gain_deep">-0.0077</span>.
+# But they have learnt less by then, and a net that has learnt nothing is very calm. The same holds at the highest rate,
+# where most heads end near <span title="SH-1 miou_deep_2">0.12</span>, which is what calling everything background
+# gives. At the two higher rates the smallest head, 1×1 alone, is clearly best; it also has
+# <span title="SH-1 miou_point_0">0.22</span> at the lowest rate. That is no fair contest: rates and trunk were chosen
+# with this head, as the next paragraph says.
 #
 # **What was tried, and what not.** Scenes of 32 pixels, nets of three to four thousand weights, and a few hundred steps
 # of SGD with momentum. The source speaks of real networks, which are a thousand times larger and train far longer. What
@@ -174,7 +178,7 @@ check("jitter", ...)
 # | semantic segmentation | 语义分割 | a class for every pixel |
 # | head | 头部 | the last layers, which turn features into the answer |
 # | logits | 逻辑值 | the numbers before softmax, one per class |
-# | mean IoU, mIoU | 平均交并比 | overlap of answer and truth for each class, averaged |
+# | mean IoU, mIoU | 平均交并比 | shared area of answer and truth over the area that either covers, averaged over the classes |
 # | seed | 随机种子 | the number that fixes initial weights and the order of images |
 # | learning rate | 学习率 | how far one step goes along the gradient |
 # | loss spike | 损失尖峰 | a sudden rise of the training loss |

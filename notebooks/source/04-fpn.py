@@ -4,9 +4,9 @@
 # **In one sentence:** a backbone's coarse maps know what they see and its fine maps know where, and the feature pyramid
 # (FPN) hands the coarse knowledge down, level by level, so that every level knows both.
 #
-# *One hour. You need no earlier note; [the padding pitfall](02-padding-pitfall.ipynb) explains strides and receptive
-# fields.* Run every cell first (menu Run → Run All Cells), then move the sliders. They work from the keyboard too: Tab
-# to a slider, then the arrow keys.
+# *One hour. [The padding pitfall](02-padding-pitfall.ipynb) explains strides and receptive fields; IoU, recall and AP
+# come from [the first note](01-precision-recall.ipynb).* Run every cell first (menu Run → Run All Cells), then move the
+# sliders. They work from the keyboard too: Tab to a slider, then the arrow keys.
 
 # %% [markdown]
 # ## Look
@@ -120,10 +120,11 @@ level_assignment()
 #
 # A detector of some hundred thousand weights reads the pyramid's levels. It was trained from scratch on labelled scenes
 # of $128$ pixels, whole and with one part or another left out. Where a part takes many weights with it, more channels
-# make up for them, so all have the same number within five per cent. Colours and line styles say what is right, wrong
-# and missed.
+# make up for them, so all have the same number within five per cent. Each box has a score, the detector's confidence;
+# only boxes at or above the slider's score are drawn. Colours and line styles say what is right, wrong and missed.
 #
-# **Choose scene 2, then C4 alone and C5 alone, and lower the score. Watch the small objects.**
+# **Choose scene 2 and lower the score to $0.3$. Count the small objects that are found. Then choose C4 alone and C5
+# alone, and lower the score as far as you like.**
 
 # %%
 from fpnlib.notes.fpn.explorers import detections
@@ -131,6 +132,9 @@ from fpnlib.notes.fpn.explorers import detections
 detections()
 
 # %% [markdown]
+# The full pyramid finds some of the small objects. C4 alone and C5 alone find none of them at any score: what comes is
+# more and more wrong boxes.
+#
 # The dots on the right are not of this picture. They are the average recall over 256 scenes and eight seeds, for small,
 # medium and large objects, as measured below; only the last detector of the list is a single, longer training.
 # `detections("street.jpg")` takes your photo; but the detector has only learnt the six kinds of object that our scenes
@@ -188,16 +192,16 @@ for k, stage in enumerate((net.layer1, net.layer2, net.layer3, net.layer4), 2):
     field = receptive_field(layers)
     print(
         f"C{k}: a cell sees {field.size} pixels a side, the stride is {field.stride}, "
-        f"unit 0 is at {field.start:g}"
+        f"cell 0 is centred on pixel {field.start:g}"
     )
 
 # %% [markdown]
 # First, a cell of C5 sees far more than its 32 pixels. That is why the coarse maps know what they see.
 #
-# Second, unit 0 of *every* level is centred on pixel 0. So unit $j$ of a level lies exactly on unit $2j$ of the finer
+# Second, cell 0 of *every* level is centred on pixel 0. So cell $j$ of a level lies exactly on cell $2j$ of the finer
 # one. Enlarging by nearest gives it to units $2j$ and $2j + 1$: right for the first, half a coarse cell off for the
-# second. Bilinear enlarging in the usual convention (`align_corners=False`) places it between the two and is off by
-# half a fine cell everywhere. Neither is exact, and the network learns around it.
+# second. Bilinear enlarging in the usual convention (`align_corners=False`, half-pixel centres) places it between the
+# two and is off by half a fine cell everywhere. Neither is exact, and the network learns around it.
 #
 # **Why add?** The laterals bring every level to the same channels. After that, adding needs no weights and no more
 # channels. A later note is about adding and its alternatives.
@@ -284,8 +288,8 @@ verdicts("FP")
 # %% [markdown]
 # **What each part is worth.** Six variants, <span title="FP-3 n">8</span> seeds each, with nearly as many weights and
 # the same steps and images, but not as many multiplications. AR is the share of objects that are found, averaged over
-# ten IoU thresholds. Beside ours stands the ablation of the FPN paper, its table 1: another task (proposals without
-# classes), another net and another data set, so compare the order of the rows and not the numbers.
+# ten IoU thresholds from $.5$ to $.95$. Beside ours stands the ablation of the FPN paper, its table 1: another task
+# (proposals without classes), another net and another data set, so compare the order of the rows and not the numbers.
 
 # %%
 from fpnlib.claims import Result
@@ -294,18 +298,19 @@ from fpnlib.notes.fpn.ablation import beside_the_paper
 print(beside_the_paper(Result.load("FP-3")))
 
 # %% [markdown]
-# **Against the claim and against the paper, the top-down path earns nothing here.** Without it the AR of small objects
-# is *higher* by <span title="FP-3 effect">-0.015</span> (<span title="FP-3 low">-0.023</span> to
-# <span title="FP-3 high">-0.007</span>, full minus without). So FP-3 fails. Medium and large objects are found a little
-# more often without it too. For small objects all other parts earn their keep: full minus no laterals is
+# **Against the claim, and for small objects against the paper, the top-down path earns nothing here.** Without it the
+# AR of small objects is *higher*: full minus without is <span title="FP-3 effect">-0.015</span>
+# (<span title="FP-3 low">-0.023</span> to <span title="FP-3 high">-0.007</span>). So FP-3 fails. Medium and large
+# objects are found a little more often without it too; for large ones that is so in the paper as well. For small
+# objects all other parts earn their keep: full minus no laterals is
 # <span title="FP-3 gain_no_lateral_ar_small">0.21</span>, full minus C4 alone
 # <span title="FP-3 gain_c4_ar_small">0.20</span>, full minus C5 alone <span title="FP-3 gain_c5_ar_small">0.23</span>,
 # each with its interval above zero.
 #
-# We do not know why. Three things differ from the paper and could matter: our backbone is not trained beforehand, so
-# its fine maps can learn what they need; training stops after $900$ batches; and a scene has few kinds of object, most
-# of which can be told without their surroundings. Unequal size is not the reason: the top-down path has no weights, so
-# the two nets have the same number of weights and the same channels.
+# We do not know why. Besides task, net and data, three more things differ from the paper and could matter: our backbone
+# is not trained beforehand, so its fine maps can learn what they need; training stops after $900$ batches; and a scene
+# has few kinds of object, most of which can be told without their surroundings. Unequal size is not the reason: the
+# top-down path has no weights, so the two nets have the same number of weights and the same channels.
 #
 # **Why the 3×3.** On real photos the share of a map's energy that is finer than the level above can hold falls from
 # <span title="FP-4 nearest_share_merged">0.25</span> in M to <span title="FP-4 nearest_share_smoothed">0.20</span> in
@@ -315,9 +320,10 @@ print(beside_the_paper(Result.load("FP-3")))
 # of fine energy, <span title="FP-4 nearest_share_lateral">0.30</span>, is above that of M. On a single level, where
 # nothing was added, the 3×3 lowers the share too, by <span title="FP-4 single_share_fall">0.079</span>, but by less
 # than at the same level of the pyramid, <span title="FP-4 level4_share_fall">0.12</span>. Without the 3×3, with as many
-# weights and twice the multiplications, AP is lower by <span title="FP-4 ap_gain">0.017</span>. So FP-4 holds. With
-# bilinear enlarging M starts lower, <span title="FP-4 bilinear_share_merged">0.22</span>, in the nets that were trained
-# with nearest.
+# weights and twice the multiplications, AP is lower by <span title="FP-4 ap_gain">0.017</span>. So FP-4 holds as it was
+# written. It does not show that the adding is the reason why AP rises: no net that adds nothing was trained without its
+# 3×3. With bilinear enlarging M starts lower, <span title="FP-4 bilinear_share_merged">0.22</span>, in the nets that
+# were trained with nearest.
 #
 # **AP and IoU once more.** [The first note](01-precision-recall.ipynb) said that its detector had been seen before its
 # claim PR-4 was written down. Here the criterion stood before the detector was trained, the larger
@@ -355,7 +361,9 @@ source(planted)
 
 # %% [markdown]
 # It works for years, and one day an image has an odd side. Write `f(lateral, above)` that is right for every size. A
-# ResNet rounds half up; your function should also serve a network that rounds down.
+# ResNet rounds half up; your function should also serve a network that rounds down. Along rows and along columns fine
+# cell $i$ takes coarse cell $\lfloor i \cdot \text{coarse} / \text{fine} \rfloor$, where coarse and fine are the two
+# sides. That is what torch's *nearest* does.
 
 # %%
 check("planted bug", ...)
@@ -369,7 +377,7 @@ check("planted bug", ...)
 # | English | 中文 | in one line |
 # |---|---|---|
 # | backbone | 主干网络 | the network that turns an image into feature maps |
-# | feature pyramid, FPN | 特征金字塔 | maps of several strides and equal channels, told by coarser ones |
+# | feature pyramid, FPN | 特征金字塔 | maps of several strides and equal channels, each with what the coarser ones know |
 # | bottom-up, top-down path | 自底向上、自顶向下路径 | from the image to the coarsest map; and back down |
 # | lateral connection | 横向连接 | the 1×1 from a backbone map to the pyramid |
 # | upsampling | 上采样 | enlarging a map |

@@ -147,6 +147,13 @@ def _fills_with_zeros(lateral: np.ndarray, above: np.ndarray) -> np.ndarray:
     return result
 
 
+def _copies_the_last(lateral: np.ndarray, above: np.ndarray) -> np.ndarray:
+    rows, columns = (
+        np.minimum(np.arange(fine) // 2, coarse - 1) for fine, coarse in zip(lateral.shape, above.shape, strict=True)
+    )
+    return lateral + above[rows][:, columns]
+
+
 def _shrinks_the_lateral(lateral: np.ndarray, above: np.ndarray) -> np.ndarray:
     return lateral[: 2 * above.shape[0] : 2, : 2 * above.shape[1] : 2][: above.shape[0], : above.shape[1]] + above
 
@@ -157,6 +164,8 @@ _MENDED_FAULTS = {
     "The last row or column gets nothing from above, where half was rounded down. It lies in the last coarse cell.": (
         _fills_with_zeros
     ),
+    "Where half was rounded down you repeated the last coarse cell once more. Here fine cell i takes coarse cell "
+    "i · coarse // fine, which spreads them evenly.": _copies_the_last,
     "You brought the lateral down to the coarse size. The sum has the fine one.": _shrinks_the_lateral,
 }
 
@@ -205,13 +214,15 @@ EXERCISES = (
     Exercise(
         "planted bug",
         "Write f(lateral, above) that adds the level above to the lateral whatever their sizes are: half was rounded "
-        "up or down. The given one fails where a side is odd.",
+        "up or down. Along each side, fine cell i takes coarse cell i · coarse // fine. The given one fails where a "
+        "side is odd.",
         _examine_mended,
         mended,
         (
             (planted, "even sizes"),
             (_cuts_both, "cut the lateral"),
             (_fills_with_zeros, "gets nothing"),
+            (_copies_the_last, "repeated the last"),
             (_shrinks_the_lateral, "coarse size"),
         ),
     ),
