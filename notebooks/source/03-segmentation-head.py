@@ -178,7 +178,7 @@ check("jitter", ...)
 # | semantic segmentation | 语义分割 | a class for every pixel |
 # | head | 头部 | the last layers, which turn features into the answer |
 # | logits | 逻辑值 | the numbers before softmax, one per class |
-# | mean IoU, mIoU | 平均交并比 | shared area of answer and truth over the area that either covers, averaged over the classes |
+# | mean IoU, mIoU | 平均交并比 | shared over joint area of answer and truth, averaged over the classes |
 # | seed | 随机种子 | the number that fixes initial weights and the order of images |
 # | learning rate | 学习率 | how far one step goes along the gradient |
 # | loss spike | 损失尖峰 | a sudden rise of the training loss |

@@ -377,7 +377,7 @@ check("planted bug", ...)
 # | English | 中文 | in one line |
 # |---|---|---|
 # | backbone | 主干网络 | the network that turns an image into feature maps |
-# | feature pyramid, FPN | 特征金字塔 | maps of several strides and equal channels, each with what the coarser ones know |
+# | feature pyramid, FPN | 特征金字塔 | maps of several strides and equal channels, with what coarser ones know |
 # | bottom-up, top-down path | 自底向上、自顶向下路径 | from the image to the coarsest map; and back down |
 # | lateral connection | 横向连接 | the 1×1 from a backbone map to the pyramid |
 # | upsampling | 上采样 | enlarging a map |

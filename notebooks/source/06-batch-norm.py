@@ -56,10 +56,13 @@ passes()
 #
 # - **Statistics as constants.** The outputs are right, and so are the gradients by γ and β. Only the gradient by x is
 #   wrong. Nothing looks broken, and a test of outputs alone does not find it.
-# - **Mean as a constant, variance as a constant.** One term is missing. Look which check still passes.
-# - **Running variance biased.** All gradients are right. What is wrong shows only later, in eval mode.
+# - **Mean as a constant, variance as a constant.** One term is missing. Look at the last check: without the variance's
+#   term the gradients by x are wrong but still sum to zero, without the mean's they do not.
+# - **Running variance biased.** All gradients are right. What is wrong shows only later, when training is over and the
+#   layer uses the statistics that it has stored (see *The bookkeeping*).
 # - **Variance as E[x²] − E[x]².** On paper it is the same. Add $5000$ to all x, and two large numbers cancel: single
-#   precision has about seven digits, and they are gone. At times the variance is negative, and its root not a number.
+#   precision has about seven digits, and they are gone. The variance comes out wrong. Then move x₁: at some places it
+#   is negative, and its root not a number.
 
 # %% [markdown]
 # ### Forward, line by line
@@ -131,9 +134,9 @@ source(batch_norm_forward)
 # | $\hat x_i \, a$ | `through_variance = cache.normalized * per_channel(along, grad)` |
 # | the whole | `dx = per_channel(cache.inverse_std, grad) * (dnormalized - through_mean - through_variance)` |
 #
-# Read it as a projection: from the gradient its part along the ones is taken off, and its part along $\hat x$. What is
-# left cannot move the mean, and up to ε it cannot move the variance. That is no surprise. The layer undoes such moves,
-# so they cannot matter to the loss.
+# Read it as a projection: from the gradient its part along the vector of ones is taken off, and its part along $\hat
+# x$. What is left cannot move the mean, and up to ε it cannot move the variance. That is no surprise. The layer undoes
+# such moves, so they cannot matter to the loss.
 
 # %%
 source(batch_norm_backward)
@@ -178,7 +181,8 @@ source(BatchNorm2d.forward, BatchNorm2d._track)
 # $$W' = \frac{\gamma}{\sqrt{\sigma^2 + \varepsilon}} \, W \qquad
 #   b' = \frac{\gamma}{\sqrt{\sigma^2 + \varepsilon}} \, (b - \mu) + \beta$$
 #
-# **Move γ, β and the running statistics, and watch the weights. Then put batch norm into training mode.**
+# **Move γ and the running variance, which change the weights and the bias; then β and the running mean, which change
+# the bias alone. Then put batch norm into training mode.**
 
 # %%
 from fpnlib.notes.batch_norm.explorers import folding
@@ -190,7 +194,8 @@ folding()
 #
 # ## Check
 #
-# The layer beside torch's: outputs, gradients and buffers, through three batches of training and one of eval mode.
+# The layer beside torch's: outputs, gradients and buffers (the stored statistics), through three batches of training
+# and one of eval mode.
 
 # %%
 import torch
@@ -254,8 +259,9 @@ from fpnlib.claims import verdicts
 verdicts("BN")
 
 # %% [markdown]
-# **The derivation holds.** On <span title="BN-1 n">40</span> random batches gradcheck accepts it every time, and
-# refuses the one with constant statistics, which is off by <span title="BN-1 wrong_least_off">0.12</span> or more.
+# **The derivation holds.** On <span title="BN-1 n">40</span> random batches torch's gradcheck, which compares a
+# gradient with the effect of tiny steps, accepts it every time, and refuses the one with constant statistics, which is
+# off by <span title="BN-1 wrong_least_off">0.12</span> or more.
 #
 # This test was changed once, after a look. The first measurement failed at a mean of $5000$: our gradients and
 # autograd's differed by more than the bound of 1e-10. The cause was rounding, in ours and in the reference. So the
@@ -282,11 +288,18 @@ verdicts("BN")
 # here, perhaps because they make more steps with the same digits: <span title="BN-4 plain_error_2">0.19</span> at two,
 # <span title="BN-4 plain_error_32">0.35</span> at $32$.
 #
-# The test was fixed beforehand and it holds, but it has a flaw. At batches of two the best of the four rates was
-# always the largest one. The four come from a trial, before any error was looked at: larger ones made results that a
-# change in the last digit of the weights turns over. So they end too soon. In another trial, outside the ledger, with
-# half as many seeds, the rates at batches of two went on to eight times as much. Three times as much is best, and what
-# a batch of two costs against $32$ shrinks to about a quarter. So most of the number is a matter of the learning rate.
+# The test was fixed beforehand and it holds, but it has a flaw: with batch norm the best of the four rates was the
+# largest one almost every time. The four come from a trial, before any error was looked at: larger ones made results
+# that a change in the last digit of the weights turns over. So they end too soon. In another trial, outside the ledger,
+# with half as many seeds, the rates went on to eight times as much. Batches of two gain most by it. What they cost
+# against $32$ shrinks to less than a third, and batches of eight stay the best. So most of the number is a matter of
+# the learning rate.
+
+# %% [markdown]
+# ### The largest rate that learns
+#
+# A net has *learned* here if its test error is at most $0.2$: that is the limit. The difference is how many powers of
+# ten larger the largest rate is that learns with batch norm than the largest that learns without.
 #
 # **Choose a seed. Then move the limit down and up: the difference changes much, and stays above zero.**
 
@@ -310,8 +323,9 @@ for gain, seeds in sorted(gains.items()):
 # %% [markdown]
 # **Larger rates hold.** The largest rate that learns is larger with batch norm by <span title="BN-6 effect">1.2</span>
 # powers of ten on average (<span title="BN-6 low">0.9</span> to <span title="BN-6 high">1.5</span>). For most seeds it
-# is one power of ten. The mean is above that because of 3 seeds: without batch norm these nets learn at no rate, which
-# counts as 3.0 powers. At the best of the rates for each seed the test error is
+# is one power of ten. The mean is above that because of 3 seeds: without batch norm these nets come close to the limit,
+# but pass it at no rate. That counts as half a power below the smallest rate, so for them the difference is 3.0. At the
+# best of the rates for each seed, chosen by the test error itself, that error is
 # <span title="BN-6 norm_best_error">0.06</span> with batch norm and <span title="BN-6 plain_best_error">0.14</span>
 # without. All this is about one small net, plain gradient descent and few steps.
 #

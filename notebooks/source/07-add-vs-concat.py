@@ -13,7 +13,7 @@
 # Two small pictures, x and y. Above they are added and go through one kernel. Below they are concatenated and go
 # through a kernel with two halves, one for each. On the right is the difference of the two outputs.
 #
-# **Untie the halves. Then bring the weight back to zero.**
+# **Untick *tie the two halves*, and look at the difference. Then set the move of y's middle weight to zero.**
 
 # %%
 from fpnlib.notes.add_vs_concat.explorers import add_is_tied_concat
@@ -21,8 +21,9 @@ from fpnlib.notes.add_vs_concat.explorers import add_is_tied_concat
 add_is_tied_concat()
 
 # %% [markdown]
-# With tied halves the outputs are equal, whatever the kernel, its size, stride or dilation. With free halves they need
-# not be. So concat can do all that add can, and more. The rest of this note is about whether "more" is worth it.
+# With tied halves, or with two that happen to be equal, the outputs are equal, whatever the kernel, its size, stride or
+# dilation. With free halves they need not be. So concat can do all that add can, and more. The rest of this note is
+# about whether "more" is worth it.
 #
 # Your own maps work too: `add_is_tied_concat(x, y)` takes two arrays of one size.
 
@@ -43,15 +44,15 @@ fusion_costs()
 #
 # CPN, the *cascaded pyramid network*, finds the joints of people. Its first half, GlobalNet, is cheaper than FPN here
 # for another reason than the adds: its last 3×3 gives a map for each of seventeen joints, where FPN's gives as many
-# channels as it takes. More on that below.
+# channels as go in. More on that below.
 
 # %% [markdown]
 # ### When the bet is right
 #
 # Two images of the same digit by two writers go into a small network. At alignment 1 pixel meets pixel. At 0 the second
-# image is the same, but its pixels are shuffled, always in the same way. At one half, half of them are. Each of the 64
-# pixels is a channel here. Blue says that adding is better, orange that
-# concatenating is, a dot that the interval excludes zero.
+# image is the same, but its pixels are shuffled, always in the same way. In between, each pixel is a mixture: at one
+# half it is half of itself and, with a weight of $0.87$, another pixel. Each of the 64 pixels is a channel here. Blue
+# says that adding is better, orange that concatenating is, a dot that the interval excludes zero.
 #
 # **Go down from alignment 1 to 0. Then choose the network's channels as data.**
 
@@ -78,7 +79,7 @@ alignment()
 # Near is measured as in the BSDS benchmark, in parts of the photo's diagonal; here it is the distance under the
 # picture.
 #
-# **Set the weights of sides 1 and 5 to zero. Then try one side alone.**
+# **Set the weights of side outputs 1 and 5 to zero. Then try one side output alone.**
 
 # %%
 from fpnlib.notes.add_vs_concat.explorers import edge_fusion
@@ -131,10 +132,12 @@ lstm_memory()
 # %% [markdown]
 # ### What skips carry
 #
-# U-Net and DenseNet concatenate. Here are small ones of both kinds, trained.
+# Two kinds of network concatenate. A U-Net goes down to coarse maps and up again, and each map on the way up is joined
+# with the map of its size on the way down. In a DenseNet's block each layer sees the outputs of all layers before it.
+# Here are small ones of both kinds, trained.
 #
-# **Choose DenseNet, then compare the kinds with little and with much data.** On the right, one skip at a time is cut:
-# it carries the same for all images. *The way round* is what comes up through the coarsest maps.
+# **Compare the kinds with little and with much data, in the U-Net. Then choose DenseNet.** On the right, one skip at a
+# time is cut: it carries the same for all images. *The way round* is what comes up through the coarsest maps.
 
 # %%
 from fpnlib.notes.add_vs_concat.explorers import what_skips_carry
@@ -142,10 +145,10 @@ from fpnlib.notes.add_vs_concat.explorers import what_skips_carry
 what_skips_carry()
 
 # %% [markdown]
-# In the U-Net the skip at full size is worth about a tenth of IoU, and the two others next to nothing: for finding
-# objects on these scenes colour and texture at hand are nearly enough. In the DenseNet every layer is missed, and which
-# most depends on how they are joined: with concat the first, with add the fourth. With little data the intervals are
-# wide.
+# With the most data the U-Net's skip at full size is worth about a tenth of IoU (twice that with less data), and the
+# two others little: for finding objects on these scenes colour and texture at hand are nearly enough. In the DenseNet
+# every layer is missed, and which most depends on how they are joined: with concat the first, with add the fourth. With
+# little data the intervals are wide.
 
 # %% [markdown]
 # ## Why
@@ -240,20 +243,21 @@ verdicts("AC")
 # <span title="AC-4 network_add_wins">-0.001</span>, with an interval from
 # <span title="AC-4 network_add_wins_low">-0.008</span> to <span title="AC-4 network_add_wins_high">0.006</span>.
 #
-# **FPN suits add: our test says no.** The counts bear the source out. On ResNet-50's maps a concatenating pyramid has
-# <span title="AC-2 fpn_parameters">2.1</span> times the weights, and without the 1×1 in front it would have
-# <span title="AC-5 concat_uncut_parameters">28.9</span> million. But in a small trained pyramid of equal parameters
-# concat reaches a mean IoU that is higher by <span title="AC-5 effect">0.048</span>
-# (<span title="AC-5 low">0.042</span> to <span title="AC-5 high">0.054</span>), where we had allowed 0.02. So cost
-# speaks for add, and accuracy at this scale does not. The pyramid has six to eight channels a level, frozen maps below
-# it, and one learning rate for all; large ones may differ.
+# **FPN suits add: our test says no.** The counts bear the source, the learner's notes from which this book grew, out.
+# On ResNet-50's maps a concatenating pyramid has <span title="AC-2 fpn_parameters">2.1</span> times the weights, and
+# without the 1×1 in front it would have <span title="AC-5 concat_uncut_parameters">28.9</span> million, nearly nine
+# times as many as FPN. But in a small trained pyramid of equal parameters concat reaches a mean IoU that is higher by
+# <span title="AC-5 effect">0.048</span> (<span title="AC-5 low">0.042</span> to <span title="AC-5 high">0.054</span>),
+# where we had allowed 0.02. So cost speaks for add, and accuracy at this scale does not. The pyramid has six to eight
+# channels a level, frozen maps below it, and one learning rate for all; large ones may differ.
 #
-# **CPN's 1×1 before the add: it depends.** Both FPN and CPN cut the coarse channels before they add, and against an add
-# at the channels of the coarsest map that saves much: <span title="AC-6 cut_twice_macs">0.64</span> instead of
-# <span title="AC-6 lift_macs">2.8</span> billion multiply-adds. But CPN's *second* 1×1 makes it dearer than FPN's way,
-# <span title="AC-6 cut_macs">0.38</span>. It saves against adding uncut maps, not against FPN. Where it stands, after
-# the enlargement, it works on four times the places. A 1×1 and a bilinear enlargement commute, so before the
-# enlargement it would give the same for a quarter of the products.
+# **CPN's 1×1 before the add: it depends.** Counted here is only what brings the levels together, on CPN's input of
+# 256×192. Both FPN and CPN cut the coarse channels before they add, and against an add at the channels of the coarsest
+# map that saves much: <span title="AC-6 cut_twice_macs">0.64</span> instead of <span title="AC-6 lift_macs">2.8</span>
+# billion multiply-adds. But CPN's *second* 1×1 makes it dearer than FPN's way, <span title="AC-6 cut_macs">0.38</span>.
+# It saves against adding uncut maps, not against FPN. Where it stands, after the enlargement, it works on four times
+# the places. A 1×1 and a bilinear enlargement commute, so before the enlargement it would give the same for a quarter
+# of the products.
 #
 # **Edges: the fusion holds, narrowly.** F is <span title="AC-7 fused">0.656</span> for the learned fusion and
 # <span title="AC-7 sides[1]">0.637</span> for the best side output. Equal weights give
@@ -283,16 +287,17 @@ verdicts("AC")
 # <span title="AC-10 unet_gain_over_add_much_high">0.055</span>, and at equal parameters
 # <span title="AC-10 unet_gain_over_matched_much">0.031</span>, from
 # <span title="AC-10 unet_gain_over_matched_much_low">0.005</span> to
-# <span title="AC-10 unet_gain_over_matched_much_high">0.058</span>. In the DenseNet of equal widths add is better, by
-# <span title="AC-10 densenet_gain_over_add_much">-0.033</span> for concat; but there adding keeps far more channels. At
-# equal parameters there is no difference, <span title="AC-10 densenet_gain_over_matched_much">0.002</span>. The nets
-# are small and make few steps, so this is data to spare without compute to spare.
+# <span title="AC-10 unet_gain_over_matched_much_high">0.058</span>. In the DenseNet of equal widths concat's gain is
+# <span title="AC-10 densenet_gain_over_add_much">-0.033</span>, so add is better. But to be added, all layers must be
+# as wide as the block's end, so that net has three and a half times the parameters. At equal parameters there is no
+# difference, <span title="AC-10 densenet_gain_over_matched_much">0.002</span>. The nets are small and make few steps,
+# so this is data to spare without compute to spare.
 
 # %% [markdown]
-# **In short.** The algebra holds. What follows from it holds under conditions: on digits adding pays where
-# channels mean the same *and* data is scarce; with a network's channels it pays a little, and with more data. It makes
-# the *next convolution* cheaper, a whole net only if its maps are no wider for it. That concatenating is better with
-# more data we could not show in both networks.
+# **In short.** The algebra holds. What follows from it holds under conditions: on digits adding pays where channels
+# mean the same *and* data is scarce; with a network's channels it pays a little, and with more data. Adding makes the
+# *next convolution* cheaper. It makes a whole net cheaper only if that net is not made wider in return. We could not
+# show in both networks that concat is better with more data.
 
 # %% [markdown]
 # ## Try
@@ -309,7 +314,8 @@ check("tied kernel", ...)
 
 # %% [markdown]
 # **Second.** Write `f(maps, channels, outputs, kernel)` that returns two numbers: the weights of the next convolution
-# when so many maps are added, and when they are concatenated. No bias.
+# when so many maps are added, and when they are concatenated. `channels` is that of each map, `outputs` that of the
+# result, `kernel` the side of the square kernel. No bias.
 
 # %%
 check("fusion weights", ...)

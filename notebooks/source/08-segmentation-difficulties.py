@@ -1,9 +1,9 @@
 # %% [markdown]
 # # 08 · What is hard in semantic segmentation
 #
-# **In one sentence:** the source gives a dozen reasons why labelling every pixel is hard; this note measures each, on
-# real photos where one can tell and with small trained nets where it takes training, and finds that not all of them
-# hold.
+# **In one sentence:** the source (one learner's notes, from which this book grew) gives a dozen reasons why labelling
+# every pixel is hard; this note measures each, on real photos where one can tell and with small trained nets where it
+# takes training, and finds that not all of them hold.
 #
 # *An hour and a half. [The segmentation head](03-segmentation-head.ipynb) introduces the task.* Run every cell first
 # (menu Run → Run All Cells), then move the sliders. They work from the keyboard too: Tab to a slider, then the arrow
@@ -13,9 +13,9 @@
 # ## Look
 #
 # The photo shows a café with nineteen labelled instances: people, chairs, tables, bottles. In orange are the pixels
-# that an answer gets wrong. VOC leaves a thin unlabelled border around each object; our copy of the labels counts it as
-# background, so objects here are a little thinner than they look. The first error is the mildest there is: every object
-# is one pixel too large.
+# that an answer gets wrong. The photo and its labels are from PASCAL VOC, a well-known set. VOC leaves a thin
+# unlabelled border around each object; our copy of the labels counts it as background, so objects here are a little
+# thinner than they look. The first error is the mildest there is: every object is one pixel too large.
 #
 # **Move the boundaries from one pixel to six. Then choose one wrong region of the same area.**
 
@@ -49,7 +49,8 @@ dataset_or_image()
 
 # %% [markdown]
 # Lose the small package of the first image, and dataset-mIoU hardly moves, as the class has many other pixels. That
-# image's own mean falls by half. Lose half of the large bottle in the third, and it is the other way round.
+# image's own mean falls by half, and image-mIoU, the mean of the six, by a sixth of that. Lose half of the large bottle
+# in the third, and it is the other way round.
 #
 # Your own label maps work too: `dataset_or_image(targets, names)` takes two to six of one size.
 
@@ -68,8 +69,8 @@ three_tasks()
 
 # %% [markdown]
 # In the semantic answer the people are one segment, and no person covers more than half of it. So none is found. Taking
-# each connected piece for a thing finds people, but it also takes stray pieces for people. With the bin the semantic
-# answer is perfect: it holds one thing of each class, so there a class *is* a thing.
+# each connected piece for a thing finds people, but it also takes stray pieces for people. Choose the other photo, the
+# *bin*: there the semantic answer is perfect. It holds one thing of each class, so there a class *is* a thing.
 #
 # The photo is shown, and scored, at every second pixel, the bin at every third. So a pixel here is two or three of the
 # photo's.
@@ -118,7 +119,8 @@ stride_ceiling()
 # EfficientNet-Lite0's frozen maps and learnt on generated scenes. It never saw these six.
 #
 # There are two kernels. *Near and alike* looks at place and colour; σ of near and σ of alike say how far each reaches.
-# *Near alone* only smooths. The settings are those tuned for the strong net.
+# *Near alone* only smooths. The settings are those tuned for the strong net, and some weight of *near alone*, which the
+# tuning had set to zero.
 #
 # **Set the iterations to none, then to one, then to more. Then make it heed unlike colours too, σ of alike at its
 # highest.**
@@ -155,9 +157,10 @@ superpixels()
 # %% [markdown]
 # ### A few labels
 #
-# To draw a full mask takes a person far longer than a scribble. Here is an instance with a few labelled pixels, or
-# with its box, and three ways to get a mask from them: a random walk that shuns edges, a graph cut and a CRF with
-# colour models of both sides. Nearest label is the control: it does not look at the image.
+# To draw a full mask takes a person far longer than a scribble. Here is an instance with a few labelled pixels, or with
+# its box, and three ways to get a mask from them: a random walk that shuns edges, a graph cut and a CRF with colour
+# models of both sides. Nearest label is the control: it does not look at the image. Half of the labelled pixels lie on
+# the object, half beside it. A large instance is shrunk to seventy-two pixels, and the two smallest are left out.
 #
 # **Give it more and more labelled pixels. Then let another hand draw them.**
 
@@ -168,7 +171,7 @@ weak_labels()
 
 # %% [markdown]
 # More labels do not always help one object: where the line happens to fall matters as much. The means over all
-# instances and hands, which the chart shows for scribbles, do rise.
+# seventeen instances and hands, which the chart shows for scribbles, do rise.
 
 # %% [markdown]
 # ### Neighbours that share what they see
@@ -224,8 +227,8 @@ source(mean_iou)
 # $$\text{PQ} = \underbrace{\frac{\sum_{TP} \text{IoU}}{TP}}_{\text{SQ}} \cdot
 # \underbrace{\frac{TP}{TP + \frac12 FP + \frac12 FN}}_{\text{RQ}}$$
 #
-# so it is the product of how well segments fit and how well they are found. Void pixels and crowds need a rule each,
-# and these are the panoptic API's.
+# so it is the product of how well segments fit and how well they are found. Void pixels, which have no label, and
+# crowds, groups labelled as one, need a rule each, and these are the panoptic API's.
 
 # %%
 from fpnlib.metrics import panoptic_quality
@@ -304,10 +307,11 @@ verdicts("SD")
 
 # %% [markdown]
 # **Ties between pixels.** One pixel of an image was changed at a time. Of <span title="SD-1 n">1020</span> pairs of a
-# pixel and a unit of a ResNet-18, <span title="SD-1 effect">0</span> had the unit answer to a pixel outside its
-# receptive field. Two neighbours' fields share <span title="SD-1 shared_5">0.93</span> of their width on the coarsest
-# map and <span title="SD-1 shared_2">0.91</span> on the finest. So "each on its own" is true of the answers, while what
-# they can be read from is nearly the same. The network was random and in use, not in training.
+# pixel and a unit of a ResNet-18, <span title="SD-1 outside">549</span> lie outside the unit's receptive field, nearly
+# all on the finest map; on the two coarsest every field holds the whole image. In <span title="SD-1 effect">0</span> of
+# them the unit answered. Two neighbours' fields share <span title="SD-1 shared_5">0.93</span> of their width on the
+# coarsest map and <span title="SD-1 shared_2">0.91</span> on the finest. So "each on its own" is true of the answers,
+# while what they can be read from is nearly the same. The network was random and in use, not in training.
 #
 # **Boxes.** A tight box allows the whole mask, <span title="SD-4 perfect">1</span>. Over
 # <span title="SD-4 n">309</span> random boxes of an IoU between seven and eight tenths, which most would call good,
@@ -323,11 +327,11 @@ verdicts("SD")
 #
 # **Thin lines: the saying fails.** Boundaries off by one pixel cost <span title="SD-7 grown_1_miou">0.17</span> of mIoU
 # when objects grow and <span title="SD-7 shrunk_1_miou">0.2</span> when they shrink; off by two it is up to
-# <span title="SD-7 effect">0.27</span>. One wrong region of the same area costs
-# <span title="SD-7 shrunk_1_region_miou">0.052</span> and <span title="SD-7 grown_1_region_miou">0.061</span> for one
-# pixel. What is true here of *pixels right* is not true of mIoU: a line of one pixel is
-# <span title="SD-7 grown_1_area">0.052</span> of the pixels. Why it fails is looked at below, and what the missing
-# void border has to do with it.
+# <span title="SD-7 effect">0.27</span>. One wrong region of the same area as the line of one pixel costs
+# <span title="SD-7 grown_1_region_miou">0.061</span> and <span title="SD-7 shrunk_1_region_miou">0.052</span>. Of the
+# share of right pixels the saying is about true, for a line of one pixel is only
+# <span title="SD-7 grown_1_area">0.052</span> of the pixels when objects grow. Of mIoU it is not. Why it fails is
+# looked at below, and what the missing void border has to do with it.
 #
 # **Two means.** On <span title="SD-8 n">120</span> scenes one predictor misses every object below 20 pixels, another
 # finds all but makes each a pixel smaller. By dataset-mIoU the first is better,
@@ -386,9 +390,9 @@ print("receptive fields of the four nets below:", *map(context.reach, context.DI
 # of, HED's edges decide. Boundary IoU changes by <span title="SD-3 effect">-0.0082</span>. The edges do help against
 # the same flooding without edges, by <span title="SD-3 over_flat_16">0.012</span>, and at stride 32 they beat the plain
 # answer, by <span title="SD-3 gain_32">0.04</span>. A likely reason is the labels: our copy counts the thin border that
-# VOC leaves unlabelled as background, so an edge in the right place lies outside them. How sure is sure was tuned on
-# the bin, where the edges help. This is one photo; the CRF and the superpixels above use colour as their cue, and that
-# helped.
+# VOC leaves unlabelled as background, so an edge in the right place lies outside them. *Flooding* spreads the sure
+# labels over the unsure pixels, across weak edges first, until they meet. How sure is sure was tuned on the bin, where
+# the edges help. This is one photo; the CRF and the superpixels above use colour as their cue, and that helped.
 #
 # **Few labels.** With sixty-four scribbled pixels an instance a random walker's mask has an IoU of
 # <span title="SD-6 scribbles_64_random_walker">0.26</span>, taking the nearest label
@@ -444,9 +448,10 @@ for pixels, name in ((1, "too large"), (-1, "too small")):
     print(f"cafe, one pixel {name}, a border of two pixels left out: mIoU {found.nanmean():.2f}")
 
 # %% [markdown]
-# The chairs pay, by these labels: their IoU is 0.49. For the large classes the saying is right. The line leaves people
-# at 0.94 and tables at 0.97, where the region leaves 0.84 and 0.85. And on the bin, with larger things, the line leaves
-# mIoU at 0.95, and the scissors pay most. So on these two photos the saying is right for classes of large objects. But
+# The chairs pay, by these labels: their IoU is 0.49. For people and tables the saying is right: the line leaves people
+# at 0.94 and tables at 0.97, where the region leaves 0.84 and 0.85. For the background it is not: the line leaves it at
+# 0.84, the region at 1.00. And on the bin, with larger things, the line leaves mIoU at 0.95, and the scissors pay most.
+# So on these two photos the saying is right for classes of large objects, though not for the café's background. But
 # mIoU weighs a class of thin objects as much as any other, and so it sees the line.
 #
 # **And the border.** VOC itself leaves a border around each object out of the score. Leave out two pixels around the
@@ -459,7 +464,8 @@ for pixels, name in ((1, "too large"), (-1, "too small")):
 # Replace the three dots by a function, run the cell, and read what the check says.
 #
 # **First.** Write `f(confusions)` that returns the image-mIoU. `confusions` is a list of NumPy arrays, one confusion
-# matrix an image, rows the true class, columns the predicted one.
+# matrix an image, rows the true class, columns the predicted one. A class that is in neither the truth nor the
+# prediction of an image is left out of that image's mean.
 
 # %%
 from fpnlib.exercises import check

@@ -138,7 +138,7 @@ EXERCISES = (
     Exercise(
         "fusion weights",
         "Write f(maps, channels, outputs, kernel) that returns two numbers: the weights of the next convolution when "
-        "so many maps are added, and when they are concatenated. No bias.",
+        "so many maps of `channels` each are added, and when they are concatenated; `kernel` is the side. No bias.",
         _examine_weights,
         weights,
         ((_always_twice, "Twice"), (_side, "k²"), (_outputs_too, "outputs"), (_with_bias, "bias")),

@@ -51,7 +51,7 @@ def measure_ties() -> Measurement:
     torch.manual_seed(0)
     net = resnet18(width=8, num_classes=None).double().eval()
     fields = _resnet18_fields()
-    wrong = compared = 0
+    wrong = compared = outside = 0
     with torch.no_grad():
         image = torch.rand(1, 3, 64, 64, dtype=torch.float64)
         before = net.stages(image)
@@ -63,9 +63,10 @@ def measure_ties() -> Measurement:
                 sees = _sees(field, y, len(moved))[:, None] & _sees(field, x, moved.shape[1])
                 wrong += int((moved & ~sees).sum())
                 compared += moved.numel()
+                outside += int((~sees).sum())
     sizes = {f"field_{level}": float(field.size) for level, field in enumerate(fields, 2)}
     shared = {f"shared_{level}": (field.size - field.stride) / field.size for level, field in enumerate(fields, 2)}
-    return Measurement.exact(wrong, compared, **sizes, **shared)
+    return Measurement.exact(wrong, compared, outside=outside, **sizes, **shared)
 
 
 def _resnet18_fields() -> list[AxisField]:

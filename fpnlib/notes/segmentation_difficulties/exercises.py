@@ -182,7 +182,8 @@ EXERCISES = (
     Exercise(
         "image mIoU",
         "Write f(confusions) that returns the image-mIoU. `confusions` is a list of NumPy arrays, one confusion matrix "
-        "an image, rows the true class, columns the predicted one.",
+        "an image, rows the true class, columns the predicted one. Leave a class out of an image's mean "
+        "where neither truth nor prediction has it.",
         _examine_miou,
         image_miou,
         (
