@@ -20,8 +20,9 @@ from fpnlib.validation import require, require_choice
 Interpolation = Literal["none", "all", "voc11", "coco101"]
 INTERPOLATIONS = ("none", "all", "voc11", "coco101")
 
-# As floating-point numbers these are the very levels of the programs that define the two: .3 is 0.30000000000000004.
-_RECALL_LEVELS = {"voc11": np.linspace(0, 1, 11), "coco101": np.linspace(0, 1, 101)}
+# The tenths themselves, so that a recall of 3 of 5 reaches .6, which np.linspace puts a little higher. The hundredths
+# are pycocotools' own, with its rounding.
+RECALL_LEVELS = {"voc11": np.arange(11) / 10, "coco101": np.linspace(0, 1, 101)}
 
 
 @dataclass(frozen=True, eq=False)
@@ -200,8 +201,8 @@ def ranked_average_precision(
     precision, recall = tp / (points + 1), tp / positives
     if interpolation != "none":
         precision = np.maximum.accumulate(precision[::-1])[::-1]
-    if interpolation in _RECALL_LEVELS:
-        levels = _RECALL_LEVELS[interpolation]
+    if interpolation in RECALL_LEVELS:
+        levels = RECALL_LEVELS[interpolation]
         reached = np.searchsorted(recall, levels)
         return float(np.append(precision, 0.0)[reached].sum() / levels.size)
     return float(np.diff(recall, prepend=0.0) @ precision)

@@ -210,7 +210,7 @@ sortable(verdicts())
 # | F-score | F 值 | the harmonic mean of precision and recall; recall counts β times | [01] |
 # | false positive rate | 假阳性率 | of the negatives, the share that was flagged | [01] |
 # | feature map | 特征图 | the units of a layer, in their places | [02] |
-# | feature pyramid, FPN | 特征金字塔 | maps of several strides and equal channels, told by coarser ones | [04] |
+# | feature pyramid, FPN | 特征金字塔 | maps of several strides and equal channels, with what coarser ones know | [04] |
 # | first author | 第一作者 | who did most of the work, named first | [09] |
 # | folding | 折叠（融合） | one layer in place of two | [06] |
 # | forget gate | 遗忘门 | what an LSTM's cell state is multiplied by | [07] |
@@ -223,7 +223,7 @@ sortable(verdicts())
 # | learning rate | 学习率 | how far one step goes along the gradient | [03] [05] |
 # | logits | 逻辑值 | the numbers before softmax, one per class | [03] |
 # | loss spike | 损失尖峰 | a sudden rise of the training loss | [03] |
-# | mean IoU, mIoU | 平均交并比 | overlap of answer and truth for each class, averaged | [03] |
+# | mean IoU, mIoU | 平均交并比 | shared over joint area of answer and truth, averaged over the classes | [03] |
 # | momentum | 动量 | a running sum of gradients that the step follows | [05] [06] |
 # | multiply-add, MAC | 乘加 | one product and one sum, the unit of cost | [07] |
 # | Nyquist frequency | 奈奎斯特频率 | the finest wave that a grid can hold: half a cycle a cell | [04] |
@@ -239,6 +239,7 @@ sortable(verdicts())
 # | region of interest, RoI | 感兴趣区域 | a box of the image that is looked at more closely | [02] |
 # | research direction | 研究方向 | the questions one keeps working on | [09] |
 # | residual block | 残差块 | a block whose input is added to its output | [07] |
+# | ROC curve | ROC 曲线 | recall against the false positive rate, one point for each threshold | [01] |
 # | RoI pooling, RoI alignment | 感兴趣区域池化、对齐 | features of a fixed size for a box of any size | [02] |
 # | RoIAlign | 感兴趣区域对齐 | features of a fixed size for a box of any size | [04] |
 # | running mean, running variance | 滑动平均值、滑动方差 | what eval mode uses in place of the batch's own | [06] |

@@ -229,7 +229,7 @@ verdicts("PR")
 # <span title="PR-3 digits_coco101">0.8858</span> with a hundred and one. The first two are only
 # <span title="PR-3 effect">0.0008</span> apart. A long ranking has a fine zigzag, and the staircase over it hardly
 # differs. The eleven points stand apart: <span title="PR-3 digits_spread">0.028</span> between them and the highest. On
-# the ten items above the four spread over <span title="PR-3 ten_spread">0.026</span>. So on
+# the ten items above the four spread over <span title="PR-3 ten_spread">0.043</span>. So on
 # these digits it matters how many points are read, and interpolation alone changes little; on a short ranking all four
 # come apart.
 #
@@ -283,6 +283,7 @@ check("rarer positives", ...)
 # | precision | 精确率 | of what was flagged, the share that is right |
 # | recall, true positive rate | 召回率 | of the positives, the share that was flagged |
 # | false positive rate | 假阳性率 | of the negatives, the share that was flagged |
+# | ROC curve | ROC 曲线 | recall against the false positive rate, one point for each threshold |
 # | F-score | F 值 | the harmonic mean of precision and recall; recall counts β times |
 # | threshold | 阈值 | the score from which an example is flagged |
 # | prevalence | 正例比例 | the share of positives among all examples |

@@ -228,7 +228,7 @@ verdicts("AC")
 # %% [markdown]
 # **The identity and the embedding hold.** Over <span title="AC-1 n">300</span> random convolutions the tied concat
 # differs from the add by rounding only. With one weight of one half moved by 0.01 the outputs part by
-# <span title="AC-1 least_nudged">0.021</span> or more. And <span title="AC-3 n">60</span> random nets that add each
+# <span title="AC-1 least_nudged">0.016</span> or more. And <span title="AC-3 n">60</span> random nets that add each
 # have a net that concatenates and gives the same.
 #
 # **Concat costs twice add: for the next convolution.** In all <span title="AC-2 n">576</span> cases exactly twice the

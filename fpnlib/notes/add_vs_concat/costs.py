@@ -15,6 +15,7 @@ from torch import nn
 from fpnlib.explore import Explorer, number, slider, toggle
 from fpnlib.explore.style import BLUE, FAINT, INK, MUTED, ORANGE
 from fpnlib.models import cost
+from fpnlib.models.cost import count_parameters
 from fpnlib.models.fusion import Add, Concat, tie_concat
 from fpnlib.notes.add_vs_concat.pyramids import RESNET50, map_shapes, whole_pyramids
 
@@ -65,8 +66,11 @@ class CostsExplorer(Explorer[CostsData]):
 
     def compute(self, maps: int, channels: int, kernel: int, timed: bool, levels: int, side: int) -> CostsData:
         """Count, and measure where that is asked for."""
-        one = channels * channels * kernel**2
-        macs = np.array([[one] * len(MAPS), [count * one for count in MAPS]]) * _PLACES / 1e6
+        with torch.device("meta"):  # to be counted, not run
+            one, *rest = (
+                count_parameters(nn.Conv2d(count * channels, channels, kernel, bias=False)) for count in (1, *MAPS)
+            )
+        macs = np.array([[one] * len(MAPS), rest]) * _PLACES / 1e6
         area = (32 * side / _SIDE) ** 2
         return CostsData(
             maps=maps,
@@ -74,7 +78,7 @@ class CostsExplorer(Explorer[CostsData]):
             kernel=kernel,
             side=32 * side,
             levels=levels,
-            weights=(one, maps * one),
+            weights=(one, rest[MAPS.index(maps)]),
             macs=macs,
             pyramids={name: (weights, area * products) for name, (weights, products) in _counted(levels).items()},
             milliseconds=measured_milliseconds(maps, channels, kernel) if timed else None,

@@ -34,14 +34,10 @@ def _network() -> HED:
     return HED.pretrained()
 
 
-@functools.lru_cache(maxsize=2)
-def _named_edges(name: str) -> Edges:
-    return photo_edges(labelled_photo(name).image)
-
-
+@functools.cache
 def cafe_edges() -> Edges:
     """HED's answers on the café photo; computed once."""
-    return _named_edges("cafe")
+    return photo_edges(labelled_photo("cafe").image)
 
 
 @torch.inference_mode()

@@ -6,14 +6,14 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Int64
+from jaxtyping import Float
 from torch import Tensor, nn
 
-from fpnlib import data
 from fpnlib.claims import Claim, Criterion, Measurement, Verdict, exceeds
 from fpnlib.data import photo
 from fpnlib.models import LSTMCell, Stack
 from fpnlib.models.stacks import SKIPS, Init, Skip
+from fpnlib.notes.add_vs_concat.digits import digits
 
 DEPTHS = (1, 2, 5, 10, 20, 30, 40, 50, 60)
 STARTS = ("torch", "he", "norm")  # torch's initial weights, He's, and torch's with batch norm in each block
@@ -23,14 +23,6 @@ FORGET_BIAS = 3.0  # a forget gate that begins at σ(3) ≈ .95
 WIDTH, HIDDEN = 8, 32
 _IMAGES, _ROWS = 4, 8
 _SMALLEST = 1e-300  # below this a double is as good as nothing
-
-
-@functools.cache
-def digits() -> tuple[Float[Tensor, "1797 64"], Int64[Tensor, " 1797"]]:
-    """scikit-learn's digits, pixels with mean 0 and standard deviation 1 over all, and which digit each is."""
-    images, labels = data.digits()
-    grey = images.flatten(1)
-    return (grey - grey.mean()) / grey.std(), labels
 
 
 def make_stack(seed: int, skip: Skip, start: str, depth: int, scale: float = 0.5) -> tuple[nn.Module, Stack]:

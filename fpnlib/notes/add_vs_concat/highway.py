@@ -17,7 +17,8 @@ from fpnlib.claims import Result
 from fpnlib.explore import Explorer, choice, counted, number, slider
 from fpnlib.explore.style import BLUE, GREEN, INK, MUTED, ORANGE, PURPLE
 from fpnlib.models.stacks import SKIPS, Skip, Stack
-from fpnlib.notes.add_vs_concat.gradients import DEPTHS, digits, make_stack
+from fpnlib.notes.add_vs_concat.digits import digits
+from fpnlib.notes.add_vs_concat.gradients import DEPTHS, make_stack
 
 START_NAMES = {"torch's initial weights": "torch", "He's initial weights": "he", "torch's, with batch norm": "norm"}
 _BLOCKS = DEPTHS[-1]

@@ -71,7 +71,7 @@ def tied_kernels() -> Measurement:
         tied_apart.append(abs(tied(joined) - added).max().item())
         _drawn(loose, rng)
         loose_apart.append(abs(loose(joined) - added).max().item())
-        nudged.weight[0, 0] += 0.01  # of one input's kernel alone
+        nudged.weight[0, 0, 0, 0] += 0.01  # in one input's half alone
         nudged_apart.append(abs(nudged(joined) - added).max().item())
     return Measurement.exact(
         max(tied_apart),

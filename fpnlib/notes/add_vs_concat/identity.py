@@ -19,7 +19,7 @@ from fpnlib.validation import require
 
 KERNELS = ("edges", "blur", "random")
 _LARGEST = 5
-_EQUAL = 1e-12
+_EQUAL = 1e-9
 
 
 @dataclasses.dataclass(frozen=True)
@@ -171,12 +171,12 @@ class IdentityExplorer(Explorer[IdentityData]):
         """Check that only halves that have parted make a difference."""
         parted = abs(data.halves[0] - data.halves[1]).max() > 0
         return {
-            "tied halves give equal outputs": not data.tie or data.largest <= _EQUAL * 1e3,
-            "outputs differ just where halves do": parted == (data.largest > _EQUAL * 1e3),
+            "tied halves give equal outputs": not data.tie or data.largest <= _EQUAL,
+            "outputs differ just where halves do": parted == (data.largest > _EQUAL),
             "both outputs have one shape": data.added.shape == data.joined.shape,
         }
 
 
 def _size(largest: float) -> str:
     # Rounding of the last bit differs between machines, so it is not told.
-    return number(largest) if largest > _EQUAL * 1e3 else "below 10⁻⁹"
+    return number(largest) if largest > _EQUAL else "below 10⁻⁹"

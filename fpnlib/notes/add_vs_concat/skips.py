@@ -12,8 +12,9 @@ from torch import Tensor, nn
 from fpnlib.claims import Claim, Criterion, Measurement, Verdict
 from fpnlib.data.scenes import TRAINING_SEEDS, VALIDATION_SEEDS, scene_batch
 from fpnlib.models import DenseNet, UNet
+from fpnlib.models.cost import count_parameters
 from fpnlib.models.densenet import DenseLayer
-from fpnlib.notes.add_vs_concat.gradients import digits
+from fpnlib.notes.add_vs_concat.digits import digits
 from fpnlib.training import Ensemble
 
 Net = Literal["unet", "densenet"]
@@ -40,33 +41,30 @@ def make_net(net: Net, kind: str) -> UNet | DenseNet:
 
 
 def _unet(merge: Literal["concat", "add"], widths: Sequence[int]) -> UNet:
-    return UNet(3, 2, widths, merge=merge, norm=nn.BatchNorm2d)
+    # Double precision: Adam makes whole steps of a zero gradient's rounding errors, such as a bias's before batch norm.
+    return UNet(3, 2, widths, merge=merge, norm=nn.BatchNorm2d).double()
 
 
 def _densenet(merge: Literal["concat", "add"], growth: int, features: int) -> DenseNet:
-    # Double precision, as the digits are.
     return DenseNet(growth, _BLOCKS, features, 2, num_classes=10, in_channels=1, stem="small", merge=merge).double()
-
-
-def parameters(net: nn.Module) -> int:
-    """How many numbers a net learns."""
-    return sum(parameter.numel() for parameter in net.parameters())
 
 
 @functools.cache
 def matched_widths() -> tuple[int, ...]:
     """The adding U-Net's widths with the parameters nearest to the concatenating one's; each level twice as wide."""
-    wanted = parameters(_unet("concat", _WIDTHS))
     tries = [(width, 2 * width, coarse) for width in range(8, 12) for coarse in range(32, 48)]
-    return min(tries, key=lambda widths: abs(parameters(_unet("add", widths)) - wanted))
+    with torch.device("meta"):  # draws no random numbers: the first of many seeds asks while its net is being made
+        wanted = count_parameters(_unet("concat", _WIDTHS))
+        return min(tries, key=lambda widths: abs(count_parameters(_unet("add", widths)) - wanted))
 
 
 @functools.cache
 def matched_growth() -> tuple[int, int]:
     """The adding DenseNet's growth and first features with the parameters nearest to the concatenating one's."""
-    wanted = parameters(_densenet("concat", _GROWTH, _FEATURES))
     tries = [(growth, features) for growth in range(1, _GROWTH + 1) for features in range(2, 2 * _FEATURES)]
-    return min(tries, key=lambda sizes: abs(parameters(_densenet("add", *sizes)) - wanted))
+    with torch.device("meta"):  # as above
+        wanted = count_parameters(_densenet("concat", _GROWTH, _FEATURES))
+        return min(tries, key=lambda sizes: abs(count_parameters(_densenet("add", *sizes)) - wanted))
 
 
 class Examples(NamedTuple):
@@ -98,7 +96,7 @@ def _some_digits(seed: int, places: slice) -> Examples:
 @functools.lru_cache(maxsize=16)
 def _scenes(seeds: range) -> Examples:
     batch = scene_batch(seeds, size=_SIDE)
-    return Examples(4 * batch.images - 2, (batch.semantic > 0).long())
+    return Examples(4 * batch.images.double() - 2, (batch.semantic > 0).long())
 
 
 def loss(model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:

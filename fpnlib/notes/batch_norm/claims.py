@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.nn.grad import conv2d_weight
 
 from fpnlib.claims import Claim, Criterion, Measurement, Verdict, exceeds
 from fpnlib.models import BatchNorm2d
@@ -208,8 +209,10 @@ def scale_and_bias() -> Measurement:
         worst["bias_output"] = max(worst["bias_output"], _off(shifted_y, y))
         worst["bias_gradient"] = max(worst["bias_gradient"], by_bias.abs().max().item())
         plain = nn.functional.conv2d(x, weight)
+        plain_gradient = conv2d_weight(x, weight.shape, upstream)  # the same at every scale
         plain_changes = (
             *(_off(scale * plain, plain) for scale in SCALES),
+            *(_off(scale * plain_gradient, plain_gradient) for scale in SCALES),
             _off(plain + bias[:, None, None], plain),
             upstream.sum((0, 2, 3)).abs().max().item(),  # the gradient by the bias
         )

@@ -7,18 +7,16 @@ from typing import Literal
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from ipywidgets import Widget
 from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from fpnlib.data.photos import image_batch
 from fpnlib.explore import Explorer, choice, number, slider
 from fpnlib.explore.style import BLUE, FAINT, INK, MUTED, ORANGE
 from fpnlib.models.assignment import pyramid_level
 from fpnlib.models.detector import CANONICAL_SIZE
-from fpnlib.notes.fpn.colours import components
+from fpnlib.notes.fpn.colours import components, pale
 from fpnlib.notes.fpn.photo_pyramid import LONGEST, Library
 from fpnlib.notes.fpn.pixels import Pixels
 from fpnlib.ops import roi_align
@@ -41,7 +39,6 @@ class AssignmentData:
     cells: width and height of the box in cells of each level
     """
 
-    rule: Rule
     canonical: float
     box: tuple[int, int, int, int]
     side: float
@@ -93,7 +90,6 @@ class AssignmentExplorer(Explorer[AssignmentData]):
             for one, stride in zip(self._colours, strides, strict=True)
         )
         return AssignmentData(
-            rule=rule,
             canonical=canonical,
             box=box,
             side=side,
@@ -117,7 +113,7 @@ class AssignmentExplorer(Explorer[AssignmentData]):
         photo = panels["photo"]
         photo.set(title="The box", xticks=[], yticks=[], xlim=(-4, width + 4), ylim=(height + 4, -4), aspect="equal")
         photo.spines[:].set_visible(False)
-        photo.imshow(self._page(), cmap="gray", vmin=0, vmax=255, extent=(0, width, height, 0))
+        photo.imshow(pale(self._pyramid.photo, _PREVIEW), cmap="gray", vmin=0, vmax=255, extent=(0, width, height, 0))
         photo.set(xlim=(-4, width + 4), ylim=(height + 4, -4))
         self._box = photo.add_patch(Rectangle((0, 0), 1, 1, fill=False, ec=ORANGE, lw=2.5))
         self._crops, self._frames, self._sizes = [], [], []
@@ -150,13 +146,6 @@ class AssignmentExplorer(Explorer[AssignmentData]):
         (self._stairs,) = rule.plot([], [], color=BLUE, drawstyle="steps-post")
         (self._point,) = rule.plot([], [], "o", ms=10, color=ORANGE, mec=INK)
         return [self._box, *self._crops, *self._frames, *self._sizes, self._stairs, self._point]
-
-    def _page(self) -> np.ndarray:
-        batch = image_batch(self._pyramid.photo)
-        scale = min(1.0, _PREVIEW / max(batch.shape[2:]))
-        sides = [max(1, round(side * scale)) for side in batch.shape[2:]]
-        grey = F.interpolate(batch, sides, mode="bilinear", antialias=True).mean(1)[0]
-        return ((grey * 0.6 + 100).div(12).round() * 12).clamp(0, 255).byte().numpy()
 
     def draw(self, data: AssignmentData) -> None:
         """Move the box, show the crops, mark the level."""

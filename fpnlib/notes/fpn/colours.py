@@ -1,9 +1,12 @@
 """Feature maps as colours, in bytes and from look-up tables, since a slider waits for them."""
 
 import numpy as np
+import torch.nn.functional as F
 from jaxtyping import Float, UInt8
 from matplotlib import colormaps
 from torch import Tensor
+
+from fpnlib.data.photos import image_batch
 
 SPREAD = 2.0  # standard deviations either side of the mean that the colours span
 _CIVIDIS = (colormaps["cividis"](np.arange(256))[:, :3] * 255).round().astype(np.uint8)
@@ -23,3 +26,12 @@ def heat_range(values: Float[Tensor, "h w"]) -> tuple[float, float]:
 def components(values: Float[Tensor, "3 h w"]) -> UInt8[np.ndarray, "h w 3"]:
     """Three principal components of spread one as red, green and blue; 0 is mid-grey."""
     return ((values / (2 * SPREAD) + 0.5).clamp(0, 1) * 255).byte().permute(1, 2, 0).numpy()
+
+
+def pale(photo: UInt8[np.ndarray, "h w 3"], longest: int) -> UInt8[np.ndarray, "rows columns"]:
+    """A photo in few light greys, so that a saved notebook stays small; its longer side `longest` pixels at most."""
+    batch = image_batch(photo)
+    scale = min(1.0, longest / max(batch.shape[2:]))
+    sides = [max(1, round(side * scale)) for side in batch.shape[2:]]
+    grey = F.interpolate(batch, sides, mode="bilinear", antialias=True).mean(1)[0]
+    return ((grey * 0.6 + 100).div(12).round() * 12).clamp(0, 255).byte().numpy()

@@ -90,7 +90,7 @@ def detections(photo: Any = None) -> DetectionsExplorer:
     """The small detector with one part or another left out: its boxes on a picture, and its AR by object size.
 
     Args:
-        photo: a picture of yours to begin with, as `pyramid` takes it; by default a scene.
+        photo: a picture of yours to begin with: a path, an array or the bytes of a file; by default a scene.
     """
     return DetectionsExplorer(own_picture(photo))
 

@@ -5,7 +5,6 @@ from collections.abc import Iterable
 from typing import Literal
 
 import numpy as np
-import torch.nn.functional as F
 from ipywidgets import Widget
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
@@ -13,10 +12,9 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from torch import Tensor
 
-from fpnlib.data.photos import image_batch
 from fpnlib.explore import Explorer, choice, number, slider
 from fpnlib.explore.style import BLUE, FAINT, INK, ORANGE
-from fpnlib.notes.fpn.colours import components, heat, heat_range
+from fpnlib.notes.fpn.colours import components, heat, heat_range, pale
 from fpnlib.notes.fpn.photo_pyramid import LONGEST, STAGES, Library, Pyramid, Stage
 from fpnlib.notes.fpn.pixels import Pixels
 
@@ -59,7 +57,6 @@ class PyramidData:
     cursor: tuple[int, int]
     cell: tuple[int, int]
     values: np.ndarray
-    value: float
     span: tuple[float, float]
 
 
@@ -126,19 +123,12 @@ class PyramidExplorer(Explorer[PyramidData]):
             cursor=cursor,
             cell=cell,
             values=values,
-            value=float(values[channel - 1] if shown == "one channel" else values.mean()),
             span=(middle - reach, middle + reach),
         )
 
     def _page(self, name: str, pyramid: Pyramid) -> np.ndarray:
         if name not in self._pages:
-            batch = image_batch(pyramid.photo)
-            scale = min(1.0, _PREVIEW / max(batch.shape[2:]))
-            sides = [max(1, round(side * scale)) for side in batch.shape[2:]]
-            grey = F.interpolate(batch, sides, mode="bilinear", antialias=True).mean(1, keepdim=True)
-            # Few shades, so that a saved notebook stays small.
-            pale = (grey * 0.6 + 100).div(12).round() * 12
-            self._pages[name] = pale.clamp(0, 255).byte()[0].permute(1, 2, 0).repeat(1, 1, 3).numpy()
+            self._pages[name] = np.repeat(pale(pyramid.photo, _PREVIEW)[..., None], 3, 2)
         return self._pages[name]
 
     def build(self, figure: Figure) -> Iterable[Artist]:
@@ -218,7 +208,7 @@ class PyramidExplorer(Explorer[PyramidData]):
         return {
             "the map has ⌈side / stride⌉ cells": (rows, columns) == expected,
             "the cursor lies in its cell": inside,
-            "the mean is that of the values": bool(np.isfinite(data.values).all()),
+            "every channel has a finite value": bool(np.isfinite(data.values).all()),
             "the frame shows the chosen map": data.frame[2:] == (columns, rows),
         }
 

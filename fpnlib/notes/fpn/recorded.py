@@ -18,9 +18,8 @@ FILE = Path(__file__).parent / "torchvision_fpn.json"
 
 @dataclass(frozen=True)
 class Recorded:
-    """Version of torchvision, its names of the weights, and for each of SIZES its levels P2…P5."""
+    """Torchvision's names of the weights, and for each of SIZES its levels P2…P5."""
 
-    version: str
     keys: tuple[str, ...]
     answers: tuple[tuple[Tensor, ...], ...]
 
@@ -33,7 +32,7 @@ def recorded() -> Recorded:
         tuple(torch.tensor(level["values"], dtype=torch.float64).view(level["shape"]) for level in levels)
         for levels in content["answers"]
     )
-    return Recorded(content["torchvision"], tuple(content["keys"]), tuple(answers))
+    return Recorded(tuple(content["keys"]), tuple(answers))
 
 
 @torch.no_grad()

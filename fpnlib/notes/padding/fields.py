@@ -10,7 +10,7 @@ from matplotlib.artist import Artist
 from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 
-from fpnlib.explore import Explorer, number, slider
+from fpnlib.explore import Explorer, counted, number, slider
 from fpnlib.explore.style import BLUE, FAINT, INK, MUTED, ORANGE
 from fpnlib.ops import AxisField
 
@@ -105,7 +105,7 @@ class FieldsExplorer(Explorer[FieldsData]):
             )
         length = _round_length(span)
         self._ruler.set_data([0.5 - length / span / 2, 0.5 + length / span / 2], [-0.55, -0.55])
-        self._ruler_text.set_text(_pixels(length))
+        self._ruler_text.set_text(counted(length, "pixel"))
         for level, row in enumerate(self._rows):
             values = (data.size, data.stride, data.start)
             for text, column in zip(row, values, strict=True):
@@ -116,9 +116,9 @@ class FieldsExplorer(Explorer[FieldsData]):
         """Say size, stride, start and what is shared."""
         layers, units = len(data.size) - 1, "neighbours" if data.apart == 1 else f"units {data.apart} apart"
         return (
-            f"After {layers} layer{'s' if layers > 1 else ''}: receptive field {_pixels(int(data.size[-1]))}, stride "
+            f"After {counted(layers, 'layer')}: receptive field {counted(int(data.size[-1]), 'pixel')}, stride "
             f"{data.stride[-1]}, unit 0 at pixel index {number(data.start[-1])}. Two {units} share "
-            f"{_pixels(data.shared)}, {number(100 * data.share)} % of what each sees."
+            f"{counted(data.shared, 'pixel')}, {number(100 * data.share)} % of what each sees."
         )
 
     def invariants(self, data: FieldsData) -> dict[str, bool]:
@@ -128,10 +128,6 @@ class FieldsExplorer(Explorer[FieldsData]):
             "strides never shrink": bool((np.diff(data.stride) >= 0).all()),
             "two units share less than one sees": data.shared < data.size[-1],
         }
-
-
-def _pixels(count: int) -> str:
-    return f"{count} pixel{'' if count == 1 else 's'}"
 
 
 def _round_length(span: float) -> int:

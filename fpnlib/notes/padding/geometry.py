@@ -55,8 +55,7 @@ class GeometryExplorer(Explorer[GeometryData]):
 
     def compute(self, position: int, width: int, layers: int, kernel: int, stride: int, padding: int) -> GeometryData:
         """Project the RoI onto every layer. It stops at the right border of the strip."""
-        begin = min(position, PIXELS - 1)
-        end = min(begin + width, PIXELS)
+        begin, end = position, min(position + width, PIXELS)
         one = AxisField(kernel, stride, padding, padding)
         axis, centers, clipped = AxisField(), [np.arange(PIXELS) + 0.5], [(begin, end)]
         for _ in range(layers):

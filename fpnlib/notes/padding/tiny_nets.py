@@ -6,7 +6,8 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
-from torch.func import functional_call, stack_module_state, vmap
+
+from fpnlib.training import Ensemble
 
 # Four objects that are told apart by their outline.
 _GLYPHS = torch.tensor(
@@ -70,34 +71,19 @@ def train(seeds: Sequence[int], padding: int) -> dict[str, list[float]]:
     Nets, images and their order depend on the seed alone, so both kinds of padding see the same. Double precision, so
     that rounding, which may depend on how many nets train at once, stays far below what is reported.
     """
-    nets, train_from, test_from = [], [], []
-    for seed in seeds:
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            nets.append(TinyNet().double())
-        train_from.append(torch.Generator().manual_seed(1000 + seed))
-        test_from.append(torch.Generator().manual_seed(2000 + seed))
-    parameters, _ = stack_module_state(nets)
-    base = nets[0]
-    optimizer = torch.optim.Adam(parameters.values(), lr=_LEARNING_RATE)
-
-    def logits(state: dict[str, Tensor], images: Tensor) -> Tensor:
-        return functional_call(base, state, (images,))
+    train_from, test_from = ([torch.Generator().manual_seed(base + seed) for seed in seeds] for base in (1000, 2000))
+    nets = Ensemble(lambda: TinyNet().double(), seeds, optimizer="adam", learning_rate=_LEARNING_RATE)
 
     def batch(generators: list[torch.Generator], count: int, centers: tuple[int, int] | None) -> tuple[Tensor, Tensor]:
         images, labels = zip(*(scenes(count, g, centers) for g in generators), strict=True)
         return F.pad(torch.stack(images), [padding] * 4), torch.stack(labels)
 
-    for _ in range(_STEPS):
-        images, labels = batch(train_from, _BATCH, None)
-        losses = F.cross_entropy(vmap(logits)(parameters, images).flatten(0, 1), labels.flatten(), reduction="sum")
-        optimizer.zero_grad()
-        (losses / _BATCH).backward()
-        optimizer.step()
+    def loss(net: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
+        return F.cross_entropy(net(images), labels)
+
+    nets.fit(lambda _: batch(train_from, _BATCH, None), loss, steps=_STEPS, in_dims=0)
     accuracies = {}
-    with torch.no_grad():
-        for place, centers in (("border", BORDER), ("middle", MIDDLE)):
-            images, labels = batch(test_from, _TEST, centers)
-            right = vmap(logits)(parameters, images).argmax(2) == labels
-            accuracies[place] = right.double().mean(1).tolist()
+    for place, centers in (("border", BORDER), ("middle", MIDDLE)):
+        images, labels = batch(test_from, _TEST, centers)
+        accuracies[place] = (nets.predict(images, in_dims=0).argmax(2) == labels).double().mean(1).tolist()
     return accuracies

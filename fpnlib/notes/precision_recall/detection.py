@@ -129,15 +129,14 @@ class DetectionExplorer(Explorer[DetectionData]):
             precision=right / (right + wrong) if right + wrong else 1.0,
             recall=right / (right + missed) if right + missed else 1.0,
             per_iou=per_iou,
-            at_iou=float(np.interp(iou, IOU_THRESHOLDS, per_iou)),
+            at_iou=float(self._average_precision(error, (iou,))[0]),
         )
 
     def _moved_by(self, error: int) -> list[dict[str, torch.Tensor]]:
         return [p | {"boxes": p["boxes"] + error * _directions(len(p["boxes"]))} for p in self._predictions]
 
-    def _average_precision_moved(self, error: int) -> np.ndarray:
-        moved = self._moved_by(error)
-        return detection_average_precision(moved, self._targets, iou_thresholds=IOU_THRESHOLDS).per_iou.numpy()
+    def _average_precision_moved(self, error: int, ious: tuple[float, ...] = IOU_THRESHOLDS) -> np.ndarray:
+        return detection_average_precision(self._moved_by(error), self._targets, iou_thresholds=ious).per_iou.numpy()
 
     def build(self, figure: Figure) -> Iterable[Artist]:
         """Lay out the picture and the curve."""

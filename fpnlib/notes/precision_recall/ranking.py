@@ -16,7 +16,7 @@ from fpnlib.explore import Explorer, number, slider
 from fpnlib.explore.style import BLUE, FAINT, INK, MUTED, ORANGE
 from fpnlib.metrics import average_precision
 from fpnlib.metrics.arrays import ArrayLike
-from fpnlib.metrics.classification import Interpolation
+from fpnlib.metrics.classification import RECALL_LEVELS, Interpolation
 from fpnlib.notes.precision_recall.scored import Scored
 
 # Right and wrong answers, best score first: early hits, a gap, then late hits, so that the four sums come apart.
@@ -27,7 +27,6 @@ INTERPOLATIONS: dict[Interpolation, str] = {
     "voc11": "11 points (VOC 2007)",
     "coco101": "101 points (COCO)",
 }
-_SAMPLES = {"voc11": np.linspace(0, 1, 11), "coco101": np.linspace(0, 1, 101)}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,7 +88,7 @@ class RankingExplorer(Explorer[RankingData]):
             envelope=envelope,
             samples={
                 name: np.append(envelope, 0.0)[np.searchsorted(recall, grid, side="left")]
-                for name, grid in _SAMPLES.items()
+                for name, grid in RECALL_LEVELS.items()
             },
             average_precision={
                 name: average_precision(scores, torch.from_numpy(ranking), interpolation=name, num_positives=positives)
@@ -121,7 +120,7 @@ class RankingExplorer(Explorer[RankingData]):
             panel = panels[name]
             panel.set(title=title, xlabel="recall", xlim=(-0.03, 1.03), ylim=(0, 1.25))
             panel.set_yticks([0, 0.5, 1])
-            if name in _SAMPLES:
+            if name in RECALL_LEVELS:
                 width = 4 if name == "voc11" else 0.9
                 self._areas[name] = panel.add_collection(LineCollection([], colors=BLUE, linewidths=width))
             else:
@@ -138,7 +137,7 @@ class RankingExplorer(Explorer[RankingData]):
         for name, heights in (("none", data.precision), ("all", data.envelope)):
             self._areas[name].set_xy(_under_steps(data.recall, heights))
         for name, heights in data.samples.items():
-            grid = _SAMPLES[name]
+            grid = RECALL_LEVELS[name]
             self._areas[name].set_segments([[(x, 0), (x, y)] for x, y in zip(grid, heights, strict=True)])
         for points in self._steps:
             points.set_data(data.recall, data.precision)

@@ -21,6 +21,10 @@ CLASS_COLOURS = np.array(
 )
 
 
+# A pixel of a mask that was answered: neither, missed, false, right.
+ANSWER_COLOURS = np.array([[244, 244, 244], [30, 30, 30], [230, 159, 0], [0, 114, 178]], np.uint8)
+
+
 def pale(photo: UInt8[np.ndarray, "h w 3"]) -> Float[np.ndarray, "h w"]:
     """A photo in a few light greys without its finest grain, which keeps a saved picture small."""
     return (ndimage.gaussian_filter(photo.mean(2), 1.5) * 0.4 + 150) // 32 * 32

@@ -50,7 +50,7 @@ def reach(dilation: int) -> int:
 
 @functools.cache
 def _texture(name: str) -> np.ndarray:
-    return photo(name)[::2, ::2] if photo(name).ndim == 3 else np.repeat(photo(name)[::2, ::2, None], 3, 2)
+    return photo(name)[::2, ::2]
 
 
 def _crop(rng: np.random.Generator, name: str, height: int, width: int) -> np.ndarray:

@@ -6,47 +6,22 @@ from collections.abc import Iterable
 
 import numpy as np
 from ipywidgets import Widget
-from jaxtyping import Float, UInt8
 from matplotlib.artist import Artist
 from matplotlib.figure import Figure
-from torch import Tensor
 
-from fpnlib.data.scenes import VALIDATION_SEEDS, SceneBatch
 from fpnlib.explore import Explorer, choice, number, slider
 from fpnlib.notes.segmentation_difficulties.colours import CLASS_COLOURS
-from fpnlib.notes.segmentation_difficulties.nets import STORED, labelled, logits_of
-from fpnlib.notes.segmentation_difficulties.trained import CRF, CRFS, Scores, pictures, score, with_crf
+from fpnlib.notes.segmentation_difficulties.shown import (
+    NETS,
+    SCENES,
+    one_scene,
+    shown_logits,
+    shown_pictures,
+    shown_scenes,
+)
+from fpnlib.notes.segmentation_difficulties.trained import CRF, CRFS, Scores, score, with_crf
 
-SCENES = 6
-_SEEDS = VALIDATION_SEEDS[70_000 : 70_000 + SCENES]
-_NETS = {f"{name}, output stride {stride}": name for name, stride in STORED.items()}
 _TITLES = ("scene", "true labels", "net alone", "after the CRF")
-
-
-@functools.cache
-def shown_scenes() -> SceneBatch:
-    """The scenes that the explorers of trained nets show; no net was trained or tuned on them."""
-    return labelled(_SEEDS)[0]
-
-
-@functools.cache
-def shown_logits(net: str) -> Float[Tensor, "n classes h w"]:
-    """A stored net's logits for them."""
-    return logits_of(net, shown_scenes().images)
-
-
-def one_scene(place: int) -> SceneBatch:
-    """One of them, as a batch."""
-    batch, part = shown_scenes(), slice(place, place + 1)
-    return SceneBatch(
-        batch.images[part], batch.boxes[part], batch.classes[part], batch.instances[part], batch.semantic[part]
-    )
-
-
-@functools.cache
-def shown_pictures() -> list[UInt8[np.ndarray, "h w 3"]]:
-    """Their images."""
-    return pictures(shown_scenes())
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,7 +55,7 @@ class CRFExplorer(Explorer[CRFData]):
             "smooth": slider("weight of near alone", 0.5, 0.0, 6.0, 0.5),
             "spread": slider("σ of near alone (pixels)", tuned.spatial_sigma, 1.0, 8.0, 0.5),
             "strength": slider("strength of the net's word", 1.0, 0.2, 3.0, 0.1),
-            "net": choice("net", tuple(_NETS), tuple(_NETS)[-1]),
+            "net": choice("net", tuple(NETS), tuple(NETS)[-1]),
         }
 
     def compute(
@@ -96,7 +71,7 @@ class CRFExplorer(Explorer[CRFData]):
         scene: int,
     ) -> CRFData:
         """Run mean field on one scene."""
-        name = _NETS[net]
+        name = NETS[net]
         settings = CRF(iterations, spread, smooth, place, color, weight)
         before, plain = _plain(name, scene - 1)
         after, scores, total = _after(name, scene - 1, strength, settings)
@@ -138,7 +113,7 @@ class CRFExplorer(Explorer[CRFData]):
         }
 
 
-@functools.lru_cache(maxsize=len(STORED) * SCENES)
+@functools.lru_cache(maxsize=len(NETS) * SCENES)
 def _plain(net: str, place: int) -> tuple[np.ndarray, Scores]:
     logits = shown_logits(net)[place]
     return logits.argmax(0).numpy(), score([logits], one_scene(place))

@@ -42,11 +42,27 @@ def _recall(confusions: list[np.ndarray]) -> float:
     return float(np.mean(values))
 
 
+def _of_the_truth(confusions: list[np.ndarray]) -> float:
+    values = []
+    for one in confusions:
+        occurs = (one.sum(0) + one.sum(1)) > 0
+        values.append(_ious(one)[one.sum(1)[occurs] > 0].mean())
+    return float(np.mean(values))
+
+
+def _of_the_found(confusions: list[np.ndarray]) -> float:
+    return float(np.mean([_ious(one)[_ious(one) > 0].mean() for one in confusions]))
+
+
 _MIOU_FAULTS = {
     "You added up all images first. That is dataset-mIoU.": _dataset_miou,
     "A class that is neither in the prediction nor in the target of an image is not wrong there. Leave it out of that "
     "image's mean.": _absent_as_zero,
     "You took one mean over all classes of all images. An image with more classes then counts more.": _all_at_once,
+    "You left out classes that an image does not hold but that were predicted there. Their IoU is 0, and it counts.": (
+        _of_the_truth
+    ),
+    "You left out classes of which nothing was found. Their IoU is 0, and it counts.": _of_the_found,
     "You divided by the pixels of the class. What was called so and is not belongs to the union too.": _recall,
 }
 
@@ -56,8 +72,11 @@ def _confusions(rng: np.random.Generator) -> list[np.ndarray]:
     for _ in range(int(rng.integers(2, 5))):
         counts = rng.integers(0, 30, (4, 4)) + np.diag(rng.integers(0, 200, 4))
         counts[counts < 8] = 0
-        present = np.arange(4) >= rng.integers(1, 4)
-        images.append((counts + np.eye(4, dtype=int)) * present[:, None] * present)
+        there = np.arange(4) >= rng.integers(1, 4)
+        said = there.copy()
+        # One class may be only in the truth, another only in the prediction; the last is always in both.
+        there[rng.integers(0, 3)], said[rng.integers(0, 3)] = rng.random(2) < 0.5
+        images.append((counts + np.eye(4, dtype=int)) * there[:, None] * said)
     return images
 
 
@@ -190,6 +209,8 @@ EXERCISES = (
             (_dataset_miou, "dataset-mIoU"),
             (_absent_as_zero, "neither"),
             (_all_at_once, "counts more"),
+            (_of_the_truth, "does not hold"),
+            (_of_the_found, "nothing was found"),
             (_recall, "union"),
         ),
     ),

@@ -13,12 +13,11 @@ from matplotlib.figure import Figure
 from fpnlib.claims import Result
 from fpnlib.explore import Explorer, choice, counted, number, slider
 from fpnlib.explore.style import BLUE, FAINT, GREEN, INK, MUTED, ORANGE
-from fpnlib.notes.segmentation_difficulties.colours import pale
+from fpnlib.notes.segmentation_difficulties.colours import ANSWER_COLOURS, pale
 from fpnlib.notes.segmentation_difficulties.masks import iou
 from fpnlib.notes.segmentation_difficulties.weak import COUNTS, KINDS, METHODS, Crop, crops, draw_labels, mask_from
 
 _SIDE = 72  # pixels of a panel
-_COLOURS = np.array([[244, 244, 244], [30, 30, 30], [230, 159, 0], [0, 114, 178]], np.uint8)
 _LINES = ((MUTED, ":"), (BLUE, "-"), (ORANGE, "--"))
 
 
@@ -82,7 +81,7 @@ class LabelsExplorer(Explorer[LabelsData]):
     def draw(self, data: LabelsData) -> None:
         """Show labels and mask, move the dot."""
         self._crop.set_data(data.drawn)
-        self._mask.set_data(_COLOURS[data.picture])
+        self._mask.set_data(ANSWER_COLOURS[data.picture])
         self._now.set_data([data.count], [data.value])
 
     def describe(self, data: LabelsData) -> str:

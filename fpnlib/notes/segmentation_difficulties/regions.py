@@ -13,13 +13,18 @@ from skimage.segmentation import find_boundaries
 from fpnlib.explore import Explorer, choice, number, slider
 from fpnlib.explore.style import BLUE, FAINT, GREEN, INK, MUTED, ORANGE
 from fpnlib.notes.segmentation_difficulties.colours import CLASS_COLOURS
-from fpnlib.notes.segmentation_difficulties.crf import SCENES, one_scene, shown_logits, shown_pictures, shown_scenes
-from fpnlib.notes.segmentation_difficulties.nets import STORED
+from fpnlib.notes.segmentation_difficulties.shown import (
+    NETS,
+    SCENES,
+    one_scene,
+    shown_logits,
+    shown_pictures,
+    shown_scenes,
+)
 from fpnlib.notes.segmentation_difficulties.trained import SUPERPIXELS, Superpixels, elsewhere, score, superpixels
 from fpnlib.ops import achievable_accuracy, pool_segments
 
 _COMPACTNESS = (3, 10, 30, 100)
-_NETS = {f"{name}, output stride {stride}": name for name, stride in STORED.items()}
 _BARS = ("net alone, mIoU", "pooled, mIoU", "regions from elsewhere, mIoU", "best possible, pixels right")
 
 
@@ -46,13 +51,13 @@ class RegionsExplorer(Explorer[RegionsData]):
         return {
             "count": slider("superpixels", tuned.number, 20, 600, 20),
             "compactness": choice("compactness", _COMPACTNESS, int(tuned.compactness)),
-            "net": choice("net", tuple(_NETS), tuple(_NETS)[-1]),
+            "net": choice("net", tuple(NETS), tuple(NETS)[-1]),
             "scene": slider("scene", 1, 1, SCENES, 1),
         }
 
     def compute(self, count: int, compactness: int, net: str, scene: int) -> RegionsData:
         """Cut the scene and pool."""
-        return _pooled(_NETS[net], scene - 1, Superpixels(count, compactness))
+        return _pooled(NETS[net], scene - 1, Superpixels(count, compactness))
 
     def build(self, figure: Figure) -> Iterable[Artist]:
         """Lay out three maps and the bars."""

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 
 from fpnlib.explore import Explorer, choice, number, slider
 from fpnlib.explore.style import BLUE, FAINT, MUTED, ORANGE
+from fpnlib.notes.segmentation_difficulties.colours import ANSWER_COLOURS
 from fpnlib.notes.segmentation_difficulties.masks import STRIDES, cafe, iou, through_stride
 
 MODES = ("nearest", "bilinear")
@@ -70,7 +71,7 @@ class StridesExplorer(Explorer[StridesData]):
 
     def draw(self, data: StridesData) -> None:
         """Show the mask, move the dots."""
-        self._shown.set_data(_COLOURS[data.picture])
+        self._shown.set_data(ANSWER_COLOURS[data.picture])
         self._dots.set_data(_areas(), data.ceilings)
         self._now.set_data([_areas()[data.instance]], [data.ceiling])
         self._cell.set_xdata([data.stride**2, data.stride**2])
@@ -90,9 +91,6 @@ class StridesExplorer(Explorer[StridesData]):
             "ceilings are IoUs": bool(((data.ceilings >= 0) & (data.ceilings <= 1)).all()),
             "the instance is one of all": data.ceiling == data.ceilings[data.instance],
         }
-
-
-_COLOURS = np.array([[244, 244, 244], [30, 30, 30], [230, 159, 0], [0, 114, 178]], np.uint8)
 
 
 @functools.cache

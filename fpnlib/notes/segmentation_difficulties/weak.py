@@ -107,8 +107,8 @@ def _scribble(rng: np.random.Generator, mask: Bool[np.ndarray, "h w"], count: in
 def mask_from(method: str, image: UInt8[np.ndarray, "h w 3"], labels: Labels) -> Bool[np.ndarray, "h w"]:
     """The mask that a method makes of the labels; labelled pixels keep their label.
 
-    A box says only what is off the object. Nearest label then takes the whole box; the others begin with the box as a
-    guess of the object and go on from their own answer.
+    A box says only what is off the object. Nearest label then takes the whole box. The others guess that its middle
+    half is the object; graph cut and CRF go on from their own answer.
     """
     if method == "nearest label":
         return _nearest(labels)

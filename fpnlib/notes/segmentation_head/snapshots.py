@@ -48,10 +48,10 @@ def take(head: str, steps: tuple[int, ...] = STEPS) -> dict[str, Tensor]:
 def _look(net: torch.nn.Module) -> dict[str, Tensor]:
     assert isinstance(net, HeadNet)
     images, semantic = (tensor[:64] for tensor in scenes(TRAINING, training=True))
-    (gradient,) = torch.autograd.grad(loss(net, images, semantic), [net.last.weight])
-    with torch.no_grad():
+    with torch.no_grad():  # first, since in training mode a batch moves the running statistics
         best, second = net.eval()(validation_scene()[0])[0].topk(2, dim=0).values
         labels = net(validation_scene()[0])[0].argmax(0)
+    (gradient,) = torch.autograd.grad(loss(net.train(), images, semantic), [net.last.weight])
     return {
         "labels": labels.byte(),
         "margin": ((best - second) / MARGIN * 255).clamp(max=255).byte(),

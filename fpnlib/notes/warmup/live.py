@@ -117,7 +117,7 @@ class LiveExplorer(Explorer[LiveData]):
         return f"Learning rate {number(data.rate)}, SGD with momentum, 200 steps. " + " ".join(parts)
 
     def invariants(self, data: LiveData) -> dict[str, bool]:
-        """Check that both kinds of training start from the same nets."""
+        """Check that every net has begun, and that those that diverged count as failed."""
         first = [curves[:, 0] for curves in data.curves.values()]
         diverged = {warmup: ~known[:, -1] for warmup, known in data.known.items()}
         return {
