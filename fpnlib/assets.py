@@ -128,7 +128,7 @@ def is_intact(name: str, *, rehash: bool = False) -> bool:
                 if hashlib.file_digest(stream, "sha256").hexdigest() != asset(name).sha256:
                     return False
             _verified[file] = seen
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return False
     return True
 
@@ -289,7 +289,10 @@ def _say(line: str) -> None:
 
 def _report(name: str, check: bool) -> tuple[str, bool]:
     """One line about the asset `name`, fetched if `check` is false, and whether all is well."""
-    intact = is_intact(name, rehash=True)
+    try:
+        intact = is_intact(name, rehash=True)
+    except OSError as error:
+        return f"{name}: cannot be read ({error})", False
     what = f"{path(name)} ({_megabytes(asset(name).size)}, {asset(name).licence})"
     if intact:
         return f"{name}: {'intact' if check else 'already there'}, {what}", True

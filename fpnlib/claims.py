@@ -22,6 +22,7 @@ from typing import Any, Literal
 
 import numpy as np
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from fpnlib.discovery import by_name
@@ -289,11 +290,18 @@ def _write_json(path: Path, content: Any) -> None:
 
 def ledger(ids: Sequence[str] = ()) -> list[tuple[Claim, Result | None]]:
     """Return the claims, all or those named, each with its stored result or None."""
+    return [(claim, Result.load(claim.id) if _is_stored(claim) else None) for claim in _named(ids)]
+
+
+def _named(ids: Sequence[str]) -> list[Claim]:
     claims = all_claims()
     for id in ids:
         require(id in claims, "id", repr(id), ", ".join(claims))
-    chosen = [claims[id] for id in ids or claims]
-    return [(claim, Result.load(claim.id) if (RESULTS / f"{claim.id}.json").exists() else None) for claim in chosen]
+    return [claims[id] for id in ids or claims]
+
+
+def _is_stored(claim: Claim) -> bool:
+    return (RESULTS / f"{claim.id}.json").exists()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -348,16 +356,17 @@ def table(rows: Sequence[tuple[Claim, Result | None]]) -> Table:
         shown.add_column(heading, overflow="fold")
     for claim, result in rows:
         if result is None:
-            shown.add_row(claim.id, claim.says, claim.criterion.text, "", "", "", "not measured yet")
+            shown.add_row(claim.id, escape(claim.says), escape(claim.criterion.text), "", "", "", "not measured yet")
             continue
         m = result.measurement
         verdict = f"[{colours[result.verdict]}]{result.verdict}[/]"
-        shown.add_row(claim.id, claim.says, result.criterion, _three(m.effect), _interval(result), str(m.n), verdict)
+        words = escape(claim.says), escape(result.criterion)
+        shown.add_row(claim.id, *words, _three(m.effect), _interval(result), str(m.n), verdict)
     return shown
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Print the ledger or rebuild it; return 0, or 2 for bad arguments."""
+    """Print the ledger or rebuild it; return 0, 2 for bad arguments, 130 when interrupted."""
     parser = argparse.ArgumentParser(prog="python -m fpnlib.claims", description="The ledger of measured claims.")
     parser.add_argument("ids", nargs="*", help="claims such as PR-1; all by default")
     parser.add_argument("--recompute", action="store_true", help="measure again and store; resumes where it stopped")
@@ -369,17 +378,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     console = Console()
     try:
         require(options.seeds is None or options.seeds >= 2, "seeds", options.seeds, "2 or more")
-        rows = ledger(options.ids)
-        if options.recompute:
+        claims = _named(options.ids)
+        if options.recompute:  # not by way of the ledger, so that a damaged result can be measured anew
             with cluster(options.backend, options.scheduler):
-                _recompute([c for c, r in rows if r is None or not options.missing], options, console)
-            rows = ledger(options.ids)
+                _recompute([c for c in claims if not (options.missing and _is_stored(c))], options, console)
+        rows = ledger(options.ids)
     except ValueError as error:
-        console.print(f"[red]{error}[/]")
+        console.print(f"[red]{escape(str(error))}[/]")
         return 2
     except KeyboardInterrupt:
         console.print(
-            f"Stopped. What is measured is kept; to go on: python -m fpnlib.claims {shlex.join(sys.argv[1:])}"
+            f"Stopped. What is measured is kept; to go on: python -m fpnlib.claims {shlex.join(sys.argv[1:])}",
+            markup=False,
         )
         return 130
     console.print(table(rows))

@@ -119,6 +119,9 @@ class WarmupLR(LRScheduler):
         require(groups == own_groups, "state_dict", f"{groups} groups", f"{own_groups} groups")
         has, allowed = (("with a decay", "without")[value is None] for value in (state_dict["after"], self.after))
         require(has == allowed, "state_dict", f"one {has}", f"one {allowed}")
+        if self.after is not None:
+            got, own = sorted(state_dict["after"]), sorted(expected["after"])
+            require(got == own, "state_dict", f"a decay's state with {got}", f"{own}")
         state = copy.deepcopy(dict(state_dict))
         if self.after is not None:
             self.after.load_state_dict(state["after"])

@@ -29,7 +29,7 @@ _NAMES = {
     "08": "What is hard in\nsegmentation",
     "09": "On doing\nresearch",
 }
-# Column and row of each box: notes that build on others on top, those that stand alone below.
+# Column and row of each box, so placed that an arrow crosses no box.
 _PLACES = {
     "03": (0, 3),
     "08": (1, 3),

@@ -9,7 +9,9 @@ from collections import Counter
 from pathlib import Path
 
 import bench_table
+from fpnlib import assets
 from fpnlib.claims import ledger
+from fpnlib.data import photo_credit, photo_names
 from notebooks import NOTEBOOKS, ROOT, write_if_changed
 
 README, INDEX = ROOT / "README.md", NOTEBOOKS / "source" / "00-index.py"
@@ -79,6 +81,19 @@ def glossary_table() -> str:
     return "\n".join([*rows, "#", *(f"# [{stem[:2]}]: {stem}.ipynb#Terms" for stem in stems)])
 
 
+def credits_table() -> str:
+    """Return the front page's list of photos and weights that are not ours, with their authors and licences."""
+    photos = [(photo_credit(name), name) for name in photo_names()]
+    weights = [(f"{assets.asset(name).requirement} ({assets.asset(name).licence})", name) for name in assets.names()]
+    return "\n".join(
+        [
+            "# | photo or weights | from |",
+            "# |---|---|",
+            *(f"# | {name} | {whose} |" for whose, name in photos + weights),
+        ]
+    )
+
+
 def benchmark_table() -> str:
     """Return the README's tables of the stored benchmarks."""
     return bench_table.table(json.loads(bench_table.RESULTS.read_text()))
@@ -86,7 +101,8 @@ def benchmark_table() -> str:
 
 def filled(path: Path) -> str:
     """Return a file's text with each marked block as it should be."""
-    blocks = {"notes": note_table, "findings": findings, "glossary": glossary_table, "benchmarks": benchmark_table}
+    blocks = {"notes": note_table, "findings": findings, "benchmarks": benchmark_table}
+    blocks |= {"glossary": glossary_table, "credits": credits_table}
     blocks |= {f"claims {number}": functools.partial(claims_line, number, file) for number, _, file in notes()}
     text = path.read_text()
     lead = "# " if path == INDEX else ""
@@ -96,6 +112,8 @@ def filled(path: Path) -> str:
             before, rest = text.split(begin, 1)
             gap = f"{lead.rstrip()}\n"
             text = f"{before}{begin}{gap}{make()}\n{gap}{end}{rest.split(end, 1)[1]}"
+        elif (path == INDEX) == (name in ("glossary", "credits") or name.startswith("claims")):
+            raise ValueError(f"{path}: the marks of the block “{name}” are gone")
     return text
 
 

@@ -1,6 +1,7 @@
 """What a saved notebook must be. Each rule takes what it needs and returns a list of problems, in words."""
 
 import ast
+import functools
 import re
 from collections.abc import Iterator
 from html.parser import HTMLParser
@@ -8,6 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+import nbformat
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 from mdit_py_plugins.dollarmath import dollarmath_plugin
@@ -125,7 +127,7 @@ def too_large(path: Path) -> list[str]:
 
 def broken_links(notebook: NotebookNode, folder: Path, root: Path) -> list[str]:
     """Find links and pictures that lead nowhere inside the repository, and pictures from outside it."""
-    anchors = {re.sub(r"\s", "-", heading) for _, _, heading in _headings(notebook)}
+    anchors = _anchors(notebook)
     problems = []
     for number, kind, target in _targets(notebook):
         address = urlsplit(target)
@@ -137,9 +139,20 @@ def broken_links(notebook: NotebookNode, folder: Path, root: Path) -> list[str]:
             path = (folder / unquote(address.path)).resolve()
             if not path.exists() or not path.is_relative_to(root.resolve()):
                 problems.append(f"cell {number} has a {kind} to nothing in the repository: {target}")
+            elif address.fragment and path.suffix == ".ipynb" and unquote(address.fragment) not in _anchors_of(path):
+                problems.append(f"cell {number} has a {kind} to no heading there: {target}")
         elif unquote(address.fragment) not in anchors:
             problems.append(f"cell {number} has a {kind} to no heading: {target}")
     return problems
+
+
+def _anchors(notebook: NotebookNode) -> set[str]:
+    return {re.sub(r"\s", "-", heading) for _, _, heading in _headings(notebook)}
+
+
+@functools.cache
+def _anchors_of(path: Path) -> set[str]:
+    return _anchors(nbformat.read(path, as_version=4))
 
 
 def missing_alt_text(text: str) -> list[str]:
@@ -183,7 +196,9 @@ def _outputs(notebook: NotebookNode) -> Iterator[tuple[int, NotebookNode]]:
 
 def _names(source: str) -> Iterator[str]:
     """Every name that code uses, imports or passes as a keyword; words in strings and comments do not count."""
-    code = "\n".join("" if line.lstrip().startswith(("%", "!")) else line for line in source.splitlines())
+    # IPython's own lines (magics, the shell, help) are not Python.
+    lines = source.splitlines()
+    code = "\n".join("" if ln.lstrip().startswith(("%", "!", "?")) or ln.rstrip().endswith("?") else ln for ln in lines)
     for node in ast.walk(compile(code, "cell", "exec", ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)):
         match node:
             case ast.Name(id=name) | ast.Attribute(attr=name) | ast.keyword(arg=str(name)):

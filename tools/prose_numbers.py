@@ -15,9 +15,11 @@ from fpnlib.claims import Result
 
 _MARKED = re.compile(r'<span title="([A-Z]{2}-\d+) ([^"]+)">([^<]*)</span>')
 # A number that is part of a name (3×3, P2, PR-1, 11-point, COCO's .5:.95 in code) is a name; so is a note's, as in 04.
-_NUMBER = re.compile(r"(?<![\w.×:\-–/])−?(?!0\d)(?:\d+(?:\.\d+)?|\.\d+)(?![\w×:]|-\w|[.]\d)(\s?%)?")
+_NUMBER = re.compile(
+    r"(?<![\w.×:\-–/])−?(?!0\d)(?:\d{1,3}(?:,\d{3})+|\d+(?:\.\d+)?|\.\d+)(?![\w×:]|-\w|\.\d|,\d{3})(\s?%)?"
+)
 _UNREAD = (
-    re.compile(r"<!-- begin: (?:claims \d\d|glossary) -->.*?<!-- end: (?:claims \d\d|glossary) -->", re.S),
+    re.compile(r"<!-- begin: [^>]*-->.*?<!-- end: [^>]*-->", re.S),
     re.compile(r"```.*?```", re.S),
     re.compile(r"`[^`]*`"),
     re.compile(r"\$\$.*?\$\$|\$[^$]*\$", re.S),
@@ -73,6 +75,6 @@ def _outputs(cells: list[NotebookNode]) -> set[float]:
     found: set[float] = set()
     for output in code.outputs if code else ():
         for text in (output.get("text", ""), output.get("data", {}).get("text/plain", "")):
-            for digits, percent in re.findall(r"([-−]?(?:\d+\.\d+|\d+|\.\d+))(\s?%?)", text):
-                found.add(float(digits.replace("−", "-")) / (100 if percent.strip() else 1))
+            for digits, percent in re.findall(r"([-−]?(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+\.\d+|\d+|\.\d+))(\s?%?)", text):
+                found.add(float(digits.replace("−", "-").replace(",", "")) / (100 if percent.strip() else 1))
     return found

@@ -1,4 +1,4 @@
-"""Real photos and digits, and generated, labelled scenes."""
+"""Real photos and digits; generated, labelled scenes are in `fpnlib.data.scenes`."""
 
 from fpnlib.data.digits import digits
 from fpnlib.data.photos import (

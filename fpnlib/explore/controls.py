@@ -15,7 +15,8 @@ def slider(label: str, value: float, low: float, high: float, step: float) -> ip
     """Make a slider from `low` to `high`, for whole numbers when all four numbers are whole."""
     whole = all(isinstance(n, int) for n in (value, low, high, step))
     kind = ipywidgets.IntSlider if whole else ipywidgets.FloatSlider
-    decimals = {} if whole else {"readout_format": f".{max(0, math.ceil(-math.log10(step) - 1e-9))}f"}
+    places = len(f"{step:.10f}".rstrip("0").partition(".")[2])
+    decimals = {} if whole else {"readout_format": f".{places}f"}
     # A letter takes some 7 pixels; the number beside the slider and a track of a useful length take the rest.
     layout = ipywidgets.Layout(width=f"{max(430, 240 + 7 * len(label))}px")
     return kind(value=value, min=low, max=high, step=step, description=label, style=_STYLE, layout=layout, **decimals)

@@ -18,7 +18,7 @@ from fpnlib.validation import require, require_finite
 
 @dataclass(frozen=True, eq=False)
 class EdgeCurve:
-    """Precision and recall at every threshold, highest first; `f` the best F of all, with where it was reached."""
+    """Precision and recall at every distinct score, highest first; `f` the best F of all, with where it was reached."""
 
     precision: Float[Tensor, " t"]
     recall: Float[Tensor, " t"]
@@ -28,7 +28,7 @@ class EdgeCurve:
 
 
 def instance_boundaries(instances: Int[Tensor, "h w"]) -> Bool[Tensor, "h w"]:
-    """Pixels whose right or lower neighbour belongs to another instance."""
+    """Pixels (H, W) whose right or lower neighbour belongs to another instance; `instances` (H, W) of any integers."""
     edges = torch.zeros(instances.shape, dtype=torch.bool)
     edges[:, :-1] |= instances[:, :-1] != instances[:, 1:]
     edges[:-1] |= instances[:-1] != instances[1:]
@@ -96,7 +96,11 @@ class BoundaryReference:
         self._around = (y + reach)[None] * width + (x + reach)[None] + (dy * width + dx)[disc][:, None]
 
     def curve(self, scores: Float[Tensor, "h w"]) -> EdgeCurve:
-        """Thin the map, then precision and recall at each of its values."""
+        """Thin the map (H, W), then precision and recall at each of the t values that are left.
+
+        Errors: ValueError for another size than the boundary's, values that are not finite, a map without a ridge.
+        """
+        scores = scores.detach()
         got, wanted = tuple(scores.shape), tuple(self.boundary.shape)
         require(got == wanted, "scores", f"shape {got}", f"{wanted}, that of the boundary")
         if not scores.sum().isfinite():  # a finite sum has no NaN and no infinite entry
@@ -106,7 +110,10 @@ class BoundaryReference:
         values = scores.flatten()[places]
         order = torch.from_numpy(np.argsort(-values.numpy()))
         thresholds = values[order]
-        precision = self.near.flatten()[places][order].cumsum(0) / torch.arange(1, len(order) + 1)
+        # A threshold takes all edges of its score or none, so of a run of equal ones only the last place counts.
+        last = torch.cat((thresholds[1:] != thresholds[:-1], torch.ones(1, dtype=torch.bool))).nonzero().squeeze(1)
+        thresholds = thresholds[last]
+        precision = self.near.flatten()[places][order].cumsum(0)[last] / (last + 1)
         rows, columns = np.divmod(places, scores.shape[1])
         padded = scores.new_full([side + 2 * self._margin for side in scores.shape], -torch.inf)
         padded[rows + self._margin, columns + self._margin] = values
@@ -120,10 +127,15 @@ class BoundaryReference:
 def one_to_one_edges(
     edges: Bool[Tensor, "h w"], boundary: Bool[Tensor, "h w"], tolerance: float
 ) -> tuple[float, float]:
-    """Precision and recall when no boundary pixel may explain two edges, by a largest matching of near pairs."""
+    """Precision and recall when no boundary pixel may explain two edges, by a largest matching of near pairs.
+
+    `edges` and `boundary` (H, W); `tolerance`: how far the two of a pair may lie apart, in pixels.
+    Errors: ValueError for sizes that differ, a mask without a true pixel, a negative tolerance.
+    """
     from scipy.sparse.csgraph import maximum_bipartite_matching
     from scipy.spatial import KDTree
 
+    require(tolerance >= 0, "tolerance", tolerance, "0 or more pixels")
     require(edges.shape == boundary.shape, "edges", f"shape {tuple(edges.shape)}", f"{tuple(boundary.shape)}")
     predicted, true = edges.nonzero().numpy(), boundary.nonzero().numpy()
     require(len(predicted) > 0 and len(true) > 0, "edges, boundary", "one without a true pixel", "at least one in each")

@@ -116,7 +116,9 @@ def _confusion(predicted: np.ndarray, wanted: np.ndarray, classes: int, ignore_i
         if labels.size:
             low, high = int(labels.min()), int(labels.max())
             require(low >= 0 and high < classes, name, f"labels from {low} to {high}", f"0 to {classes - 1}")
-    cells = wanted.astype(np.int64).ravel() * classes + predicted.ravel()  # row and column as one number
+    cells = (
+        wanted.astype(np.int64).ravel() * classes + predicted.astype(np.int64).ravel()
+    )  # row and column as one number
     return np.bincount(cells, minlength=classes**2).reshape(classes, classes)
 
 

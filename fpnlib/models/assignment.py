@@ -25,6 +25,6 @@ def pyramid_level(
     require(levels[0] <= levels[1], "levels", levels, "the finest first")
     require_finite("boxes", boxes)
     side = (boxes[:, 2:] - boxes[:, :2]).clamp(min=0).prod(1).sqrt()
-    # A little is added as in the common implementations, so that an exact power of two does not fall below itself.
-    level = torch.floor(canonical_level + torch.log2(side / canonical_size + 1e-8))
+    # A little is added, as torchvision does, so that rounding lets no exact power of two fall below itself.
+    level = torch.floor(canonical_level + torch.log2(side / canonical_size) + 1e-6)
     return level.clamp(*levels).long()

@@ -46,8 +46,8 @@ def cost(net: nn.Module, *inputs: Sequence[int] | Sequence[Sequence[int]]) -> Co
     """Parameters, and multiply-adds of one call on inputs of these shapes; nothing is computed.
 
     `inputs`: a shape such as (1, 3, 224, 224) for each argument of the net, or a list of shapes for an argument that
-    is a list of maps. Convolutions, transposed ones and linear layers are counted, which is what torch's own
-    `FlopCounterMode` counts, at two FLOPs per multiply-add.
+    is a list of maps. What `Conv2d`, `ConvTranspose2d` and `Linear` multiply is counted, with the same number as
+    torch's own `FlopCounterMode`, which says two FLOPs per multiply-add; other products, such as an LSTM's, are not.
     """
     require(len(inputs) > 0, "inputs", "none", "a shape for each argument of the net")
     total = 0

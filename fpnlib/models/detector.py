@@ -31,7 +31,7 @@ FEATURES = ("pyramid", "C4", "C5")
 WEIGHTS = Path(__file__).parent / "weights"
 
 CANONICAL_SIZE = 32.0
-"""The side of an object that goes to P4: up to 16 pixels to P2, 32 to P3, 64 to P4, the rest to P5."""
+"""The least side of an object that goes to P4: below 16 pixels to P2, below 32 to P3, from 64 on to P5."""
 
 AREA_RANGES = {"small": (0.0, 16.0**2), "medium": (16.0**2, 40.0**2), "large": (40.0**2, 1e5**2)}
 """Small, medium and large by the box's area, for scenes of 128 pixels; COCO's bounds would call most objects small."""

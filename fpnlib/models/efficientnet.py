@@ -37,8 +37,9 @@ class SameConv2d(nn.Conv2d):
     def forward(self, input: Float[Tensor, "n c h w"]) -> Float[Tensor, "n d h2 w2"]:
         """(N, C, H, W) to (N, D, ⌈H / stride⌉, ⌈W / stride⌉)."""
         pads = []
-        for size, kernel, stride in zip(input.shape[:1:-1], self.kernel_size[::-1], self.stride[::-1], strict=True):
-            total = max((-(-size // stride) - 1) * stride + kernel - size, 0)
+        axes = zip(input.shape[:1:-1], self.kernel_size[::-1], self.dilation[::-1], self.stride[::-1], strict=True)
+        for size, kernel, dilation, stride in axes:
+            total = max((-(-size // stride) - 1) * stride + dilation * (kernel - 1) + 1 - size, 0)
             pads += [total // 2, total - total // 2]
         return super().forward(F.pad(input, pads) if any(pads) else input)
 

@@ -130,6 +130,8 @@ class FPN(nn.Module):
             # Training must see a loss that has become NaN, and inside vmap values cannot be looked at.
             if not (self.training or one.is_meta or is_functorch_wrapped_tensor(one)):
                 _require_finite_fast(f"features, map {level}", one)
+        images = [len(one) for one in maps]
+        require(len(set(images)) == 1, "features", f"batches of {images}", "one batch size for all maps")
         for level, (fine, coarse) in enumerate(itertools.pairwise(maps), 1):
             sides = zip(fine.shape[2:], coarse.shape[2:], strict=True)
             halves = all(small in (big // 2, -(-big // 2)) for big, small in sides)

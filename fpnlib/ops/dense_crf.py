@@ -42,8 +42,8 @@ def dense_crf(
     Returns probabilities (L, H, W) in float32.
 
     Raises:
-        ValueError: fewer than two labels, sizes that differ, NaN, sigmas that are not positive, negative weights or
-            iterations.
+        ValueError: fewer than two labels, sizes that differ, NaN, sigmas that are not positive, bilateral ones too
+            small for the lattice, negative weights or iterations.
     Source: Krähenbühl and Koltun, "Efficient Inference in Fully Connected CRFs with Gaussian Edge Potentials" (2011).
     """
     require(
@@ -122,7 +122,11 @@ class _Gaussian:
 
 def _bilateral(points: Tensor) -> Filter:
     if len(points) > EXACT_PIXELS:
-        return PermutohedralLattice(points).filter
+        try:
+            return PermutohedralLattice(points).filter
+        except ValueError as error:
+            names = "bilateral_spatial_sigma, bilateral_color_sigma"
+            raise ValueError(f"{names}: got sigmas too small for the lattice, allowed: larger ones") from error
     kernel = (
         torch.cdist(points, points, compute_mode="donot_use_mm_for_euclid_dist").square_().mul_(-0.5).exp_().float()
     )

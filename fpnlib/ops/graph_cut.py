@@ -49,7 +49,7 @@ def graph_cut(unary: Float[Tensor, "labels h w"], smoothness: Smoothness) -> Int
     across, down = _edges(unary, smoothness)
     costs = unary.detach().double().numpy()
     if len(costs) > 2:
-        require(isinstance(smoothness, float | int), "smoothness", "weights per edge", "one number, beyond two labels")
+        require(not isinstance(smoothness, Sequence), "smoothness", "weights per edge", "one number, beyond two labels")
         return _expanded(costs, float(smoothness))  # type: ignore[arg-type]
     graph = maxflow.Graph[float]()
     nodes = graph.add_grid_nodes(costs.shape[1:])
@@ -78,16 +78,16 @@ def _edges(unary: Tensor, smoothness: Smoothness) -> tuple[Tensor, Tensor]:
     require(min(height, width) > 0, "unary", f"shape {tuple(unary.shape)}", "a height and a width of at least 1")
     require_finite("unary", unary)
     shapes = [(height, width - 1), (height - 1, width)]
-    if isinstance(smoothness, float | int):
-        weights = [torch.full(shape, float(smoothness), dtype=torch.float64) for shape in shapes]
-        require(0 <= smoothness < float("inf"), "smoothness", smoothness, "a finite number from 0 up")
-    else:
+    if isinstance(smoothness, Sequence):
         got = [tuple(weight.shape) for weight in smoothness]
         require(got == shapes, "smoothness", f"shapes {got}", f"one number, or the pair of shapes {shapes}")
         weights = [weight.detach().double() for weight in smoothness]
         for weight in weights:
             require_finite("smoothness", weight)
             require(bool((weight >= 0).all()), "smoothness", "negative weights", "weights from 0 up")
+    else:
+        weights = [torch.full(shape, float(smoothness), dtype=torch.float64) for shape in shapes]
+        require(0 <= smoothness < float("inf"), "smoothness", smoothness, "a finite number from 0 up")
     return weights[0], weights[1]
 
 

@@ -105,7 +105,8 @@ def least_padding(
     Nothing is clipped if unit 0 lies at or before the box and the last unit at or after it. Padding the image by p
     pixels on the left moves unit 0 to start − p, so p = ⌈start − x0⌉ pixels suffice, and no fewer. To the right, the
     map must reach unit m = ⌈(x1 − start + p)/stride⌉, and has it from m·stride + size pixels on, all padding counted.
-    (x0, x1 as pixel indices.) Fewer pixels on the left never cost more on the right.
+    (x0, x1 as pixel indices.) Another pixel on the left saves one on the
+    right at most, so the fewest on the left are the fewest in all.
 
     `box`: `x0 y0 x1 y1` on an image of `image_size` (height, width), in pixels by `convention` (see `project_box`).
     `keep_grid` rounds left and top up to whole strides: units of a net without padding keep their values, and only

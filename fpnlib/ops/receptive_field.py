@@ -210,18 +210,23 @@ def _field_of(layer: Any, name: str) -> ReceptiveField:
     )
     if isinstance(layer, Add | Concat):
         return _meet([_field_of(branch, f"{name}.branches[{i}]") for i, branch in enumerate(layer.branches)], name)
-    if isinstance(layer, _WINDOWED):
+    if _runs_as(layer, _WINDOWED):
         return _windowed(layer, name, described)
-    if isinstance(layer, _PADDING):
+    if _runs_as(layer, _PADDING):
         left, right, top, bottom = layer.padding
         return ReceptiveField(AxisField(padding=top, padding_end=bottom), AxisField(padding=left, padding_end=right))
-    over_channels = isinstance(layer, nn.Softmax | nn.LogSoftmax) and layer.dim in (1, -3)
-    if isinstance(layer, _POINTWISE) or over_channels:
+    over_channels = _runs_as(layer, (nn.Softmax, nn.LogSoftmax)) and layer.dim in (1, -3)
+    if _runs_as(layer, _POINTWISE) or over_channels:
         return ReceptiveField()
     known = "Conv2d, pooling, padding and pointwise layers, Sequential, Add, Concat, or a module made of them"
     # torch's own layers are never taken apart, so one that is not listed above is unknown.
     require(not type(layer).__module__.startswith("torch.nn."), name, described, known)
     return _traced(layer, name, known)
+
+
+def _runs_as(layer: nn.Module, kinds: Sequence[type[nn.Module]]) -> bool:
+    """Whether the layer is of one of these kinds, and no subclass that computes something else."""
+    return any(isinstance(layer, kind) and type(layer).forward is kind.forward for kind in kinds)
 
 
 def _windowed(layer: Any, name: str, described: str) -> ReceptiveField:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 
+import numpy as np
 import torch
 from jaxtyping import Shaped
 from torch import Tensor
@@ -26,7 +27,7 @@ def minibatches(*tensors: Shaped[Tensor, "items ..."], size: int, seed: int | Se
     require(all(len(tensor) == items for tensor in tensors), "tensors", [*map(len, tensors)], "equal lengths")
     require(1 <= size <= items, "size", size, f"1 to {items}")
     per_epoch = items // size
-    seeds = [seed] if isinstance(seed, int) else list(seed)
+    alone, seeds = np.ndim(seed) == 0, np.atleast_1d(np.asarray(seed)).tolist()
     require(len(seeds) > 0, "seed", "no seeds", "one or more")
 
     @lru_cache(maxsize=1)
@@ -37,6 +38,6 @@ def minibatches(*tensors: Shaped[Tensor, "items ..."], size: int, seed: int | Se
     def batch(step: int) -> tuple[Tensor, ...]:
         epoch, place = divmod(step, per_epoch)
         picks = orders(epoch)[:, place * size : (place + 1) * size]
-        return tuple(tensor[picks[0] if isinstance(seed, int) else picks] for tensor in tensors)
+        return tuple(tensor[picks[0] if alone else picks] for tensor in tensors)
 
     return batch

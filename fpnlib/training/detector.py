@@ -114,6 +114,7 @@ def train_detector(
     as `Detector.save` would, so that what is scored is what can be kept; beside it the losses. `checkpoint` and
     `progress` are those of `fpnlib.training.train`.
     """
+    require(steps >= 1, "steps", steps, "1 or more")
     detector = build(seed, options).train()
     scenes = scene_pool(training_seeds(seed, pool))
     cells = cells_of(tuple((SIZE // s, SIZE // s) for s in detector.strides), detector.levels)
@@ -126,7 +127,7 @@ def train_detector(
     warm = max(1, steps // 10)
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimizer,
-        lambda i: (i + 1) / warm if i < warm else (1 + math.cos(math.pi * (i - warm) / (steps - warm))) / 2,
+        lambda i: (i + 1) / warm if i < warm else (1 + math.cos(math.pi * (i - warm) / max(1, steps - warm))) / 2,
     )
     places, mirrored = _order(seed, steps, pool)
 
@@ -189,7 +190,8 @@ def early_loss(seed: int, options: Mapping[str, Any], steps: int = 2) -> float:
 def trained(name: str, seed: int) -> Detector:
     """The variant `name` trained from `seed`; read again if this code has trained it before.
 
-    Runs are kept under `fpnlib/results/.partial/detectors` by a hash of the code, so other code trains anew.
+    Runs are kept under `fpnlib/results/.partial/detectors` by a hash of the files that make nets, scenes and this
+    training; when one of them changes, all train anew.
     """
     require_choice("name", name, tuple(VARIANTS))
     path = RUNS / f"{name}-{seed}-{_recipe()}.safetensors"
@@ -250,7 +252,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--checkpoint", type=Path, help="a file from which an interrupted training goes on")
     asked = parser.parse_args(arguments)
     large = asked.name == "scenes"
-    steps = asked.steps or (SCENES_STEPS if large else STEPS)
+    steps = asked.steps if asked.steps is not None else SCENES_STEPS if large else STEPS
 
     made, _ = train_detector(
         asked.seed,

@@ -79,6 +79,7 @@ class Ensemble:
         require(not nesterov or momentum > 0, "nesterov", nesterov, "only with a momentum")
         require(weight_decay >= 0, "weight_decay", weight_decay, "0 or more")
         require(all(0 <= beta < 1 for beta in betas), "betas", betas, "two numbers of at least 0 and below 1")
+        require(eps >= 0, "eps", eps, "0 or more")
         require(chunk_size is None or chunk_size >= 1, "chunk_size", chunk_size, "1 or more, or None")
         self.seeds = tuple(seeds)
         models = []
@@ -245,9 +246,9 @@ class Ensemble:
         dims = in_dims if isinstance(in_dims, tuple) else (in_dims,) * len(batch)
         require(len(dims) == len(batch), "in_dims", in_dims, f"one for each of the {len(batch)} tensors of a batch")
         for tensor, dim in zip(batch, dims, strict=True):
-            fits = dim is None or (dim < tensor.ndim and tensor.shape[dim] == len(self))
+            fits = dim is None or (-tensor.ndim <= dim < tensor.ndim and tensor.shape[dim] == len(self))
             require(fits, "batch", f"shape {tuple(tensor.shape)}", f"{len(self)} members along dimension {dim}")
-        return dims
+        return tuple(None if dim is None else dim % one.ndim for one, dim in zip(batch, dims, strict=True))
 
     def _run(
         self,

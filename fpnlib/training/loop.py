@@ -62,7 +62,7 @@ def train(
         on_step: called after each step with the step and its loss.
 
     Errors: ValueError for a checkpoint that is damaged, or of another model, optimizer, scheduler or seed.
-    FloatingPointError, before anything is changed by it, when a loss is not finite.
+    FloatingPointError when a loss is not finite, before it changes a parameter or the optimizer.
     """
     require(steps >= 0, "steps", steps, "0 or more")
     require(checkpoint_every >= 1, "checkpoint_every", checkpoint_every, "1 or more")
@@ -103,7 +103,7 @@ def train(
 def _save(path: Path, parts: dict[str, Any], seed: int | None, history: History) -> None:
     """Write the file whole or not at all: a reader never finds half of one."""
     content = {name: part.state_dict() for name, part in parts.items()}
-    content |= {"seed": seed, "random": torch.get_rng_state(), "history": asdict(history)}
+    content |= {"kinds": _kinds(parts), "seed": seed, "random": torch.get_rng_state(), "history": asdict(history)}
     unfinished = path.with_name(f"{path.name}.tmp")
     path.parent.mkdir(parents=True, exist_ok=True)
     with unfinished.open("wb") as file:
@@ -113,18 +113,24 @@ def _save(path: Path, parts: dict[str, Any], seed: int | None, history: History)
     os.replace(unfinished, path)
 
 
+def _kinds(parts: dict[str, Any]) -> dict[str, str]:
+    # Another class of optimizer or scheduler may take the state without a word.
+    return {name: type(part).__qualname__ for name, part in parts.items() if name != "model"}
+
+
 def _resume(path: Path, parts: dict[str, Any], seed: int | None) -> History:
     remedy = "delete it to begin anew"
     try:
         content = torch.load(path, weights_only=True)
         history = History(**content["history"])
-        random, stored_seed = content["random"], content["seed"]
-        states = {name: content[name] for name in content.keys() - {"seed", "random", "history"}}
+        random, stored_seed, kinds = content["random"], content["seed"], content["kinds"]
+        states = {name: content[name] for name in content.keys() - {"kinds", "seed", "random", "history"}}
     # A damaged file makes torch.load raise many things: RuntimeError, UnpicklingError, EOFError, … Their text is left
     # out: it advises to load without `weights_only`.
     except Exception as error:
         raise ValueError(f"checkpoint: {path} is not one of this loop ({type(error).__name__}); {remedy}") from error
     require(states.keys() == parts.keys(), "checkpoint", f"{path} with {sorted(states)}", f"{sorted(parts)}; {remedy}")
+    require(kinds == _kinds(parts), "checkpoint", f"{path} with {kinds}", f"{_kinds(parts)}; {remedy}")
     require(stored_seed == seed, "seed", seed, f"{stored_seed}, the checkpoint's; or {remedy}")
     try:
         for name, part in parts.items():

