@@ -149,8 +149,8 @@ MUTANTS = (
     _mutant(
         "rows and columns of the confusion swapped",
         _SEGMENTATION,
-        "wanted.astype(np.int64).ravel() * classes + predicted.ravel()",
-        "predicted.astype(np.int64).ravel() * classes + wanted.ravel()",
+        "wanted.astype(np.int64).ravel() * classes + predicted.astype(np.int64).ravel()",
+        "predicted.astype(np.int64).ravel() * classes + wanted.astype(np.int64).ravel()",
     ),
     _mutant(
         "the image's border is no boundary",

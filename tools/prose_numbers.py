@@ -18,8 +18,9 @@ _MARKED = re.compile(r'<span title="([A-Z]{2}-\d+) ([^"]+)">([^<]*)</span>')
 _NUMBER = re.compile(
     r"(?<![\w.×:\-–/])−?(?!0\d)(?:\d{1,3}(?:,\d{3})+|\d+(?:\.\d+)?|\.\d+)(?![\w×:]|-\w|\.\d|,\d{3})(\s?%)?"
 )
+_BLOCK = r"(?:claims \d\d|glossary|credits)"  # written by generated.py
 _UNREAD = (
-    re.compile(r"<!-- begin: [^>]*-->.*?<!-- end: [^>]*-->", re.S),
+    re.compile(f"<!-- begin: {_BLOCK} -->.*?<!-- end: {_BLOCK} -->", re.S),
     re.compile(r"```.*?```", re.S),
     re.compile(r"`[^`]*`"),
     re.compile(r"\$\$.*?\$\$|\$[^$]*\$", re.S),

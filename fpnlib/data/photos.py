@@ -147,9 +147,9 @@ def load_image(source: str | PathLike | bytes | np.ndarray | Image.Image) -> UIn
     """The reader's own photo as (H, W, 3) uint8 RGB, a new array.
 
     `source` is a path, the bytes of an image file, a Pillow image, or an array: (H, W), (H, W, 1), (H, W, 3) or
-    (H, W, 4), of uint8 0…255, float 0…1 or bool. A Pillow image of floats must be 0…1 too, one of 32-bit integers is
-    refused. A file's EXIF orientation is applied, grey becomes three equal channels, and transparency is laid on white.
-    ValueError for anything else, and for a file that cannot be read.
+    (H, W, 4), of uint8 0…255, float 0…1 or bool. A file's EXIF orientation is applied, grey becomes
+    three equal channels, and transparency is laid on white. ValueError for anything else, and for a file that cannot be
+    read or holds 32-bit numbers, whose range nobody tells.
     """
     if isinstance(source, np.ndarray):
         return _rgb(source).copy()
@@ -171,9 +171,7 @@ def _from_pillow(image: Image.Image) -> np.ndarray:
     if upright.mode.startswith("I;16"):
         # Pillow would cut 16-bit grey off at 255.
         return _rgb(np.asarray(upright).astype(np.float32) / 65535)
-    if upright.mode in ("I", "F"):
-        # Pillow would round these to 0…255 as they are, whatever range they have.
-        return _rgb(np.asarray(upright))
+    require(upright.mode not in ("I", "F"), "mode", upright.mode, "one of a known range; or give an array, floats 0…1")
     return _rgb(np.asarray(upright.convert("RGBA")))
 
 

@@ -15,7 +15,7 @@ Batches = Callable[[int], Sequence[Tensor]]
 _EPOCHS_APART = 1_000_003  # a prime: no seed's epoch has another seed's shuffle until epoch 1,000,003
 
 
-def minibatches(*tensors: Shaped[Tensor, "items ..."], size: int, seed: int | Sequence[int]) -> Batches:
+def minibatches(*tensors: Shaped[Tensor, "items ..."], size: int, seed: int | np.integer | Sequence[int]) -> Batches:
     """Shuffled batches of `size`, a new order each epoch; what is left over at an epoch's end is dropped.
 
     Shapes: tensors (items, ...), all of one length. The returned function takes the step and gives one batch

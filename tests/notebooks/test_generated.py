@@ -15,6 +15,18 @@ def test_what_is_generated_is_up_to_date(path):
     assert generated.filled(path) == path.read_text()
 
 
+@pytest.mark.parametrize("path", [generated.README, generated.INDEX], ids=lambda path: path.name)
+def test_a_block_whose_marks_are_gone_is_missed(path, tmp_path, monkeypatch):
+    mark = re.compile(r"<!-- begin: ([^>]*) -->")
+    for name in mark.findall(path.read_text()):
+        copy = tmp_path / path.name
+        copy.write_text(path.read_text().replace(f"<!-- begin: {name} -->", ""))
+        monkeypatch.setattr(generated, "INDEX" if path == generated.INDEX else "README", copy)
+        with pytest.raises(ValueError, match=f"the block “{name}” are gone"):
+            generated.filled(copy)
+        monkeypatch.undo()
+
+
 def test_every_note_and_every_claim_is_counted():
     table = generated.note_table()
     assert len(generated.notes()) == 9

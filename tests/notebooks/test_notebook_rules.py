@@ -94,6 +94,7 @@ def test_bad_outputs_are_caught(output, says):
         "import fpnlib\nresult = 7 % 3\nfpnlib.explore",
         "interactions = 3\ninteractive_share = 2",
         "await something()",
+        "len?\n?len\nx = 1",
     ],
 )
 def test_ordinary_code_passes(source):
@@ -145,6 +146,7 @@ def house(tmp_path):
     (tmp_path / "house/notebooks").mkdir(parents=True)
     (tmp_path / "house/one picture.png").touch()
     (tmp_path / "outside.md").touch()
+    nbformat.write(text("# A title", "## Good part"), tmp_path / "house/notebooks/other.ipynb")
     return tmp_path / "house"
 
 
@@ -154,6 +156,7 @@ def house(tmp_path):
         "[a](../one%20picture.png) ![b](<../one picture.png>) [c](https://example.org/x) [d](#Good-words)",
         "<a href='../one%20picture.png'>a</a> `[no](link)` and $p[i](x)$ and [ref]\n\n[ref]: ../one%20picture.png",
         "```\n[no](link)\n```",
+        "[a](other.ipynb) [b](other.ipynb#Good-part)",
     ],
 )
 def test_links_that_lead_somewhere_pass(house, source):
@@ -167,6 +170,7 @@ def test_links_that_lead_somewhere_pass(house, source):
         "![a](missing.png)",
         "[a](../../outside.md)",
         "[a](#No-such-heading)",
+        "[a](other.ipynb#Good-words)",
         "![a](https://example.org/a.png)",
         "![a](attachment:a.png)",
         "<a href='missing.md'>a</a>",

@@ -18,7 +18,7 @@ def stored(monkeypatch):
     monkeypatch.setattr(Result, "load", classmethod(lambda cls, id: result))
 
 
-def note(prose, output="7 boxes, AP 0.25"):
+def note(prose, output="7 boxes, AP 0.25, 12,345 pixels"):
     cell = nbformat.v4.new_code_cell("f()", outputs=[nbformat.v4.new_output("execute_result", {"text/plain": output})])
     return nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell(prose), cell])
 
@@ -29,7 +29,7 @@ def note(prose, output="7 boxes, AP 0.25"):
         "It falls by <span title='x'>some</span>.",
         'It is <span title="ZZ-1 effect">0.46</span> or <span title="ZZ-1 effect">46 %</span>.',
         'About <span title="ZZ-1 drop">0.12</span>.',
-        "The 7 boxes give 0.25, that is 25 %.",
+        "The 7 boxes give 0.25, that is 25 %, of 12,345.",
         "Names such as 3×3, P2, ResNet-50, 11-point and `x = 4` are no numbers; neither is $2 x$ or [a link](f/3.png).",
         "The arrow runs from 01 to 04.",
         "# 01 · Heading",
@@ -49,6 +49,7 @@ def test_sourced_prose_passes(stored, prose):
         ("It falls by 0.31.", "0.31 has no source"),
         ("It falls by .31 in 9 steps.", ".31 has no source"),
         ("It falls by 31 %.", "31 % has no source"),
+        ("It falls by 12,346.", "12,346 has no source"),
         ("<!-- begin: claims 01 -->\n4 claims\n<!-- end: claims 01 -->\nIt falls by 31.", "31 has no source"),
         ("<!-- begin: of no generator -->\n31 claims\n<!-- end: of no generator -->", "31 has no source"),
     ],

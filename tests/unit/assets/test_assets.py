@@ -278,6 +278,15 @@ def test_command_line_goes_on_after_a_failure(wheels, monkeypatch, capsys):
     assert second.startswith("tiny: fetched")
 
 
+def test_a_cache_folder_that_is_none_is_told(copies, monkeypatch, capsys):
+    monkeypatch.setenv("FPNLIB_CACHE", "/dev/null")
+    assert assets.main(["--check"]) == 1
+    assert assets.main([]) == 1
+    missing, unusable = capsys.readouterr().out.splitlines()
+    assert missing == "tiny: missing; run python -m fpnlib.assets"
+    assert "the cache folder cannot be used" in unusable
+
+
 @pytest.mark.bad_input
 def test_unknown_name():
     with pytest.raises(ValueError, match="name: got 'vgg', allowed: 'efficientnet_lite0', 'hed', 'pnet'"):

@@ -175,6 +175,11 @@ def test_bad_input_is_named(monkeypatch, capsys, tmp_path):
     with pytest.raises(ValueError, match=r"ZZ-8.json: not a stored result .* --recompute ZZ-8"):
         Result.load("ZZ-8")
     with_claims(monkeypatch, claim())
+    (tmp_path / "ZZ-1.json").write_text("[/oh]")
+    assert claims.main([]) == 2
+    assert "ZZ-1.json: not a stored result" in capsys.readouterr().out.replace("\n", " ")
+    assert claims.main(["--recompute"]) == 0  # a damaged result is measured anew
+    assert "ZZ-1" in capsys.readouterr().out
     for arguments, message in (
         (["ZZ-7"], "id: got 'ZZ-7', allowed: ZZ-1"),
         (["--recompute", "--seeds", "1"], "seeds: got 1, allowed: 2 or more"),

@@ -165,11 +165,18 @@ def test_transparency_is_laid_on_white(pixels):
         assert np.abs(load_image(source) - expected).max() <= 1, "Pillow rounds in integers"
 
 
-@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "PA", "RGBX", "CMYK", "YCbCr", "HSV", "I", "F", "I;16"])
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "PA", "RGBX", "CMYK", "YCbCr", "HSV", "I;16"])
 def test_every_pillow_mode_comes_as_rgb(mode):
     white = Image.new("RGB", (3, 2), "white")
     image = Image.new(mode, (3, 2), 65535) if mode == "I;16" else white.convert(mode)
     np.testing.assert_array_equal(load_image(image), np.full((2, 3, 3), 255))
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize("mode", ["I", "F"])
+def test_numbers_without_a_known_range_are_refused(mode):
+    with pytest.raises(ValueError, match=f"mode: got {mode}, allowed: .* floats 0…1"):
+        load_image(Image.new(mode, (3, 2), 200))
 
 
 def test_palette_with_a_transparent_colour():

@@ -20,29 +20,36 @@ def network():
     return EfficientNetLite0.pretrained()
 
 
-def same_convolution(signal, kernel, stride):
+def same_convolution(signal, kernel, stride, dilation):
     """TensorFlow's definition of SAME in one dimension, place by place."""
     places = -(-len(signal) // stride)
-    before = max((places - 1) * stride + len(kernel) - len(signal), 0) // 2
+    before = max((places - 1) * stride + dilation * (len(kernel) - 1) + 1 - len(signal), 0) // 2
     out = np.zeros(places)
     for place in range(places):
         for offset, weight in enumerate(kernel):
-            position = place * stride - before + offset
+            position = place * stride - before + dilation * offset
             if 0 <= position < len(signal):
                 out[place] += weight * signal[position]
     return out
 
 
-@given(st.integers(1, 12), st.integers(1, 12), st.sampled_from([1, 3, 5]), st.integers(1, 3), st.integers(0, 99))
+@given(
+    st.integers(1, 12),
+    st.integers(1, 12),
+    st.sampled_from([1, 3, 5]),
+    st.integers(1, 3),
+    st.integers(1, 2),
+    st.integers(0, 99),
+)
 @settings(deadline=None, max_examples=60)
-def test_same_padding_is_tensorflows(height, width, kernel, stride, seed):
+def test_same_padding_is_tensorflows(height, width, kernel, stride, dilation, seed):
     rng = np.random.default_rng(seed)
     image, rows, columns = rng.normal(size=(height, width)), rng.normal(size=kernel), rng.normal(size=kernel)
-    conv = SameConv2d(1, 1, kernel, stride, bias=False).double()
+    conv = SameConv2d(1, 1, kernel, stride, dilation=dilation, bias=False).double()
     conv.weight.data = torch.tensor(np.outer(rows, columns))[None, None]
     # A separable kernel: one dimension after the other.
-    expected = np.apply_along_axis(same_convolution, 0, image, rows, stride)
-    expected = np.apply_along_axis(same_convolution, 1, expected, columns, stride)
+    expected = np.apply_along_axis(same_convolution, 0, image, rows, stride, dilation)
+    expected = np.apply_along_axis(same_convolution, 1, expected, columns, stride, dilation)
     answer = conv(torch.tensor(image)[None, None])[0, 0].detach().numpy()
     np.testing.assert_allclose(answer, expected, atol=1e-12)
 

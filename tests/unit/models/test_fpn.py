@@ -160,6 +160,7 @@ def maps_with(change):
             lambda maps: maps.insert(2, torch.zeros(2, maps.pop(2).shape[1], 4, 3)),
             r"map 2 of size \(4, 3\) after \(4, 6\), allowed: half of it, rounded up or down",
         ),
+        (lambda maps: maps.insert(1, maps.pop(1)[:1]), r"features: got batches of \[2, 1, 2, 2\], allowed: one batch"),
         (lambda maps: maps[1].fill_(torch.nan), "features, map 1: got 192 NaN or infinite of 192"),
         (lambda maps: maps[0][0, 0, 0, :2].fill_(torch.inf), "features, map 0: got 2 NaN or infinite"),
     ],

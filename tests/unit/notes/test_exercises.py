@@ -1,6 +1,7 @@
 import pytest
+import torch
 
-from fpnlib.exercises import all_exercises, check, solution
+from fpnlib.exercises import all_exercises, check, compare, solution
 
 NAMES = sorted(all_exercises())
 
@@ -52,6 +53,13 @@ def test_an_answer_cannot_pass_by_changing_what_it_is_given():
         return 1.0
 
     assert not check("average precision", cheat).right
+
+
+def test_an_answer_may_be_a_tensor():
+    numbers = [((0.1,), (0.2,)), ((3.0,), (4.0,))]
+    as_tensor = lambda *case: torch.tensor([case[0][0] / 3, float("nan")], requires_grad=True)  # noqa: E731
+    assert compare(as_tensor, lambda *case: [case[0][0] / 3, float("nan")], numbers, {}) is None
+    assert compare(as_tensor, lambda *case: [case[0][0] / 3, 0.0], numbers, {}) is not None
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -187,3 +187,11 @@ def test_a_picture_without_boxes_is_a_grey_page():
     assert explorer.data.counts == (0, 0, 0)
     assert "On picture 3" in explorer.readout
     assert "Precision undefined" in explorer.readout
+
+
+def test_each_threshold_of_the_slider_flags_somebody():
+    # Rounding −0.3 + 350 steps of 0.002 carries the last stop past 0.4.
+    explorer = precision_recall([-0.3, 0.4], [0, 1])
+    slider = explorer.controls()["threshold"]
+    assert slider.max <= 0.4
+    assert explorer.set(threshold=slider.max).data.tp == 1

@@ -172,6 +172,14 @@ def test_bad_input_is_named(change, words):
 
 
 @pytest.mark.bad_input
+def test_sigmas_too_small_for_the_lattice_are_named():
+    image = torch.randint(0, 256, (80, 80, 3), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+    assert EXACT_PIXELS < 80 * 80
+    with pytest.raises(ValueError, match="bilateral_spatial_sigma, bilateral_color_sigma: got sigmas too small"):
+        dense_crf(torch.zeros(2, 80, 80), image, iterations=1, **SETTINGS | {"bilateral_color_sigma": 1e-6})
+
+
+@pytest.mark.bad_input
 def test_the_lattice_names_bad_points():
     with pytest.raises(ValueError, match="points"):
         PermutohedralLattice(torch.zeros(0, 3))

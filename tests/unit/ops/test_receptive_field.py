@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 from support.random_nets import branches, nets, seen
 from torch import nn
 
+from fpnlib.models.efficientnet import SameConv2d
 from fpnlib.ops import Add, AxisField, Concat, ReceptiveField, receptive_field
 
 
@@ -175,9 +176,16 @@ class Branching(nn.Module):
         return x if x.sum() > 0 else -x
 
 
+class Circular(nn.Conv2d):
+    def forward(self, x):
+        return super().forward(x.roll(1, 3))
+
+
 @pytest.mark.parametrize(
     ("layers", "message"),
     [
+        (Circular(1, 1, 3), "layers.roll: got call_method roll"),
+        (SameConv2d(1, 1, 3, 2), "SameConv2d, whose forward cannot be followed"),
         ([nn.Conv2d(1, 1, 3), nn.Linear(3, 3)], r"layers\[1\]: got Linear in_features=3"),
         (nn.Sequential(nn.ReLU(), nn.Sequential(nn.Upsample(scale_factor=2))), r"layers\[1\]\[0\]: got Upsample"),
         (nn.ConvTranspose2d(1, 1, 2), "layers: got ConvTranspose2d"),

@@ -243,3 +243,8 @@ def test_bad_decays_and_states_are_refused_in_words():
     with pytest.raises(ValueError, match="state_dict: got one with a decay, allowed: one without"):
         scheduler.load_state_dict(state | {"after": {}})
     assert scheduler.state_dict() == state
+    decaying = WarmupLR(optimizer, 5, after=StepLR(optimizer, 3))
+    state = decaying.state_dict()
+    with pytest.raises(ValueError, match=r"state_dict: got a decay's state with .*, allowed: .*'step_size'"):
+        decaying.load_state_dict(WarmupLR(optimizer, 5, after=ExponentialLR(optimizer, 0.9)).state_dict())
+    assert decaying.state_dict() == state

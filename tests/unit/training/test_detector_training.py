@@ -69,6 +69,10 @@ def test_an_interrupted_training_goes_on_to_the_same_end(tmp_path):
         assert torch.equal(a, b), name
 
 
+def test_a_single_step_is_a_training():
+    assert len(train_detector(0, TINY, steps=1, pool=8)[1].losses) == 1
+
+
 def test_training_lowers_the_loss():
     losses = train_detector(0, {"width": 4, "channels": 8}, steps=60, pool=16)[1].losses
     assert sum(losses[-5:]) < 0.8 * sum(losses[:5])
@@ -140,6 +144,8 @@ def test_bad_input():
         training_seeds(10_000)
     with pytest.raises(ValueError, match="pool: got 4, allowed: 8 or more"):
         train_detector(0, TINY, steps=1, pool=4)
+    with pytest.raises(ValueError, match="steps: got 0, allowed: 1 or more"):
+        main(["c5", "--steps", "0"])
     with pytest.raises(ValueError, match="name: got 'c3', allowed: 'full'"):
         trained("c3", 0)
     assert POOL == 2048

@@ -141,7 +141,9 @@ def test_batches_of_their_own():
         assert_same_state(ensemble.member(index), model)
     x, _ = images(9)
     each = torch.stack([x[:3], x[3:6], x[6:]])
-    torch.testing.assert_close(ensemble.predict(each, in_dims=0)[1], ensemble.predict(x)[1, 3:6])
+    wanted = ensemble.predict(each, in_dims=0)
+    torch.testing.assert_close(wanted[1], ensemble.predict(x)[1, 3:6])
+    torch.testing.assert_close(ensemble.predict(each.movedim(0, -1), in_dims=-1), wanted)  # counted from the end
 
 
 def test_shared_images_with_labels_of_their_own():
@@ -360,6 +362,7 @@ def test_bad_batches():
     ensemble = Ensemble(net, SEEDS, learning_rate=0.1)
     for call, message in (
         (lambda: ensemble.step(loss, x, y, in_dims=0), r"batch: got shape \(8, 3, 8, 8\), allowed: 3 members along"),
+        (lambda: ensemble.predict(x, in_dims=-5), "along dimension -5"),
         (lambda: ensemble.step(loss, x, y, in_dims=(0,)), "in_dims: got"),
         (lambda: ensemble.step(loss, x, y, factor=torch.ones(4)), "factor: got shape"),
         (lambda: ensemble.step(lambda model, x, y: model(x), x, y), r"loss: got shape \(8, 5\) for a member"),

@@ -10,6 +10,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torch.optim.lr_scheduler import ExponentialLR
 
 from fpnlib.training import History, minibatches, train
 
@@ -200,7 +201,9 @@ def test_checkpoints_that_do_not_fit_are_named(tmp_path):
         (lambda: run(make(), checkpoint=path, seed=8), "seed: got 8, allowed: 9"),
         (lambda: run((model, optimizer, None), checkpoint=path), r"with \['model', 'optimizer', 'scheduler'\]"),
         (lambda: run((other, optimizer, scheduler), checkpoint=path), "run.pt is of another model"),
-        (lambda: run((model, torch.optim.SGD(other.parameters()), scheduler), checkpoint=path), "another optimizer"),
+        (lambda: run((model, torch.optim.Adam(other.parameters()), scheduler), checkpoint=path), "another optimizer"),
+        (lambda: run((model, torch.optim.SGD(model.parameters()), scheduler), checkpoint=path), "'optimizer': 'SGD'"),
+        (lambda: run((model, optimizer, ExponentialLR(optimizer, 0.9)), checkpoint=path), "ExponentialLR"),
         (lambda: run(make(), -1), "steps: got -1"),
         (lambda: run(make(), checkpoint_every=0), "checkpoint_every: got 0"),
     ):
