@@ -20,5 +20,7 @@ def require_choice(argument: str, got: object, choices: Collection[object]) -> N
 
 def require_finite(argument: str, values: "Tensor") -> None:
     """Raise a ValueError that counts the NaN and infinite entries of `values`, if there are any."""
+    if values.sum().isfinite():  # then no entry is NaN or infinite; a sum is soon made
+        return
     bad = int((~values.isfinite()).sum())
     require(bad == 0, argument, f"{bad} NaN or infinite of {values.numel()} values", "finite numbers")

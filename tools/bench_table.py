@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from notebooks import ROOT, write_if_changed
+from repository import ROOT, write_if_changed
 
 RESULTS = ROOT / "tests" / "benchmarks" / "results.json"
 

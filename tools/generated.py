@@ -12,7 +12,8 @@ import bench_table
 from fpnlib import assets
 from fpnlib.claims import ledger
 from fpnlib.data import photo_credit, photo_names
-from notebooks import NOTEBOOKS, ROOT, write_if_changed
+from notebooks import NOTEBOOKS
+from repository import ROOT, write_if_changed
 
 README, INDEX = ROOT / "README.md", NOTEBOOKS / "source" / "00-index.py"
 _ENTRY = re.compile(r"^# ### \[(\d\d) · ([^\]]+)\]\(([^)]+)\)$", re.MULTILINE)

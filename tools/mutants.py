@@ -14,7 +14,7 @@ from pathlib import Path
 from joblib import Parallel, delayed
 
 from mutant_table import MUTANTS, Mutant
-from notebooks import ROOT, write_if_changed
+from repository import ROOT, write_if_changed
 
 TABLE = ROOT / "tests" / "MUTANTS.md"
 _A_TEST_FAILED = 1  # pytest's exit status

@@ -20,8 +20,8 @@ from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernel
 from nbformat import NotebookNode
 
 import notebook_rules as rules
+from repository import ROOT, write_if_changed
 
-ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = ROOT / "notebooks"
 _METADATA = {
     "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
@@ -117,22 +117,6 @@ def to_bytes(notebook: NotebookNode) -> bytes:
     """Return the one way in which a notebook is written to disk."""
     nbformat.validate(notebook)
     return (nbformat.writes(notebook).rstrip("\n") + "\n").encode()
-
-
-def write_if_changed(path: Path, content: bytes) -> bool:
-    """Write the whole file at once, or leave it alone when it holds `content` already. Return whether it changed."""
-    if path.exists() and path.read_bytes() == content:
-        return False
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as temporary:
-        try:
-            temporary.write(content)
-            temporary.close()
-            os.chmod(temporary.name, 0o644)
-            os.replace(temporary.name, path)
-        except BaseException:
-            os.unlink(temporary.name)
-            raise
-    return True
 
 
 def build(source: Path) -> bool:

@@ -13,7 +13,7 @@ from PIL import Image
 from book_map import book_map
 from fpnlib.explore import all_explorers
 from fpnlib.notes.fpn.diagram import diagram
-from notebooks import ROOT, write_if_changed
+from repository import ROOT, write_if_changed
 
 IMAGES = ROOT / "images"
 WIDTH = 480  # pixels of a thumbnail

@@ -9,7 +9,7 @@ from functools import lru_cache
 
 import numpy as np
 import torch
-from jaxtyping import Float32, Int64, UInt8
+from jaxtyping import Float, Float32, Int64, UInt8
 from PIL import Image
 from torch import Tensor
 
@@ -125,12 +125,17 @@ def scene_batch(seeds: Sequence[int], *, size: int = 128) -> SceneBatch:
     require(len(seeds) > 0, "seeds", list(seeds), "one seed or more")
     scenes = [scene(seed, size=size) for seed in seeds]
     return SceneBatch(
-        images=torch.stack([s.image for s in scenes]).float() / 255,
+        images=stack_images(scenes),
         boxes=[s.boxes for s in scenes],
         classes=[s.classes for s in scenes],
         instances=torch.stack([s.instances for s in scenes]),
         semantic=torch.stack([s.semantic for s in scenes]),
     )
+
+
+def stack_images(scenes: Sequence[Scene]) -> Float[Tensor, "n 3 h w"]:
+    """The images of n scenes of one size, 0…1."""
+    return torch.stack([one.image for one in scenes]).float().div(255)
 
 
 @lru_cache(maxsize=16)

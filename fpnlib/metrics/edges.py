@@ -103,8 +103,7 @@ class BoundaryReference:
         scores = scores.detach()
         got, wanted = tuple(scores.shape), tuple(self.boundary.shape)
         require(got == wanted, "scores", f"shape {got}", f"{wanted}, that of the boundary")
-        if not scores.sum().isfinite():  # a finite sum has no NaN and no infinite entry
-            require_finite("scores", scores)
+        require_finite("scores", scores)
         places = np.flatnonzero(thin_edges(scores).numpy())
         require(len(places) > 0, "scores", "a map without any ridge", "a map with edges")
         values = scores.flatten()[places]

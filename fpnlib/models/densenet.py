@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from fpnlib.models.unet import Merge, merge_module
+from fpnlib.models.fusion import Merge, merge_module
 from fpnlib.validation import require, require_choice
 
 Stem = Literal["imagenet", "small"]

@@ -6,12 +6,16 @@ These modules take the maps themselves. `fpnlib.ops.Add` and `Concat` hold branc
 import copy
 import itertools
 from collections.abc import Sequence
+from typing import Literal
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, fx, nn
 
-from fpnlib.validation import require
+from fpnlib.validation import require, require_choice
+
+Merge = Literal["concat", "add"]
+MERGES: tuple[Merge, ...] = ("concat", "add")
 
 
 def check_maps(maps: Sequence[Tensor], *, same_channels: bool) -> None:
@@ -50,6 +54,12 @@ class Concat(nn.Module):
         """Maps (N, Cᵢ, H, W) to (N, ΣCᵢ, H, W). ValueError for other sizes."""
         check_maps(maps, same_channels=False)
         return torch.cat(maps, 1)
+
+
+def merge_module(merge: Merge) -> Add | Concat:
+    """The module that joins a skip with what it meets."""
+    require_choice("merge", merge, MERGES)
+    return Add() if merge == "add" else Concat()
 
 
 class WeightedAdd(nn.Module):

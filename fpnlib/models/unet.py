@@ -1,22 +1,12 @@
 """U-Net: down to coarse maps and up again, with a skip from each level to its twin, concatenated or added."""
 
 from collections.abc import Callable, Sequence
-from typing import Literal
 
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from fpnlib.models.fusion import Add, Concat
-from fpnlib.validation import require, require_choice
-
-Merge = Literal["concat", "add"]
-MERGES: tuple[Merge, ...] = ("concat", "add")
-
-
-def merge_module(merge: Merge) -> Add | Concat:
-    """The module that joins a skip with what it meets."""
-    require_choice("merge", merge, MERGES)
-    return Add() if merge == "add" else Concat()
+from fpnlib.models.fusion import Merge, merge_module
+from fpnlib.validation import require
 
 
 def _double_conv(cin: int, cout: int, norm: Callable[[int], nn.Module]) -> nn.Sequential:

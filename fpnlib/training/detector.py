@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from fpnlib.data import scenes as scenes_module
-from fpnlib.data.scenes import TRAINING_SEEDS, VALIDATION_SEEDS, Scene, scene
+from fpnlib.data.scenes import TRAINING_SEEDS, VALIDATION_SEEDS, Scene, scene, stack_images
 from fpnlib.metrics import detection_average_precision
 from fpnlib.models import assignment, fpn, resnet
 from fpnlib.models import detector as detector_module
@@ -133,7 +133,7 @@ def train_detector(
 
     def loss(model: nn.Module, place: Tensor, mirror: Tensor) -> Tensor:
         drawn = [scenes[i] for i in place.tolist()]
-        images = torch.stack([one.image for one in drawn]).float().div(255)
+        images = stack_images(drawn)
         images = torch.where(mirror[:, None, None, None], images.flip(3), images)
         boxes = [_mirror(one.boxes) if flip else one.boxes for one, flip in zip(drawn, mirror, strict=True)]
         said = model(images.contiguous(memory_format=torch.channels_last))
@@ -215,7 +215,7 @@ def detections(detector: Detector, scenes: Sequence[Scene]) -> list[dict[str, Te
     """What the detector finds in each scene, 64 at a time."""
     found = []
     for start in range(0, len(scenes), 64):
-        images = torch.stack([one.image for one in scenes[start : start + 64]]).float().div(255)
+        images = stack_images(scenes[start : start + 64])
         found += detector.detect(images.contiguous(memory_format=torch.channels_last))
     return found
 

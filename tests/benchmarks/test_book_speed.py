@@ -17,6 +17,7 @@ from support.lab import OpenNotebook, find_chromium, jupyter_lab, launch
 from support.side_by_side import amount
 
 import notebooks
+from repository import ROOT
 
 # Takes the time from the next key press to the picture that follows it, as the page sees both.
 LISTEN = """image => {
@@ -40,7 +41,7 @@ def test_a_note_runs(source, benchmark):
 
     def run() -> None:
         nonlocal peak
-        with subprocess.Popen([sys.executable, "-c", code], cwd=notebooks.ROOT / "tools") as process:
+        with subprocess.Popen([sys.executable, "-c", code], cwd=ROOT / "tools") as process:
             while process.poll() is None:
                 for child in psutil.Process(process.pid).children():
                     with contextlib.suppress(OSError, psutil.Error, TypeError):
@@ -60,7 +61,7 @@ def test_a_key_press_in_the_browser(benchmark, tmp_path):
     if chromium is None:
         pytest.skip("no Chromium found")
     saved = notebooks.notebook_of(notebooks.find(["01"])[0])
-    folders = [notebooks.NOTEBOOKS, notebooks.ROOT / "images"]
+    folders = [notebooks.NOTEBOOKS, ROOT / "images"]
     with jupyter_lab(folders, tmp_path) as server, sync_playwright() as playwright:
         browser = launch(playwright, chromium)
         page = browser.new_page(viewport={"width": 1400, "height": 1000})

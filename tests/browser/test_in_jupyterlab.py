@@ -11,6 +11,7 @@ from playwright.sync_api import sync_playwright
 from support.lab import OpenNotebook, find_chromium, jupyter_lab, launch
 
 import notebooks
+from repository import ROOT
 
 pytestmark = pytest.mark.browser
 SOURCES = notebooks.find([])
@@ -28,7 +29,7 @@ class Deaf(FourMaps):
 # running, which other tests' kernels must not meet.
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory):
-    folders = [notebooks.NOTEBOOKS, notebooks.ROOT / "images"]
+    folders = [notebooks.NOTEBOOKS, ROOT / "images"]
     with jupyter_lab(folders, tmp_path_factory.mktemp("lab")) as server:
         yield server
 
@@ -71,7 +72,7 @@ def ran(opened, pictures_before, saved):
     """The notebook after Run All Cells."""
     opened.run_all()
     if os.environ.get("FPNLIB_SCREENS"):
-        opened.screenshots(notebooks.ROOT / "out" / "screens", saved.stem)
+        opened.screenshots(ROOT / "out" / "screens", saved.stem)
     return opened
 
 
@@ -155,7 +156,7 @@ def test_each_fault_is_seen(chromium, lab):
     cells = [
         v4.new_markdown_cell("# Planted faults\n\n![missing](missing.png)"),
         v4.new_code_cell("from IPython.display import Javascript\nJavascript(\"console.error('planted')\")"),
-        v4.new_code_cell(f"import sys\nsys.path.insert(0, {str(notebooks.ROOT / 'tests')!r})\n{DEAF}\nDeaf()"),
+        v4.new_code_cell(f"import sys\nsys.path.insert(0, {str(ROOT / 'tests')!r})\n{DEAF}\nDeaf()"),
         v4.new_code_cell("{}['planted']"),
     ]
     planted = notebooks.normalise(v4.new_notebook(cells=cells))

@@ -4,7 +4,7 @@ import pytest
 from nbformat import v4
 
 import notebook_rules
-from notebooks import ROOT
+from repository import ROOT
 
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "tests").glob("*.md")])
 

@@ -8,6 +8,7 @@ import nbformat
 import pytest
 
 import notebooks
+from repository import ROOT
 
 CELLS = "# %%\n0.1234\n\n# %%\nprint('7 ok')\n\n# %%\nimport ipywidgets\n\nipywidgets.IntSlider(7)\n"
 
@@ -23,9 +24,9 @@ def saved(tmp_path_factory):
 
 
 def nbval(notebook):
-    makefile = (notebooks.ROOT / "Makefile").read_text()
+    makefile = (ROOT / "Makefile").read_text()
     options = re.search(r"^NBVAL := (.+)$", makefile, re.MULTILINE)[1].split()
-    settings = ["-c", notebooks.ROOT / "pyproject.toml", "--rootdir", notebook.parent, "-p", "no:cacheprovider"]
+    settings = ["-c", ROOT / "pyproject.toml", "--rootdir", notebook.parent, "-p", "no:cacheprovider"]
     command = [sys.executable, "-m", "pytest", *settings, *options, notebook]
     done = subprocess.run(command, capture_output=True, text=True, cwd=notebook.parent)
     print(done.stdout, done.stderr)

@@ -10,6 +10,7 @@ import pytest
 from nbformat import v4
 
 import notebooks
+from repository import ROOT
 
 GOOD = """\
 # %% [markdown]
@@ -138,7 +139,7 @@ def test_notes_are_found_by_the_start_of_their_names(write):
 
 
 def test_the_command_line_says_what_is_wrong():
-    tool = [sys.executable, notebooks.ROOT / "tools" / "notebooks.py"]
+    tool = [sys.executable, ROOT / "tools" / "notebooks.py"]
     done = subprocess.run([*tool, "check", "no-such-note"], capture_output=True, text=True)
     assert done.returncode == 2
     assert "name: got 'no-such-note'" in done.stderr

@@ -6,7 +6,7 @@ import pytest
 
 import mutants
 from mutant_table import MUTANTS, Mutant
-from notebooks import ROOT
+from repository import ROOT
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
