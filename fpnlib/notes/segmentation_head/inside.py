@@ -8,6 +8,7 @@ from ipywidgets import Widget
 from matplotlib.artist import Artist
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
+from matplotlib.patches import Patch
 
 from fpnlib.data.scenes import SCENE_CLASSES
 from fpnlib.explore import Explorer, choice, number, slider
@@ -84,6 +85,8 @@ class InsideExplorer(Explorer[InsideData]):
         for panel in (scene, wanted, *maps):
             panel.set(xticks=[], yticks=[])
             panel.spines[:].set_visible(False)
+        classes = [Patch(color=_COLOURS(place), label=name) for place, name in enumerate(SCENE_CLASSES)]
+        figure.legend(handles=classes, loc="lower left", ncols=len(classes), columnspacing=1.2, labelcolor=INK)
         self._curves, self._cursors = [], []
         for row, name in enumerate(("weight", "gradient")):
             panel = figure.add_subplot(grid[row, 3])
