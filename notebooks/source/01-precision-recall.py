@@ -65,9 +65,9 @@ source(_threshold_counts, precision_recall_curve)
 # %% [markdown]
 # ### Rare positives
 #
-# The digits hold about nine others for each eight, and there the slider starts. Now take the same classifier to a place
-# where positives are rarer. The scores of an eight do not change, nor do those of
-# the other digits. There are just more of the others.
+# The digits hold about nine others for each eight, and there the slider starts. Now take the same classifier to a
+# place where positives are rarer. The scores of an eight do not change, nor do those of the other digits. There are
+# just more of the others.
 #
 # **Move the first slider to the right. Watch which curve sinks and which stays.**
 
