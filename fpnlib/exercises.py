@@ -109,7 +109,17 @@ def compare(
             return fault
     first = min(wrong, key=lambda i: sum(np.asarray(part).size for part in cases[i]))
     shown = ", ".join(np.array2string(np.asarray(part), separator=", ") for part in cases[first])
-    return f"For ({shown}) you gave {given[first]!r}, it is {np.round(right[first], 4).tolist()}."
+    return f"For ({shown}) you gave {_four_digits(given[first])}, it is {_four_digits(right[first])}."
+
+
+def _four_digits(value: Any) -> str:
+    """Numbers as plain ones of four digits, anything else as it is."""
+    try:
+        rounded = [float(f"{x:.4g}") for x in _floats(value).flat]
+    except (TypeError, ValueError):
+        return repr(value)
+    shown = [f"{x:g}" for x in rounded]
+    return shown[0] if np.ndim(value) == 0 else f"({', '.join(shown)})"
 
 
 def _close(a: Any, b: Any) -> bool:

@@ -224,7 +224,7 @@ def confusion_counts(scores: ArrayLike, targets: ArrayLike, threshold: float | i
 def f_score(
     precision: float | int | ArrayLike, recall: float | int | ArrayLike, beta: float | int = 1.0
 ) -> float | Tensor:
-    """Weighted harmonic mean of precision and recall; recall counts `beta` times as much. 0/0 is 0.
+    """Weighted harmonic mean of precision and recall; recall weighs `beta`² times as much. 0/0 is 0.
 
     Two numbers give a float; anything else broadcasts to a float64 tensor. Source: van Rijsbergen, Information
     Retrieval (1979), chapter 7. ValueError for values outside [0, 1], shapes that do not broadcast, beta below 0.

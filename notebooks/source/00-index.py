@@ -207,7 +207,7 @@ sortable(verdicts())
 # | deadline | 截稿日期 | the last day on which a venue takes papers | [09] |
 # | decade | 数量级 | a factor of ten | [07] |
 # | decay | 衰减 | a learning rate that falls later on | [05] |
-# | F-score | F 值 | the harmonic mean of precision and recall; recall counts β times | [01] |
+# | F-score | F 值 | the weighted harmonic mean of precision and recall; recall weighs β² times as much | [01] |
 # | false positive rate | 假阳性率 | of the negatives, the share that was flagged | [01] |
 # | feature map | 特征图 | the units of a layer, in their places | [02] |
 # | feature pyramid, FPN | 特征金字塔 | maps of several strides and equal channels, with what coarser ones know | [04] |

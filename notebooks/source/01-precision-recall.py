@@ -11,7 +11,10 @@
 # ## Look
 #
 # The scores below are real. A linear classifier looked at scikit-learn's handwritten digits and answered one question:
-# is this an eight? Each digit was scored by a model that had not seen it.
+# is this an eight? Each digit was scored by a model that had not seen it. Below the scores are two curves over all
+# thresholds. One is precision against recall; the area under it is the **average precision, AP**. The other is the
+# **ROC curve**: recall against the share of the other digits that is flagged wrongly; the area under it is how often an
+# eight scores above another digit.
 #
 # **Move the threshold to the left. Watch recall grow, and see what it costs.**
 
@@ -23,15 +26,15 @@ precision_recall()
 # %% [markdown]
 # Four things to try.
 #
-# - F is one number between precision and recall. Put the threshold where the two histograms cross. That is not where F
-#   is best. Find the best F.
+# - F is one number between precision and recall; its formula stands in the picture. Put the threshold where
+#   the orange histogram overtakes the blue one. That is not where F is best. Find the best F.
 # - Set β to its largest value and look for the best F again. With a large β a missed eight costs more than a false
 #   alarm.
 # - Go to the far right. Precision is high, recall is low: the classifier says little, and what it says is right.
-# - Start a little left of zero and move right by one step at a time. Recall only falls. Precision mostly climbs, but
-#   now and then it steps back.
+# - Start a little left of zero and move right by one step at a time. Recall only falls. Precision climbs in
+#   jumps, and in between it slips back by a little.
 #
-# Your own scores work too: `precision_recall(scores, targets)`. Scores are finite numbers, logits will do; targets are
+# Your own scores work too: `precision_recall(scores, targets)`. Scores are finite numbers of any size, targets are
 # zeros and ones, or booleans, and both kinds occur.
 
 # %% [markdown]
@@ -98,12 +101,13 @@ source(precision_at_ratio)
 # People want one number for the curve, and call it average precision, AP. There are at least four ways to take it.
 #
 # - **No interpolation**: the precision at each positive, averaged. This is the area under the steps.
-# - **All points**: at each recall take the best precision from there on. The zigzag becomes a staircase that only
-#   falls.
+# - **All points**: at each recall take the best precision from there on. The zigzag of the grey
+#   dots, one for each rank, becomes a staircase that only falls.
 # - **11 points**: the same staircase, read at eleven recalls.
 # - **101 points**: the same, read at a hundred and one.
 #
-# **Take the last item and move it up, rank by rank. Then add positives that were never found.**
+# **Take the last item and move it up, rank by rank; where it passes another positive nothing changes. Then add
+# positives that were never found.**
 
 # %%
 from fpnlib.notes.precision_recall.explorers import interpolations
@@ -135,14 +139,15 @@ from fpnlib.notes.precision_recall.explorers import box_error
 box_error()
 
 # %% [markdown]
-# AP is taken class by class and then averaged. The photo has one bottle and eight chairs, and the lost bottle costs as
-# much as eight lost chairs. That is why AP is not simply precision or recall.
+# AP is taken class by class and then averaged. The photo has four classes, one bottle and eight chairs among them. Move
+# the boxes by thirteen pixels, then by fourteen: the bottle, the jar in front, is lost, and AP falls by a quarter. That
+# is as much as all eight chairs can cost, and why AP is not simply precision or recall.
 #
 # Now a real detector. P-Net is the first and smallest of MTCNN's three networks, with its real weights. The page
 # holds small photos from *Labeled Faces in the Wild*, half of them faces. The labelled box of a face is the edge of its
 # photo.
 #
-# **Raise the IoU from the middle of its range. The boxes do not move, and yet AP collapses.**
+# **Raise the IoU from $0.5$. The boxes do not move, and yet AP collapses.**
 
 # %%
 from fpnlib.notes.precision_recall.explorers import detection
@@ -155,8 +160,8 @@ detection()
 # the edge of a face, and P-Net draws a narrower box. A strict IoU punishes both alike. That is why COCO asks at ten
 # thresholds.
 #
-# Raise the score from which a box is kept. Precision grows and recall falls, but AP does not move: it reads the whole
-# ranking and needs no threshold.
+# Lower the score from which a box is kept, then raise it again. Precision mostly grows, recall never rises, and AP does
+# not move: it reads the whole ranking and needs no threshold.
 #
 # Your own detector works too. `detection(predictions, targets, image)` takes, for each image, a mapping such as
 # `{"boxes": [[x0, y0, x1, y1]], "scores": [s], "labels": [k]}`, or the paths of a COCO results file and its
@@ -233,15 +238,15 @@ verdicts("PR")
 # these digits it matters how many points are read, and interpolation alone changes little; on a short ranking all four
 # come apart.
 #
-# **IoU.** P-Net's AP is <span title="PR-4 ap_50">0.84</span> at the middle of the IoU's range and
-# <span title="PR-4 ap_75">0.08</span> at three quarters of it. Not one pixel of its answer changed. How much of that
+# **IoU.** P-Net's AP is <span title="PR-4 ap_50">0.84</span> at an IoU of $0.5$ and
+# <span title="PR-4 ap_75">0.08</span> at $0.75$. Not one pixel of its answer changed. How much of that
 # is the label's fault? Shift and stretch all labels by one and the same share of their sides, P-Net's mean offset, and
 # the second number becomes <span title="PR-4 ap_75_labels_shifted">0.67</span>. That is fitted on the same faces, so
 # it is an upper bound. Most of the fall came from what we call the edge of a face. Know how your labels were drawn
 # before you ask for a strict IoU.
 #
 # One thing weakens this last verdict. Its bound was fixed first, its detector was not. The first try slid an image
-# classifier over the café photo. At most of its settings it found next to nothing at the middle of the IoU's range, so
+# classifier over the café photo. At nearly all of its settings it found next to nothing at an IoU of $0.5$, so
 # there was hardly any AP to lose, and by the same bound the claim would have failed. P-Net took its place, and a trial
 # had shown its curve before it was chosen. Read the verdict as true of this detector and this page.
 
@@ -252,7 +257,7 @@ verdicts("PR")
 # formula that is nearly right is found out.
 #
 # **First.** Write `f(scores, targets, threshold)` that returns precision and recall. The first two are NumPy arrays,
-# `targets` is boolean. Where nothing is flagged, precision is one.
+# `targets` is boolean. A score of at least the threshold is flagged. Where nothing is flagged, precision is one.
 
 # %%
 from fpnlib.exercises import check
@@ -284,7 +289,7 @@ check("rarer positives", ...)
 # | recall, true positive rate | 召回率 | of the positives, the share that was flagged |
 # | false positive rate | 假阳性率 | of the negatives, the share that was flagged |
 # | ROC curve | ROC 曲线 | recall against the false positive rate, one point for each threshold |
-# | F-score | F 值 | the harmonic mean of precision and recall; recall counts β times |
+# | F-score | F 值 | the weighted harmonic mean of precision and recall; recall weighs β² times as much |
 # | threshold | 阈值 | the score from which an example is flagged |
 # | prevalence | 正例比例 | the share of positives among all examples |
 # | average precision | 平均精度 | precision averaged over recall |

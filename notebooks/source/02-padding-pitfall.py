@@ -10,8 +10,10 @@
 # %% [markdown]
 # ## Look
 #
-# Below is a strip of pixels and the layers above it. Each blue line is the centre of a unit of the feature map. The
-# orange bar is a region of interest, an RoI: the part of the image that a detector wants to look at more closely.
+# Below is a strip of pixels and the layers above it. A layer's output is a **feature map** of **units**, one number
+# each. A unit looks at as many neighbours below it as its **kernel** is wide, the next unit looks a **stride** further
+# on, and **padding** adds empty places at both ends. Each blue line is the centre of a unit. The orange bar is a region
+# of interest, an RoI: the part of the image that a detector wants to look at more closely.
 #
 # **Move the left edge of the RoI to 0. Watch the bar on the top layer.**
 
@@ -35,8 +37,9 @@ geometry()
 # ### On a photo
 #
 # P-Net is the first of the three small networks of the face detector MTCNN. It has no padding at all. Here are its real
-# weights and its feature map of many channels, shown by their root mean square. RoIAlign turns the RoI into 7×7 cells,
-# whatever its size, for a second network to look at: above without padding, below with it.
+# weights and its feature map. It has many channels; the picture shows how strongly they answer at each place, as their
+# root mean square. RoIAlign turns the RoI into 7×7 cells, whatever its size, for a second network to look at: above
+# without padding, below with it.
 #
 # **Move the RoI along the left border into the upper corner. Then make it wider.**
 
@@ -47,7 +50,8 @@ roi_on_photo()
 
 # %% [markdown]
 # The dark cells are zeros. RoIAlign gives 0 for a sample that lies more than one cell outside the map, and nearer ones
-# take the value at the map's border. So some of the 7×7 cells are empty, and some repeat their neighbours.
+# take the value at the map's border. So of the 7×7 cells some are empty, and some, though they lie off the map, repeat
+# its border.
 #
 # Padding has a price, and you see it: the edge between the photo and the black is an edge, and the features answer to
 # it. More on that below.
@@ -60,7 +64,10 @@ roi_on_photo()
 # What does it cost? Below the astronaut's face moves out of the photo through the left border. The photo is shrunk so
 # that the face has the size that P-Net looks for.
 #
-# **Move the face across the border. Then try the four ways to pad.**
+# The score is the best of the windows that cover half of what is left of the face.
+#
+# **Move the face across the border. Then try the four ways to pad:** black, the photo's mean colour, the photo's mirror
+# image, its last pixels repeated.
 
 # %%
 from fpnlib.notes.padding.explorers import face_at_border
@@ -68,9 +75,9 @@ from fpnlib.notes.padding.explorers import face_at_border
 face_at_border()
 
 # %% [markdown]
-# Without padding P-Net can put its window no further than the border. A face that is cut in half lies in the left half
-# of the leftmost window, where no face was in training. With padding the window is centred on the face, and half of the
-# window shows the padding.
+# Without padding P-Net can put its window no further than the border. (A box is the window after P-Net's own
+# correction, so it may stick out.) A face that is cut in half lies in the left half of the leftmost window, where no
+# face was in training. With padding the window can be centred on the face, and half of it shows the padding.
 #
 # Choose *reflect* and cut off half of the face: the mirror makes a whole one. The score is high, and it is a fair
 # question whether it should be.
@@ -98,7 +105,10 @@ from fpnlib.ops import AxisField
 source(AxisField.then)
 
 # %% [markdown]
-# **Add layers one by one. Watch the field grow. Then give the layers a stride of two.**
+# The bars show what two units of the last layer see of each layer below. The table says what one unit of each layer
+# sees of the image.
+#
+# **Add layers one by one. Watch the size grow and the ruler shrink. Then give the layers a stride of two.**
 
 # %%
 from fpnlib.notes.padding.explorers import receptive_fields
@@ -106,7 +116,8 @@ from fpnlib.notes.padding.explorers import receptive_fields
 receptive_fields()
 
 # %% [markdown]
-# Two neighbours share nearly all they see. The stride decides how much is new from one to the next.
+# At a stride of one two neighbours share nearly all they see, at a stride of two less than half. The stride decides how
+# much is new from one to the next. Padding moves only the start.
 #
 # ### The projection
 #
@@ -127,8 +138,8 @@ receptive_fields()
 #
 # A wider one keeps $(w - \tfrac r2 + P) / S$ units of its $w / S$. And what must be done follows at once: pad the image
 # by $p$ pixels, and $P$ becomes $P + p$. The RoI is whole when unit 0 lies at the edge or before it, so the least
-# padding is $p = \lceil \tfrac r2 - P \rceil$: **half the receptive field, less what the layers pad already.** For a
-# box that begins inside the image less is enough.
+# padding is $p = \max(0, \lceil \tfrac r2 - P \rceil)$: **half the receptive field, less what the layers pad already.**
+# For a box that begins inside the image less is enough.
 
 # %%
 from fpnlib.ops import degenerate_width, least_padding, project_box
@@ -201,8 +212,8 @@ for name, pooled in {
 # the box.
 #
 # One more half pixel: some pooling layers round *up* the number of windows (`ceil_mode`, Caffe's way). P-Net has one,
-# so for odd sizes its last window reaches one pixel beyond the image. `receptive_field` is not disturbed: no unit
-# moves.
+# so for odd sizes its last window reaches one pixel beyond the image. `receptive_field` still places every unit
+# rightly, as none moves, but it does not count that extra one.
 
 # %% [markdown]
 # ## Check
@@ -220,7 +231,8 @@ print("by arithmetic:", arithmetic[:4], "…")
 assert centers.tolist() == arithmetic
 
 # %% [markdown]
-# And padding the image by whole strides changes no unit that was there before. It only adds new ones around them.
+# In a net that does not pad itself, padding the image by whole strides changes no unit that was there before. It only
+# adds new ones around them.
 
 # %%
 import numpy as np
@@ -259,8 +271,9 @@ verdicts("PD")
 # less it never is (<span title="PD-2 one_pixel_less_still_cut">207</span> are still cut).
 #
 # **Performance drops, P-Net.** A hundred real faces and a hundred other photos leave through the border, step by step.
-# The measure is the area under the ROC curve: how often a face scores above a photo without one. Amid other photos it
-# is <span title="PD-3 area_center">1.000</span>. With <span title="PD-3 hidden[3]">30%</span> of the face cut off it is
+# The measure is the area under the ROC curve: how often a face scores above a photo without one. What is cut off is a
+# share of the face's photo, which is a little wider than the face. Amid other photos it is
+# <span title="PD-3 area_center">1.000</span>. With <span title="PD-3 hidden[3]">30%</span> cut off it is
 # <span title="PD-3 area_plain[3]">0.979</span> without padding and <span title="PD-3 area_padded[3]">0.989</span> with
 # six black pixels. With half cut off it is <span title="PD-3 area_plain[5]">0.594</span> and
 # <span title="PD-3 area_padded[5]">0.819</span>. So as long as little is cut the pitfall costs little; near one half,
@@ -282,12 +295,12 @@ verdicts("PD")
 #
 # **Trained from scratch.** A tiny net with a receptive field of ten pixels, no padding, and
 # <span title="PD-5 n">32</span> seeds learns four shapes that may touch the border. At the border it names
-# <span title="PD-5 border_plain">0.71</span> of them rightly without padding and
-# <span title="PD-5 border_padded">0.96</span> with the image padded. The gain is
-# <span title="PD-5 border_gain">0.26</span>. In the middle, where the window can be centred anyway, padding still gains
-# <span title="PD-5 middle_gain">0.17</span>, which we had not expected. One possible reason: a net without padding has
-# to learn the shapes off the centre of its window too, and that costs it in the middle as well. This experiment does
-# not tell.
+# <span title="PD-5 border_plain">0.705</span> of them rightly without padding and
+# <span title="PD-5 border_padded">0.962</span> with the image padded. The gain is
+# <span title="PD-5 border_gain">0.257</span>. In the middle, where the window can be centred anyway, padding still
+# gains <span title="PD-5 middle_gain">0.17</span>, which we had not expected. One possible reason: a net without
+# padding has to learn the shapes off the centre of its window too, and that costs it in the middle as well. This
+# experiment does not tell.
 
 # %% [markdown]
 # ## Try
@@ -303,15 +316,16 @@ from fpnlib.exercises import check
 check("receptive field", ...)
 
 # %% [markdown]
-# **Second.** Write `f(x, size, stride, padding)` that returns the unit at pixel index `x`, whole or not. Index 0 is the
-# centre of the first pixel, unit 0 the first unit.
+# **Second.** Write `f(x, size, stride, padding)` that returns the place of pixel index `x` on the feature map, as the
+# number of a unit; it may be a fraction. Index 0 is the middle of the first pixel, unit 0 the first unit. `size`,
+# `stride` and `padding` are $r$, $S$ and $P$ of the whole net.
 
 # %%
 check("projection", ...)
 
 # %% [markdown]
 # **Third.** Write `f(size, padding)` that returns the fewest pixels to pad the image with, so that a box at its left
-# border keeps its extent. `padding` is what the layers of the net add already.
+# border keeps its extent. `size` and `padding` are $r$ and $P$ of the net.
 
 # %%
 check("least padding", ...)

@@ -90,7 +90,7 @@ def lfw_border_scores(hidden: float | None, padding: int, mode: Mode = "zero") -
         padded = pad_photos(crops, (padding, 0, 0, 0), mode).expand(-1, 3, -1, -1)
         scores = pnet()((padded - 127.5) / 128).scores
         left, right = max(0, -cut), side - cut  # of the visible part
-        covered = _overlap(scores.shape[1], 0, _AROUND, _AROUND + side)[:, None] * _overlap(
+        covered = overlap(scores.shape[1], 0, _AROUND, _AROUND + side)[:, None] * overlap(
             scores.shape[2], padding, left, right
         )
         counts = covered >= min(PNet.receptive_field**2, side * (right - left)) / 2
@@ -98,7 +98,7 @@ def lfw_border_scores(hidden: float | None, padding: int, mode: Mode = "zero") -
     return best
 
 
-def _overlap(windows: int, padding: int, begin: int, end: int) -> Tensor:
+def overlap(windows: int, padding: int, begin: float, end: float) -> Tensor:
     """Pixels that each window along an axis shares with begin … end."""
     first = torch.arange(windows) * PNet.stride - padding
     return ((first + PNet.receptive_field).clamp(max=end) - first.clamp(min=begin)).clamp(min=0)

@@ -63,6 +63,10 @@ def _same_size(size: int, padding: int) -> int:
     return max(0, (size - 1) // 2 - padding)
 
 
+def _half_rounded_down(size: int, padding: int) -> int:
+    return max(0, size // 2 - padding)
+
+
 def _takes_away(size: int, padding: int) -> int:
     return math.ceil(size / 2) - padding
 
@@ -75,6 +79,7 @@ _LEAST_FAULTS = {
     "That is too much: you padded by the whole receptive field. Its middle need only reach the border.": _whole_field,
     "Rounded down, this is what keeps the number of units. The box begins at the outer edge of pixel 0, half a pixel "
     "before its centre.": _same_size,
+    "You rounded half the field down. For an odd size that leaves half a pixel out, so round up.": _half_rounded_down,
     "Your padding can be negative. A net that pads enough by itself needs 0.": _takes_away,
     "The layers' own padding is not in it. What they add need not be added again.": _forgets_own,
 }
@@ -150,8 +155,8 @@ EXERCISES = (
     ),
     Exercise(
         "projection",
-        "Write f(x, size, stride, padding) that returns the unit, whole or not, at pixel index x; 0 is the centre of "
-        "the first pixel and of the first unit.",
+        "Write f(x, size, stride, padding) that returns the place on the map of pixel index x. It may be a fraction: 0 "
+        "is the first unit. x = 0 is the middle of the first pixel; size, stride, padding are r, S, P of the net.",
         _examine_projection,
         projection,
         (
@@ -164,12 +169,13 @@ EXERCISES = (
     Exercise(
         "least padding",
         "Write f(size, padding) that returns the fewest pixels to pad the image with so that a box at its left border "
-        "keeps its extent.",
+        "keeps its extent; size and padding are r and P of the net.",
         _examine_least,
         least,
         (
             (_whole_field, "too much"),
             (_same_size, "number of units"),
+            (_half_rounded_down, "round up"),
             (_takes_away, "negative"),
             (_forgets_own, "own padding"),
         ),

@@ -15,7 +15,7 @@ from matplotlib.patches import Rectangle
 from fpnlib.explore import Explorer, choice, number, slider
 from fpnlib.explore.style import BLUE, FAINT, INK, MUTED, ORANGE
 from fpnlib.models import PNet
-from fpnlib.notes.padding.examples import MODES, Mode, pad_photos, pnet
+from fpnlib.notes.padding.examples import MODES, Mode, overlap, pad_photos, pnet
 from fpnlib.validation import require
 
 _FACE = 12  # pixels of a face in the resized photo
@@ -64,13 +64,14 @@ class FaceExplorer(Explorer[FaceData]):
         small = PNet.preprocess(photo, scale) * 128 + 127.5
         left, middle = round(x0 * scale), round((y0 + y1) / 2 * scale)
         top = max(0, middle - _SIDE // 2)
+        self._face = (x1 - x0) * scale, y0 * scale - top, y1 * scale - top  # width, upper and lower edge
         most = min(_INSIDE, left)
         self._distances = np.arange(-_OUTSIDE, most + 1)
         room = small.shape[3] - (left + _OUTSIDE), small.shape[2] - top
         require(
             min(room) > _MOST_PADDING,
             "photo",
-            f"{room[0]}×{room[1]} pixels right of and around the face, where it is {_FACE} pixels wide",
+            f"{room[0]}×{room[1]} pixels right of and around the face, where it is {_FACE} pixels in size",
             f"more than {_MOST_PADDING} pixels each",
         )
         rows, columns = min(_SIDE, room[1]), min(_SIDE, room[0])
@@ -93,13 +94,24 @@ class FaceExplorer(Explorer[FaceData]):
     def _ask(self, padding: int, mode: Mode) -> _Answers:
         padded = pad_photos(self._crops, (padding,) * 4, mode)
         scores, offsets = pnet()((padded - 127.5) / 128)
-        best, place = scores.flatten(1).max(1)
+        best, place = scores.where(self._on_face(scores, padding), 0).flatten(1).max(1)
         rows, columns = place // scores.shape[2], place % scores.shape[2]
         corner = torch.stack([columns, rows], 1) * PNet.stride - padding
         window = torch.cat([corner, corner + PNet.receptive_field], 1)
         boxes = window + PNet.receptive_field * offsets.flatten(2)[torch.arange(len(place)), :, place]
         pictures = padded.permute(0, 2, 3, 1).round().clamp(0, 255).byte()
         return _Answers(pictures.numpy(), scores.numpy(), best.double().numpy(), boxes.numpy())
+
+    def _on_face(self, scores: torch.Tensor, padding: int) -> torch.Tensor:
+        """Which windows count: those that cover half of the face's visible part, or are half on it if it is larger."""
+        width, top, bottom = self._face
+        rows, columns = scores.shape[1:]
+        down, counts = overlap(rows, padding, top, bottom)[:, None], []
+        for distance in self._distances.tolist():
+            visible = (distance + width - max(0, distance)) * (bottom - top)
+            covered = down * overlap(columns, padding, max(0, distance), distance + width)
+            counts.append(covered >= min(PNet.receptive_field**2, visible) / 2)
+        return torch.stack(counts)
 
     def compute(self, distance: int, padding: int, mode: Mode) -> FaceData:
         """Look up P-Net's answers; without padding, all modes are one."""
@@ -136,7 +148,7 @@ class FaceExplorer(Explorer[FaceData]):
         self._frame = scores.add_patch(frame)
         self._box = crop.add_patch(Rectangle((0, 0), 1, 1, fill=False, ec=ORANGE, lw=2.5, zorder=5))
         self._plain_box = crop.add_patch(Rectangle((0, 0), 1, 1, fill=False, ec=BLUE, lw=2.5, ls=":", zorder=4))
-        crop.set_xlabel("best box: orange padded, blue dotted not")
+        crop.set_xlabel("best box on the face:\norange padded, blue dotted not")
         scores.set_xlabel("dashed: all there is without padding")
         curve.axvline(0, color=FAINT, lw=1, zorder=0)
         curve.plot(self._distances, self._answers(0, MODES[0]).best, color=BLUE, ls=":", label="no padding")
@@ -144,7 +156,7 @@ class FaceExplorer(Explorer[FaceData]):
         (self._plain_point,) = curve.plot([], [], "o", ms=8, color=BLUE, mec=INK)
         (self._point,) = curve.plot([], [], "o", ms=10, color=ORANGE, mec=INK)
         curve.set(
-            title="Best score",
+            title="Best score of a window on the face",
             xlabel="left edge of the face to the border",
             xlim=(self._distances[0] - 0.5, self._distances[-1] + 0.5),
             ylim=(-0.03, 1.2),
@@ -177,7 +189,7 @@ class FaceExplorer(Explorer[FaceData]):
         means = f"{number(data.curve.mean())} over all distances"
         padded = f"padded by {data.padding} pixels ({data.mode})" if data.padding else f"no padding yet ({data.mode})"
         return (
-            f"The face's left edge is {where}; the face is about {_FACE} pixels wide. Best score without padding "
+            f"The face's left edge is {where}; the face is about {_FACE} pixels in size. Best score without padding "
             f"{number(data.plain_best)}, {padded} {number(data.best)}; the latter on average {means}."
         )
 
@@ -186,6 +198,6 @@ class FaceExplorer(Explorer[FaceData]):
         kept = data.padding % PNet.stride == 0
         return {
             "scores lie between 0 and 1": bool(data.scores.min() >= 0 and data.scores.max() <= 1),
-            "the best score is the map's largest": bool(np.isclose(data.best, data.scores.max())),
+            "the best score is one of the map's": bool(np.isclose(data.scores, data.best).any()),
             "with whole strides nothing is lost": not kept or data.best >= data.plain_best - 1e-4,
         }

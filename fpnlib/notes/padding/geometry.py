@@ -17,6 +17,7 @@ from fpnlib.ops import AxisField, ReceptiveField, degenerate_width, project_box
 
 PIXELS = 40
 MOST_LAYERS = 3
+_MARGIN = 14.5  # pixels beyond the strip, where the first unit may lie with padding
 _CELL = 0.36  # half the height of a pixel, in layers
 
 
@@ -31,6 +32,7 @@ class GeometryData:
     size: int
     stride: int
     start: float
+    padding: int  # of the whole net, in pixels
     whole: float  # width of the RoI in units of the last layer
     kept: float  # what the last layer has of it
     limit: float  # width up to which an RoI at the left border is a point
@@ -76,6 +78,7 @@ class GeometryExplorer(Explorer[GeometryData]):
             size=axis.size,
             stride=axis.stride,
             start=axis.start,
+            padding=axis.padding,
             whole=x1 - x0,
             kept=kept1 - kept0,
             limit=float(limit),  # type: ignore[arg-type]
@@ -84,7 +87,7 @@ class GeometryExplorer(Explorer[GeometryData]):
     def build(self, figure: Figure) -> Iterable[Artist]:
         """Lay out the strip and the numbers."""
         strip, text = figure.subplots(1, 2, width_ratios=[2.7, 1])
-        strip.set(xlim=(-5, PIXELS + 5), ylim=(-0.75, MOST_LAYERS + 0.6), xlabel="pixels of the image")
+        strip.set(xlim=(-_MARGIN, PIXELS + _MARGIN), ylim=(-0.75, MOST_LAYERS + 0.6), xlabel="pixels of the image")
         strip.set_xticks(range(0, PIXELS + 1, 5))
         strip.set_yticks(range(MOST_LAYERS + 1), ["image", "layer 1", "layer 2", "layer 3"])
         strip.tick_params(length=0)
@@ -97,7 +100,7 @@ class GeometryExplorer(Explorer[GeometryData]):
         (self._points,) = strip.plot([], [], "D", ms=10, color=ORANGE, mec=INK, ls="", zorder=5)
         strip.plot([], [], color=ORANGE, lw=7, label="RoI")
         strip.plot([], [], "D", ms=8, color=ORANGE, mec=INK, ls="", label="shrunk to a point")
-        strip.plot([], [], color=BLUE, lw=2.4, label="centre of a unit")
+        strip.plot([], [], "|", ms=12, mew=2.4, color=BLUE, ls="", label="centre of a unit")
         strip.plot([], [], color=SKY, alpha=0.5, lw=7, label="what the first unit sees")
         strip.legend(loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=4)
         text.set_axis_off()
@@ -105,14 +108,15 @@ class GeometryExplorer(Explorer[GeometryData]):
         rows = (
             (0.96, "receptive field r"),
             (0.87, "stride S"),
-            (0.78, "start: middle of unit 0"),
-            (0.62, "RoI on the image, in pixels"),
-            (0.53, "RoI / S, in units"),
-            (0.44, "what the map keeps of it"),
+            (0.78, "padding of the whole net P"),
+            (0.69, "middle of unit 0, in pixels"),
+            (0.6, "RoI on the image, in pixels"),
+            (0.51, "RoI / S, in units"),
+            (0.42, "what the map keeps of it"),
         )
         for height, name in rows:
             text.text(0, height, name, va="top", fontsize=9.5, color=INK)
-        text.text(0, 0.28, "At the left border an RoI is a\npoint up to the width r / 2 − p:", va="top", fontsize=9.5)
+        text.text(0, 0.28, "At the left border an RoI is a\npoint up to the width r / 2 − P:", va="top", fontsize=9.5)
         self._numbers = [
             text.text(1, height, "", va="top", ha="right", fontsize=10, weight="bold", color=INK) for height, _ in rows
         ]
@@ -134,7 +138,8 @@ class GeometryExplorer(Explorer[GeometryData]):
         self._points.set_data(data.clipped[~wide, 0], levels[~wide])
         first, top = data.centers[-1][0], len(data.centers) - 1
         self._field.set_xy([(first - data.size / 2, _CELL), (first + data.size / 2, _CELL), (first, top), (first, top)])
-        values = (data.size, data.stride, data.start, data.end - data.begin, data.whole, data.kept)
+        middle = data.start + 0.5
+        values = (data.size, data.stride, data.padding, middle, data.end - data.begin, data.whole, data.kept)
         for text, value in zip(self._numbers, values, strict=True):
             text.set_text(number(value))
         self._limit.set_text(f"{number(data.limit)} pixels" if data.limit > 0 else "never")
@@ -145,9 +150,10 @@ class GeometryExplorer(Explorer[GeometryData]):
         shape = "a point" if data.kept == 0 else f"{_units(data.kept)} wide"
         limit = f"up to a width of {number(data.limit)} pixels" if data.limit > 0 else "at no width"
         return (
-            f"{layers} layer{'s' if layers > 1 else ''}: receptive field {data.size}, stride {data.stride}, unit 0 at "
-            f"pixel index {number(data.start)}. The RoI from {data.begin} to {data.end} should be {_units(data.whole)} "
-            f"wide; on the feature map it is {shape}.\nAt the left border an RoI shrinks to a point {limit}."
+            f"{layers} layer{'s' if layers > 1 else ''}: receptive field {data.size}, stride {data.stride}, the middle "
+            f"of unit 0 at {number(data.start + 0.5)}. The RoI from {data.begin} to {data.end} should be "
+            f"{_units(data.whole)} wide; on the feature map it is {shape}.\n"
+            f"At the left border an RoI shrinks to a point {limit}."
         )
 
     def invariants(self, data: GeometryData) -> dict[str, bool]:

@@ -131,7 +131,7 @@ class RoiExplorer(Explorer[RoiData]):
         rows, columns = self._strength.shape
         beyond = _MOST_PADDING // self._stride
         top = float(np.quantile(self._strength, 0.98))
-        panels["map"].imshow(
+        self._whole_map = panels["map"].imshow(
             self._strength,
             cmap="cividis",
             vmin=0,
@@ -139,9 +139,11 @@ class RoiExplorer(Explorer[RoiData]):
             extent=(-beyond, columns - beyond, rows - beyond, -beyond),
         )
         panels["map"].set(title="RoI on the feature map")
-        inner = Rectangle((0, 0), columns - 2 * beyond, rows - 2 * beyond, fill=False, ec="white", ls="--", lw=1.4)
+        # A place is on the map between the centres of the outermost units.
+        sides = columns - 2 * beyond - 1, rows - 2 * beyond - 1
+        inner = Rectangle((0.5, 0.5), *sides, fill=False, ec="white", ls="--", lw=1.4)
         panels["map"].add_patch(inner)
-        panels["map"].set_xlabel("dashed: the map without padding\nwhite: the map with it")
+        panels["map"].set_xlabel("centres of the outermost units,\ndashed: without padding, solid: with it")
         self._edge = panels["map"].add_patch(Rectangle((0, 0), 1, 1, fill=False, ec="white", lw=1.4))
         self._on_map = panels["map"].add_patch(Rectangle((0, 0), 1, 1, fill=False, ec=ORANGE, lw=2.5))
         empty = np.zeros((BINS, BINS))
@@ -156,7 +158,15 @@ class RoiExplorer(Explorer[RoiData]):
         self._counts = {
             key: panels[key].text(0.5, -0.06, "", transform=panels[key].transAxes, **place) for key in self._pooled
         }
-        return [self._roi, self._edge, self._on_map, *self._pooled.values(), *self._counts.values()]
+        return [
+            self._whole_map,
+            inner,
+            self._roi,
+            self._edge,
+            self._on_map,
+            *self._pooled.values(),
+            *self._counts.values(),
+        ]
 
     def draw(self, data: RoiData) -> None:
         """Move the boxes and show both crops."""
@@ -164,7 +174,11 @@ class RoiExplorer(Explorer[RoiData]):
             patch.set_bounds(x0, y0, x1 - x0, y1 - y0)
         rows, columns = self._strength.shape
         beyond, more = _MOST_PADDING // self._stride, data.padding // self._stride
-        self._edge.set_bounds(-more, -more, columns - 2 * (beyond - more), rows - 2 * (beyond - more))
+        sides = columns - 2 * (beyond - more) - 1, rows - 2 * (beyond - more) - 1
+        self._edge.set_bounds(0.5 - more, 0.5 - more, *sides)
+        seen = np.full(self._strength.shape, 0.35)
+        seen[beyond - more : rows - beyond + more, beyond - more : columns - beyond + more] = 1
+        self._whole_map.set_alpha(seen)
         for key, roi in (("plain", data.plain), ("padded", data.padded)):
             self._pooled[key].set_data(roi.pooled)
             self._counts[key].set_text(f"{roi.off_map} of {BINS * BINS} off the map")

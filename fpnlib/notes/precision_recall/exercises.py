@@ -75,6 +75,11 @@ def _trapezoids(ranking: np.ndarray) -> float:
     return float((np.diff(recall) * (precision[1:] + precision[:-1]) / 2).sum())
 
 
+def _bare_trapezoids(ranking: np.ndarray) -> float:
+    precision, recall = ranking.cumsum() / np.arange(1, len(ranking) + 1), ranking.cumsum() / ranking.sum()
+    return float((np.diff(recall) * (precision[1:] + precision[:-1]) / 2).sum())
+
+
 def _with_envelope(ranking: np.ndarray) -> float:
     precision = ranking.cumsum() / np.arange(1, len(ranking) + 1)
     return float(np.maximum.accumulate(precision[::-1])[::-1][ranking].mean())
@@ -85,6 +90,8 @@ _AP_FAULTS = {
         _mean_over_all_ranks
     ),
     "You joined the points by straight lines. Between two points precision is no line, so AP uses steps.": _trapezoids,
+    "You joined the points by straight lines, without what lies before the first rank. AP uses steps, from recall 0 "
+    "on.": _bare_trapezoids,
     "You took the best precision further down the ranking. That is the interpolated AP.": _with_envelope,
 }
 
@@ -138,8 +145,8 @@ def _examine_ratio(answer: Answer) -> str | None:
 EXERCISES = (
     Exercise(
         "precision and recall",
-        "Write f(scores, targets, threshold) that returns (precision, recall); the first two are NumPy arrays. Where "
-        "nothing is flagged, precision is 1.",
+        "Write f(scores, targets, threshold) that returns (precision, recall); the first two are NumPy arrays. A "
+        "score of at least the threshold is flagged. Where nothing is flagged, precision is 1.",
         _examine_counts,
         precision_and_recall,
         ((_swapped, "swapped"), (_strictly_above, "≥"), (_accuracy, "accuracy"), (_specificity, "negatives")),
@@ -149,7 +156,12 @@ EXERCISES = (
         "Write f(ranking) that returns AP without interpolation; ranking is a boolean array, best score first.",
         _examine_ap,
         stepwise_average_precision,
-        ((_mean_over_all_ranks, "all ranks"), (_trapezoids, "straight lines"), (_with_envelope, "interpolated")),
+        (
+            (_mean_over_all_ranks, "all ranks"),
+            (_trapezoids, "straight lines"),
+            (_bare_trapezoids, "before the first"),
+            (_with_envelope, "interpolated"),
+        ),
     ),
     Exercise(
         "rarer positives",

@@ -34,6 +34,7 @@ class RankingData:
     """A ranking, its points, and its four average precisions."""
 
     ranking: np.ndarray
+    moved_from: int
     moved_to: int
     moved_is_positive: bool
     num_positives: int
@@ -80,6 +81,7 @@ class RankingExplorer(Explorer[RankingData]):
         scores = -torch.arange(len(ranking), dtype=torch.float64)
         return RankingData(
             ranking=ranking,
+            moved_from=item,
             moved_to=rank,
             moved_is_positive=bool(moved),
             num_positives=positives,
@@ -148,11 +150,11 @@ class RankingExplorer(Explorer[RankingData]):
         """Say the ranking's four numbers."""
         found = int(data.ranking.sum())
         kind = "positive" if data.moved_is_positive else "negative"
-        values = ", ".join(f"{title} {number(data.average_precision[name])}" for name, title in INTERPOLATIONS.items())
-        return (
-            f"{found} of {data.num_positives} positives are in the ranking; a {kind} one was put at rank "
-            f"{data.moved_to}.\nAverage precision: {values}."
+        moved = (
+            "none was moved" if data.moved_from == data.moved_to else f"a {kind} one was put at rank {data.moved_to}"
         )
+        values = ", ".join(f"{title} {number(data.average_precision[name])}" for name, title in INTERPOLATIONS.items())
+        return f"{found} of {data.num_positives} positives are in the ranking; {moved}.\nAverage precision: {values}."
 
     def invariants(self, data: RankingData) -> dict[str, bool]:
         """Check each number against what its panel draws."""

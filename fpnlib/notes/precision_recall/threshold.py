@@ -52,7 +52,7 @@ class ThresholdExplorer(Explorer[ThresholdData]):
         low, high, middle, step = self._scored.scale()
         return {
             "threshold": slider("threshold", middle, low, high, step),
-            "beta": slider("β (recall counts β times)", 1.0, 0.25, 4.0, 0.25),
+            "beta": slider("β (recall weighs β² times)", 1.0, 0.25, 4.0, 0.25),
         }
 
     def compute(self, threshold: float, beta: float) -> ThresholdData:
