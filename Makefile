@@ -66,7 +66,7 @@ notebooks: install
 claims: install
 	@$(BIN)/python -m fpnlib.claims --recompute
 
-# Two peers are not among the pinned packages: one needs a C++ compiler, one another build of torch than it asks for.
+# Two peers are no dependencies: one needs a C++ compiler, one another build of torch than it asks for.
 bench: install assets
 	@$(BIN)/pip install --quiet --upgrade --no-deps --target $(PEERS) torchvision==0.28.0 pydensecrf2==1.1 \
 	|| echo "bench: torchvision or pydensecrf2 could not be had; what compares with them is skipped"

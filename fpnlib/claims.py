@@ -369,7 +369,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Print the ledger or rebuild it; return 0, 2 for bad arguments, 130 when interrupted."""
     parser = argparse.ArgumentParser(prog="python -m fpnlib.claims", description="The ledger of measured claims.")
     parser.add_argument("ids", nargs="*", help="claims such as PR-1; all by default")
-    parser.add_argument("--recompute", action="store_true", help="measure again and store; resumes where it stopped")
+    parser.add_argument("--recompute", action="store_true", help="measure and store; an interrupted claim goes on")
     parser.add_argument("--missing", action="store_true", help="with --recompute: only claims without a result")
     parser.add_argument("--seeds", type=int, metavar="N", help="with --recompute: seeds 0 … N−1 for claims with chance")
     parser.add_argument("--backend", choices=BACKENDS, default="sequential")

@@ -37,6 +37,7 @@ def table(results: dict[str, Any]) -> str:
     """Return the README's tables: of what was compared twice the lower ratio, in bold what misses its bound."""
     lines = [
         f"Measured on {results['date']} by `make bench` ({results['machine']}); both sides of a ratio in the same run.",
+        "*Asked* is the least that is accepted, *at most* the most. What misses it is **bold**.",
         "",
         "| what | beside | times as fast | asked |",
         "|---|---|---|---|",

@@ -28,6 +28,8 @@ def notes() -> list[tuple[str, str, str]]:
 
 def verdict_counts(number: str) -> str:
     """Return how many of a note's claims hold, fail or depend, in words."""
+    if number not in _OF_NOTE:
+        raise ValueError(f"note {number}: generated.py does not know the prefix of its claims; add it to _OF_NOTE")
     rows = [result for claim, result in ledger() if claim.id.partition("-")[0] == _OF_NOTE[number]]
     counts = Counter(result.verdict for result in rows if result)
     said = [f"{counts[v]} {v if counts[v] == 1 else v.removesuffix('s')}" for v in ("holds", "fails", "depends")]
@@ -49,14 +51,15 @@ def note_table() -> str:
 
 
 def findings() -> str:
-    """Return the claims that did not come out as the source says, worst first."""
+    """Return the claims that did not come out as the source says, those that fail first, with links to why."""
+    files = {_OF_NOTE[number]: file for number, _, file in notes()}
     rows = [
-        f"| {claim.id} | {claim.says} | {result.measurement.effect:.2g} | **{result.verdict}** |"
+        f"| [{claim.id}](notebooks/{files[claim.id[:2]]}#Measure) | {claim.says} | **{result.verdict}** |"
         for verdict in ("fails", "depends")
         for claim, result in ledger()
         if result and result.verdict == verdict
     ]
-    return "\n".join(["| claim | the saying | effect | verdict |", "|---|---|---|---|", *rows])
+    return "\n".join(["| claim | the saying | verdict |", "|---|---|---|", *rows])
 
 
 def glossary() -> dict[str, tuple[str, str, list[str]]]:
@@ -85,6 +88,8 @@ def glossary_table() -> str:
 def credits_table() -> str:
     """Return the front page's list of photos and weights that are not ours, with their authors and licences."""
     photos = [(photo_credit(name), name) for name in photo_names()]
+    photos += [("G. B. Huang et al.; Labeled Faces in the Wild; in scikit-image", "small photos of notes 01 and 02")]
+    photos += [("E. Alpaydin and C. Kaynak, UCI; CC BY 4.0; in scikit-learn", "handwritten digits")]
     weights = [(f"{assets.asset(name).requirement} ({assets.asset(name).licence})", name) for name in assets.names()]
     return "\n".join(
         [

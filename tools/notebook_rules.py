@@ -36,6 +36,8 @@ _FORBIDDEN_NAMES = {
 _OPT_OUTS = ("NBVAL_", "PYTEST_VALIDATE_IGNORE_OUTPUT")
 _OPT_OUT_TAGS = ("nbval-", "raises-exception", "pytest_validate_ignore_output")
 WIDGET_TYPES = ("application/vnd.jupyter.widget-view+json", "application/vnd.jupyter.widget-state+json")
+# IPython's own lines: magics, the shell, help.
+_IPYTHON = re.compile(r"\s*([%!?]|[\w.]+\?{1,2}\s*$)")
 _ADDRESS = re.compile(r"\bat 0x[0-9a-fA-F]{6,}")
 
 _markdown = MarkdownIt("commonmark").use(dollarmath_plugin)
@@ -103,8 +105,9 @@ def forbidden_constructs(notebook: NotebookNode) -> list[str]:
     """Find what fails under nbval or hides from it: pyplot, interact, magics, nbval's own opt-outs."""
     problems = []
     for number, cell in _code_cells(notebook):
+        tree = _parsed(cell.source)
         for line in cell.source.splitlines():
-            if line.lstrip().startswith(("%", "!")):
+            if tree is None and line.lstrip().startswith(("%", "!")):  # in Python a line may begin so within brackets
                 problems.append(f"cell {number} has a magic or a shell command: {line.strip()}")
             if line.lstrip().startswith("#") and any(word in line for word in _OPT_OUTS):
                 problems.append(f"cell {number} opts out of nbval: {line.strip()}")
@@ -194,12 +197,23 @@ def _outputs(notebook: NotebookNode) -> Iterator[tuple[int, NotebookNode]]:
     return ((number, output) for number, cell in _code_cells(notebook) for output in cell.outputs)
 
 
+def _parsed(source: str) -> ast.AST | None:
+    """The syntax tree of a cell, or None when it is not plain Python."""
+    try:
+        return _compiled(source)
+    except SyntaxError:
+        return None
+
+
+def _compiled(source: str) -> ast.AST:
+    tree: ast.AST = compile(source, "cell", "exec", ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+    return tree
+
+
 def _names(source: str) -> Iterator[str]:
     """Every name that code uses, imports or passes as a keyword; words in strings and comments do not count."""
-    # IPython's own lines (magics, the shell, help) are not Python.
-    lines = source.splitlines()
-    code = "\n".join("" if ln.lstrip().startswith(("%", "!", "?")) or ln.rstrip().endswith("?") else ln for ln in lines)
-    for node in ast.walk(compile(code, "cell", "exec", ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)):
+    lines = ("" if _IPYTHON.match(line) else line for line in source.splitlines())
+    for node in ast.walk(_parsed(source) or _compiled("\n".join(lines))):
         match node:
             case ast.Name(id=name) | ast.Attribute(attr=name) | ast.keyword(arg=str(name)):
                 yield name

@@ -35,7 +35,7 @@ _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
 class BuildError(Exception):
-    """A cell raised or wrote to stderr."""
+    """A cell raised, wrote to stderr, took too long, or lost its kernel."""
 
 
 def source_of(notebook: Path) -> Path:

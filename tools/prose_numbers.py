@@ -16,8 +16,9 @@ from fpnlib.claims import Result
 _MARKED = re.compile(r'<span title="([A-Z]{2}-\d+) ([^"]+)">([^<]*)</span>')
 # A number that is part of a name (3×3, P2, PR-1, 11-point, COCO's .5:.95 in code) is a name; so is a note's, as in 04.
 _NUMBER = re.compile(
-    r"(?<![\w.×:\-–/])−?(?!0\d)(?:\d{1,3}(?:,\d{3})+|\d+(?:\.\d+)?|\.\d+)(?![\w×:]|-\w|\.\d|,\d{3})(\s?%)?"
+    r"(?<![\w.×:\-–/])−?(?!0\d)(?:\d{1,3}(?:,\d{3})+|\d+(?:\.\d+)?|\.\d+)(?:e[-+−]?\d+)?(?![\w×:]|-\w|\.\d|,\d{3})(\s?%)?"
 )
+_SHOWN = re.compile(r"([-−]?(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+\.\d+|\d+|\.\d+)(?:e[-+]?\d+)?)(\s?%?)")  # in an output
 _BLOCK = r"(?:claims \d\d|glossary|credits)"  # written by generated.py
 _UNREAD = (
     re.compile(f"<!-- begin: {_BLOCK} -->.*?<!-- end: {_BLOCK} -->", re.S),
@@ -34,9 +35,10 @@ def faults(notebook: NotebookNode) -> Iterator[str]:
     """Yield a line for each number in the notebook's prose that has no source or does not agree with it."""
     cells = notebook.cells
     for place, cell in enumerate(cells):
-        if cell.cell_type != "markdown" or _REFERENCES.search(cell.source):
+        if cell.cell_type != "markdown":
             continue
-        for id, path, shown in _MARKED.findall(cell.source):
+        prose = _REFERENCES.split(cell.source, maxsplit=1)[0]
+        for id, path, shown in _MARKED.findall(prose):
             try:
                 stored = Result.load(id).number(path)
             except ValueError as error:
@@ -45,7 +47,7 @@ def faults(notebook: NotebookNode) -> Iterator[str]:
             if not agrees(shown, stored):
                 yield f"cell {place}: {shown} is said of {id} {path}, which is {stored:.6g}"
         beside = _outputs(cells[place - 1 :: -1] if place else []) | _outputs(cells[place + 1 :])
-        for shown in numbers(_MARKED.sub("", cell.source)):
+        for shown in numbers(_MARKED.sub("", prose)):
             if not any(agrees(shown, value) for value in beside):
                 yield f"cell {place}: {shown} has no source: mark it, or show it in a cell beside"
 
@@ -67,7 +69,8 @@ def agrees(shown: str, value: float) -> bool:
         said = float(text)
     except ValueError:
         return False
-    decimals = len(text.partition(".")[2])
+    mantissa, _, exponent = text.partition("e")
+    decimals = len(mantissa.partition(".")[2]) - int(exponent or 0)
     return math.isclose(said, value * scale, rel_tol=0, abs_tol=0.5 * 10.0**-decimals * (1 + 1e-9))
 
 
@@ -76,6 +79,6 @@ def _outputs(cells: list[NotebookNode]) -> set[float]:
     found: set[float] = set()
     for output in code.outputs if code else ():
         for text in (output.get("text", ""), output.get("data", {}).get("text/plain", "")):
-            for digits, percent in re.findall(r"([-−]?(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+\.\d+|\d+|\.\d+))(\s?%?)", text):
+            for digits, percent in _SHOWN.findall(text):
                 found.add(float(digits.replace("−", "-").replace(",", "")) / (100 if percent.strip() else 1))
     return found

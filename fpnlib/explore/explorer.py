@@ -201,7 +201,8 @@ class Explorer(Generic[Data]):
 
     def _settle(self) -> None:
         with self._lock:
-            self._show("png")
+            if self._live and not self._live[1].error:  # which a later move may have left
+                self._show("png")
 
 
 def _literal(value: Any) -> str:

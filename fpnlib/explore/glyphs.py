@@ -6,15 +6,17 @@ of a font is rendered once.
 
 import functools
 import math
+import threading
 
 import numpy as np
 from matplotlib.backend_bases import RendererBase
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.colors import to_rgb
+from matplotlib.colors import to_rgb, to_rgba
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.text import Text
 
+_LOCK = threading.RLock()  # explorers draw in several threads, with one workshop
 _MARGIN = 2  # pixels a glyph may reach beyond its advance, left and right
 
 
@@ -22,7 +24,8 @@ def is_plain(text: Text) -> bool:
     """Return whether `draw` can stand in for the text's own: level, opaque, without a frame, formula or wrapping."""
     formula = text.get_parse_math() and "$" in text.get_text()
     framed = text.get_bbox_patch() is not None or text.get_path_effects() or text.get_wrap()
-    return type(text) is Text and not formula and not framed and not text.get_rotation() and text.get_alpha() is None
+    opaque = text.get_alpha() is None and to_rgba(text.get_color())[3] == 1
+    return type(text) is Text and not formula and not framed and not text.get_rotation() and opaque
 
 
 def draw(text: Text, renderer: RendererBase) -> None:
@@ -59,24 +62,25 @@ def _line(line: str, font: FontProperties, dpi: float, colour: tuple[float, floa
 @functools.lru_cache(maxsize=1024)
 def _glyph(character: str, font: FontProperties, dpi: float) -> tuple[np.ndarray, float]:
     """Return a character's coverage 0…255 with `_MARGIN` around, bottom row first, and its advance in pixels."""
-    renderer, figure = _workshop(dpi)
-    alone, between = (renderer.get_text_width_height_descent(s, font, False)[0] for s in ("00", f"0{character}0"))
-    height, _ = _line_metrics(font, dpi)
-    below = _below(font, dpi)
-    rows, columns = math.ceil(height) + 2 * below, math.ceil(between - alone) + 2 * _MARGIN
-    figure.set_size_inches(columns / dpi, rows / dpi)
-    figure.texts.clear()
-    figure.text(
-        _MARGIN / columns, below / rows, character, fontproperties=font, va="baseline", parse_math=False, color="black"
-    )
-    figure.canvas.draw()
-    coverage = np.asarray(figure.canvas.buffer_rgba())[::-1, :, 3].copy()
+    with _LOCK:
+        renderer, figure = _workshop(dpi)
+        alone, between = (renderer.get_text_width_height_descent(s, font, False)[0] for s in ("00", f"0{character}0"))
+        height, _ = _line_metrics(font, dpi)
+        below = _below(font, dpi)
+        rows, columns = math.ceil(height) + 2 * below, math.ceil(between - alone) + 2 * _MARGIN
+        figure.set_size_inches(columns / dpi, rows / dpi)
+        figure.texts.clear()
+        place = _MARGIN / columns, below / rows
+        figure.text(*place, character, fontproperties=font, va="baseline", parse_math=False, color="black")
+        figure.canvas.draw()
+        coverage = np.asarray(figure.canvas.buffer_rgba())[::-1, :, 3].copy()
     return coverage, between - alone
 
 
 @functools.lru_cache(maxsize=64)
 def _line_metrics(font: FontProperties, dpi: float) -> tuple[float, float]:
-    _, height, descent = _workshop(dpi)[0].get_text_width_height_descent("lp", font, False)
+    with _LOCK:
+        _, height, descent = _workshop(dpi)[0].get_text_width_height_descent("lp", font, False)
     return height, descent
 
 

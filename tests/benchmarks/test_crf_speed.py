@@ -78,4 +78,4 @@ def test_memory(benchmark):
         return peak
 
     peak = benchmark.pedantic(measure, rounds=1)
-    amount(benchmark, "memory of that CRF at its peak", peak, "GB", 2)
+    amount(benchmark, "memory of the dense CRF above at its peak", peak, "GB", 2)

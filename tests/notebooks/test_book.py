@@ -31,12 +31,17 @@ def test_every_note_has_a_thumbnail_and_every_picture_is_drawn_by_code():
 
 @pytest.mark.parametrize("note", sorted(pictures.every_name()))
 def test_thumbnails_are_what_the_code_draws(note):
-    assert pictures.difference(note) < 2
+    assert pictures.difference(note) < pictures.SAME
 
 
-def test_a_stale_picture_is_noticed(monkeypatch):
-    monkeypatch.setitem(pictures.THUMBNAILS, "01-precision-recall", ("precision_recall", {"threshold": -8.0}))
-    assert pictures.difference("01-precision-recall") > 2
+@pytest.mark.parametrize(
+    ("note", "state"), [("01-precision-recall", {"threshold": -0.5}), ("09-research", {"deadline": "March"})]
+)
+def test_a_stale_picture_is_noticed(monkeypatch, note, state):
+    explorer, shown = pictures.THUMBNAILS[note]
+    assert shown | state != shown
+    monkeypatch.setitem(pictures.THUMBNAILS, note, (explorer, shown | state))
+    assert pictures.difference(note) > pictures.SAME
 
 
 def test_the_front_page_shows_the_whole_ledger():

@@ -35,7 +35,7 @@ def test_every_note_and_every_claim_is_counted():
 
 def test_findings_are_the_claims_that_do_not_hold():
     against = [claim.id for claim, result in ledger() if result.verdict != "holds"]
-    assert sorted(re.findall(r"^\| ([A-Z]+-\d+) ", generated.findings(), re.MULTILINE)) == sorted(against)
+    assert sorted(re.findall(r"^\| \[([A-Z]+-\d+)\]", generated.findings(), re.MULTILINE)) == sorted(against)
 
 
 def test_each_note_has_terms_in_the_glossary():

@@ -6,7 +6,7 @@ from nbformat import v4
 import notebook_rules
 from repository import ROOT
 
-PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "tests").glob("*.md")])
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "tests").glob("*.md"), *(ROOT / "fpnlib").rglob("*.md")])
 
 
 def faults(text, folder):
@@ -26,4 +26,4 @@ def test_a_link_that_leads_nowhere_is_found(text):
 
 def test_the_front_matter_has_links():
     assert "](" in (ROOT / "README.md").read_text()
-    assert len(PAGES) >= 3
+    assert len(PAGES) >= 4

@@ -95,6 +95,7 @@ def test_bad_outputs_are_caught(output, says):
         "interactions = 3\ninteractive_share = 2",
         "await something()",
         "len?\n?len\nx = 1",
+        "x = (\n    7\n    % 4\n    != 3\n)",
     ],
 )
 def test_ordinary_code_passes(source):
@@ -116,6 +117,7 @@ def test_ordinary_code_passes(source):
         "import matplotlib.pyplot as p",
         "from matplotlib import pyplot",
         "plt.plot([1])",
+        "plt = 1  # why?",
         "%matplotlib inline",
         "  %timeit f()",
         "!ls",

@@ -18,7 +18,7 @@ def stored(monkeypatch):
     monkeypatch.setattr(Result, "load", classmethod(lambda cls, id: result))
 
 
-def note(prose, output="7 boxes, AP 0.25, 12,345 pixels"):
+def note(prose, output="7 boxes, AP 0.25, 12,345 pixels, off by 3.1e-09 or 8.88e-15"):
     cell = nbformat.v4.new_code_cell("f()", outputs=[nbformat.v4.new_output("execute_result", {"text/plain": output})])
     return nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell(prose), cell])
 
@@ -32,6 +32,7 @@ def note(prose, output="7 boxes, AP 0.25, 12,345 pixels"):
         "The 7 boxes give 0.25, that is 25 %, of 12,345.",
         "Names such as 3×3, P2, ResNet-50, 11-point and `x = 4` are no numbers; neither is $2 x$ or [a link](f/3.png).",
         "The arrow runs from 01 to 04.",
+        "It costs 3e-9 and 8.9e-15.",
         "# 01 · Heading",
         "<!-- begin: claims 01 -->\n31 claims\n<!-- end: claims 01 -->",
         "## References\nSmith 2017, pages 3 and 4.",
@@ -48,6 +49,9 @@ def test_sourced_prose_passes(stored, prose):
         ('It is <span title="ZZ-1 nothing">0.47</span>.', "allowed: effect, low"),
         ("It falls by 0.31.", "0.31 has no source"),
         ("It falls by .31 in 9 steps.", ".31 has no source"),
+        ("It costs 15 or 9.", "15 has no source"),
+        ("It costs 4e-9.", "4e-9 has no source"),
+        ("It costs 777.\n\n## References\nSmith 2017.", "777 has no source"),
         ("It falls by 31 %.", "31 % has no source"),
         ("It falls by 12,346.", "12,346 has no source"),
         ("<!-- begin: claims 01 -->\n4 claims\n<!-- end: claims 01 -->\nIt falls by 31.", "31 has no source"),

@@ -32,7 +32,7 @@ class PlannerData:
 
 
 class PlannerExplorer(Explorer[PlannerData]):
-    """Three bars for each start; the chosen one is framed, and dots mark each year's deadline."""
+    """Three bars for each start; the chosen one is framed, and triangles mark each year's deadline."""
 
     title = "Twelve plans of three bars, one for each month a project can begin in, over a calendar with deadlines"
     size = (1000, 400)
@@ -94,8 +94,8 @@ class PlannerExplorer(Explorer[PlannerData]):
         slack = plan.slack(data.deadline)
         return (
             f"Begun with {MONTHS[data.start]}: reading and coding until {reading}, a route found by {route}, the paper "
-            f"done in {end}, after {number(plan.total)} months. Then {number(slack)} months to the deadline at the end "
-            f"of {MONTHS[data.deadline]}."
+            f"done in {end}, after {number(plan.total)} months. Then {number(slack)} month{'' if slack == 1 else 's'} "
+            f"to the deadline at the end of {MONTHS[data.deadline]}."
         )
 
     def invariants(self, data: PlannerData) -> dict[str, bool]:

@@ -12,6 +12,7 @@ from PIL import Image
 from support.four_maps import FourMaps, Waves
 
 from fpnlib.explore import Explorer, explorer, slider
+from fpnlib.explore.explorer import _REST_SECONDS
 
 
 def pixels(encoded):
@@ -166,6 +167,11 @@ def test_an_exception_is_shown_to_the_reader_and_goes_on_to_the_caller():
     assert "ArithmeticError: phase beyond the cliff" in picture.error
     fragile.controls()["phase"].value = 1.0
     assert picture.error == ""
+    with pytest.raises(ArithmeticError, match="cliff"):
+        fragile.controls()["phase"].value = 4.0  # before the picture of the move above has come to rest
+    time.sleep(3 * _REST_SECONDS)
+    assert "cliff" in picture.error
+    fragile.controls()["phase"].value = 1.0
     with pytest.raises(ArithmeticError, match="cliff"):
         fragile.set(phase=5)
     assert fragile.state["phase"] == 1.0

@@ -1,7 +1,10 @@
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
 
 from fpnlib.explore import glyphs
 
@@ -32,11 +35,34 @@ def test_drawn_where_and_as_dark_as_by_matplotlib(ha, va, content):
 
 
 @pytest.mark.parametrize(
-    "look", [{"rotation": 30}, {"alpha": 0.5}, {"bbox": {"facecolor": "white"}}, {"s": "$x^2$"}, {"wrap": True}]
+    "look",
+    [
+        {"rotation": 30},
+        {"alpha": 0.5},
+        {"bbox": {"facecolor": "white"}},
+        {"s": "$x^2$"},
+        {"wrap": True},
+        {"color": "#00000040"},
+    ],
 )
 def test_what_is_not_plain_is_left_to_matplotlib(look):
     text = Figure().text(0, 0, **{"s": "0.5"} | look)
     assert not glyphs.is_plain(text)
+
+
+def test_threads_do_not_draw_into_each_others_glyphs():
+    characters, fonts = [chr(c) for c in range(33, 127)], [FontProperties(size=size) for size in (9, 23)]
+
+    def fill(font):
+        return [glyphs._glyph(c, font, 100.0)[0] for c in characters]
+
+    glyphs._glyph.cache_clear()
+    alone = [fill(font) for font in fonts]
+    glyphs._glyph.cache_clear()
+    with ThreadPoolExecutor(2) as threads:
+        together = list(threads.map(fill, fonts))
+    for one, other in zip(alone, together, strict=True):
+        assert all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
 
 
 def test_the_store_of_glyphs_is_bounded():
