@@ -100,7 +100,7 @@ def _last_of_ties(ranked: np.ndarray) -> np.ndarray:
 
 
 def _threshold_counts(scores: np.ndarray, hits: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the distinct scores, falling, with the true and all positives at each. Order within ties is lost."""
+    """Return the distinct scores, falling, with the true positives and all that is flagged at each."""
     order = np.argsort(-scores)
     ranked = scores[order]
     last = _last_of_ties(ranked)

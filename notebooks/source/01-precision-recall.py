@@ -11,7 +11,11 @@
 # ## Look
 #
 # The scores below are real. A linear classifier looked at scikit-learn's handwritten digits and answered one question:
-# is this an eight? Each digit was scored by a model that had not seen it. Below the scores are two curves over all
+# is this an eight? Each digit was scored by a model that had not seen it. Eights are called positives, the others
+# negatives. A digit is **flagged**, or said to be positive, if its score is at least the threshold. Four tiles count
+# the four cases, and the darker a tile, the larger its share of its row.
+#
+# Below the scores are two curves over all
 # thresholds. One is precision against recall; the area under it is the **average precision, AP**. The other is the
 # **ROC curve**: recall against the share of the other digits that is flagged wrongly; the area under it is how often an
 # eight scores above another digit.
@@ -31,8 +35,8 @@ precision_recall()
 # - Set β to its largest value and look for the best F again. With a large β a missed eight costs more than a false
 #   alarm.
 # - Go to the far right. Precision is high, recall is low: the classifier says little, and what it says is right.
-# - Start a little left of zero and move right by one step at a time. Recall only falls. Precision climbs in
-#   jumps, and in between it slips back by a little.
+# - Start halfway between zero and one and move right by one step at a time. Recall never rises. Precision slips back a
+#   little at most steps, as an eight is lost, and jumps up when another digit drops out.
 #
 # Your own scores work too: `precision_recall(scores, targets)`. Scores are finite numbers of any size, targets are
 # zeros and ones, or booleans, and both kinds occur.
@@ -106,6 +110,8 @@ source(precision_at_ratio)
 # - **11 points**: the same staircase, read at eleven recalls.
 # - **101 points**: the same, read at a hundred and one.
 #
+# VOC and COCO in the titles are two public sets of labelled photos, each with its own rule.
+#
 # **Take the last item and move it up, rank by rank; where it passes another positive nothing changes. Then add
 # positives that were never found.**
 
@@ -139,13 +145,14 @@ from fpnlib.notes.precision_recall.explorers import box_error
 box_error()
 
 # %% [markdown]
-# AP is taken class by class and then averaged. The photo has four classes, one bottle and eight chairs among them. Move
-# the boxes by thirteen pixels, then by fourteen: the bottle, the jar in front, is lost, and AP falls by a quarter. That
-# is as much as all eight chairs can cost, and why AP is not simply precision or recall.
+# AP is taken class by class and then averaged. The photo has four classes, one bottle and eight chairs among them. With
+# the IoU back at $0.5$ move the boxes by thirteen pixels, then by fourteen: the bottle, the labelled jar in front, is
+# lost, and AP falls by one quarter of all there is. All eight chairs together cannot cost more. Precision and recall
+# count every box alike, AP every class.
 #
-# Now a real detector. P-Net is the first and smallest of MTCNN's three networks, with its real weights. The page
-# holds small photos from *Labeled Faces in the Wild*, half of them faces. The labelled box of a face is the edge of its
-# photo.
+# Now a real detector. P-Net is the first and smallest of the three networks of the face detector MTCNN, here with its
+# real weights. The page holds small photos from *Labeled Faces in the Wild*, half of them faces. The labelled box of a
+# face is the edge of its photo.
 #
 # **Raise the IoU from $0.5$. The boxes do not move, and yet AP collapses.**
 
@@ -157,11 +164,11 @@ detection()
 # %% [markdown]
 # P-Net finds nearly every face. At a low IoU it looks excellent, at a high one useless. One reason is that it was built
 # to propose: its boxes are rough, and two later networks mend them. Another is the label: the edge of a photo is not
-# the edge of a face, and P-Net draws a narrower box. A strict IoU punishes both alike. That is why COCO asks at ten
-# thresholds.
+# the edge of a face, and P-Net draws a narrower box. A strict IoU punishes both alike. COCO averages over ten
+# thresholds, the last number in the picture.
 #
-# Lower the score from which a box is kept, then raise it again. Precision mostly grows, recall never rises, and AP does
-# not move: it reads the whole ranking and needs no threshold.
+# Lower the score from which a box is kept by a little, then raise it again. Precision mostly grows, recall never rises,
+# and AP does not move: it reads the whole ranking and needs no threshold.
 #
 # Your own detector works too. `detection(predictions, targets, image)` takes, for each image, a mapping such as
 # `{"boxes": [[x0, y0, x1, y1]], "scores": [s], "labels": [k]}`, or the paths of a COCO results file and its
@@ -170,9 +177,9 @@ detection()
 # %% [markdown]
 # ## Check
 #
-# Numbers are only worth something if they are the numbers others mean. Here the same scores go through this library
-# and through scikit-learn. The tests do the same with pycocotools on thousands of random detections, with ties, with
-# crowds, and with classes that have no object.
+# Numbers are only worth something if they are the numbers others mean. Here the same scores go through this library and
+# through scikit-learn. The tests do the same with pycocotools on thousands of random detections, with ties, with crowds
+# (one label for many objects), and with classes that have no object.
 
 # %%
 import numpy as np

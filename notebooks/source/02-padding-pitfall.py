@@ -27,11 +27,13 @@ geometry()
 #
 # - With the RoI at the left border, make it wider, one pixel at a time. At which width does the point become a bar?
 # - Take away one layer, then another. The point becomes a bar sooner.
-# - Add padding in each layer. With a kernel of three and padding of one the trouble is over. That is why it is seldom
-#   met in large networks, which pad everywhere.
-# - Go to the right border. The strides do not come out even with the strip, so a little more is lost there.
+# - Add padding of one in each layer. With a kernel of three the first unit comes within half a pixel of the left
+#   border, and there the trouble is over. Large networks pad everywhere, so at the left they seldom meet it.
+# - Go to the right border. The strides do not come out even with the strip, so the last unit may lie well inside, with
+#   padding as without.
 #
-# On a strip the RoI becomes a point. On a photo it becomes a **line** at one border and a **point** in a corner.
+# On a strip the RoI becomes a point. On a photo it becomes a **line** at one border, and a small one in a corner a
+# **point**.
 
 # %% [markdown]
 # ### On a photo
@@ -41,7 +43,8 @@ geometry()
 # root mean square. RoIAlign turns the RoI into 7×7 cells, whatever its size, for a second network to look at: above
 # without padding, below with it.
 #
-# **Move the RoI along the left border into the upper corner. Then make it wider.**
+# **Move the RoI along the left border into the upper corner. It stays a line until it is as low as it is wide; then it
+# is a point. Make it wider.**
 
 # %%
 from fpnlib.notes.padding.explorers import roi_on_photo
@@ -49,9 +52,9 @@ from fpnlib.notes.padding.explorers import roi_on_photo
 roi_on_photo()
 
 # %% [markdown]
-# The dark cells are zeros. RoIAlign gives 0 for a sample that lies more than one cell outside the map, and nearer ones
-# take the value at the map's border. So of the 7×7 cells some are empty, and some, though they lie off the map, repeat
-# its border.
+# The columns of one even, darkest blue are zeros. RoIAlign reads each of the 7×7 cells at a few points. A point more
+# than one unit beyond the outermost centres gives 0, a nearer one the value at the map's border. So a cell may have a
+# value though it lies off the map.
 #
 # Padding has a price, and you see it: the edge between the photo and the black is an edge, and the features answer to
 # it. More on that below.
@@ -108,7 +111,8 @@ source(AxisField.then)
 # The bars show what two units of the last layer see of each layer below. The table says what one unit of each layer
 # sees of the image.
 #
-# **Add layers one by one. Watch the size grow and the ruler shrink. Then give the layers a stride of two.**
+# **Add layers one by one. Watch the size grow; the picture is rescaled, so read the number under the ruler. Then give
+# the layers a stride of two.**
 
 # %%
 from fpnlib.notes.padding.explorers import receptive_fields
@@ -116,8 +120,9 @@ from fpnlib.notes.padding.explorers import receptive_fields
 receptive_fields()
 
 # %% [markdown]
-# At a stride of one two neighbours share nearly all they see, at a stride of two less than half. The stride decides how
-# much is new from one to the next. Padding moves only the start.
+# With a kernel of three two neighbours share most of what they see at a stride of one, and less than half at a stride
+# of two. A larger kernel makes them share more. The stride decides how much is new from one to the next. Padding moves
+# only the start.
 #
 # ### The projection
 #
@@ -131,15 +136,16 @@ receptive_fields()
 #
 # Here pixel index 0 is the centre of the first pixel. The image's left edge is at index $-\tfrac12$, and unit 0's
 # centre lies $\text{start} + \tfrac12 = \tfrac r2 - P$ pixels from that edge. **That is the whole pitfall.** The map
-# has no values before unit 0. An RoI from the edge to a width $w$ has nothing on the map but the border of unit 0 as
-# long as
+# has no values before unit 0. An RoI from the left edge to a width $w$ is cut down to one place, the centre of unit 0,
+# as long as
 #
 # $$w \le \frac r2 - P$$
 #
 # A wider one keeps $(w - \tfrac r2 + P) / S$ units of its $w / S$. And what must be done follows at once: pad the image
-# by $p$ pixels, and $P$ becomes $P + p$. The RoI is whole when unit 0 lies at the edge or before it, so the least
-# padding is $p = \max(0, \lceil \tfrac r2 - P \rceil)$: **half the receptive field, less what the layers pad already.**
-# For a box that begins inside the image less is enough.
+# by $p$ pixels, and $P$ becomes $P + p$. The RoI is whole when the centre of unit 0 lies at the edge or before it, so
+# the least padding is $p = \max(0, \lceil \tfrac r2 - P \rceil)$: **half the receptive field, less what the layers pad
+# already.** For a box that begins inside the image less is enough. At the right border the last unit counts, whose
+# place depends on the image's size; `least_padding` computes all four sides.
 
 # %%
 from fpnlib.ops import degenerate_width, least_padding, project_box
@@ -211,7 +217,7 @@ for name, pooled in {
 # value, here that of the last cell. The box's end was rounded up and that cell counts, though its centre lies outside
 # the box.
 #
-# One more half pixel: some pooling layers round *up* the number of windows (`ceil_mode`, Caffe's way). P-Net has one,
+# One more surprise: some pooling layers round *up* the number of windows (`ceil_mode`, Caffe's way). P-Net has one,
 # so for odd sizes its last window reaches one pixel beyond the image. `receptive_field` still places every unit
 # rightly, as none moves, but it does not count that extra one.
 
@@ -279,11 +285,12 @@ verdicts("PD")
 # <span title="PD-3 area_padded[5]">0.819</span>. So as long as little is cut the pitfall costs little; near one half,
 # P-Net without padding does hardly better than a coin.
 #
-# A word of caution. More windows can only raise a best score, for faces and for others alike. The others rise too, from
-# <span title="PD-3 half_other_plain">0.11</span> to <span title="PD-3 half_other_padded">0.21</span> on average at one
-# half, the faces from <span title="PD-3 half_face_plain">0.13</span> to
-# <span title="PD-3 half_face_padded">0.49</span>. That is why the area counts here, and not the
-# score. We had seen it in a trial when we chose the measure; the bounds were written down before the stored run.
+# A word of caution. Padded by whole strides, as here, the old windows stay and new ones come, so a best score can only
+# rise, for faces and for others alike. The others rise too, from <span title="PD-3 half_other_plain">0.11</span> to
+# <span title="PD-3 half_other_padded">0.21</span> on average at one half, the faces from
+# <span title="PD-3 half_face_plain">0.13</span> to <span title="PD-3 half_face_padded">0.49</span>. That is why the
+# area counts here, and not the score. We had seen it in a trial when we chose the measure; the bounds were written down
+# before the stored run.
 #
 # **How much, and which.** With a tenth to a half cut off the area is <span title="PD-4 none">0.857</span> without
 # padding. Six pixels give <span title="PD-4 zero[1]">0.936</span> (black), <span title="PD-4 mean[1]">0.966</span>

@@ -86,7 +86,7 @@ class FaceExplorer(Explorer[FaceData]):
             "distance": slider(
                 "left edge of the face to the border (pixels)", -4, -_OUTSIDE, int(self._distances[-1]), 1
             ),
-            "padding": slider("padding (pixels)", 6, 0, _MOST_PADDING, 1),
+            "padding": slider("padding (pixels)", 6, 0, _MOST_PADDING, PNet.stride),
             "mode": choice("padded with", MODES),
         }
 

@@ -74,7 +74,7 @@ class FieldsExplorer(Explorer[FieldsData]):
         self._second = fields.add_collection(PolyCollection([], facecolors=ORANGE, alpha=0.55, lw=0))
         (self._ruler,) = fields.plot([], [], color=INK, lw=1.5, marker="|", ms=9)
         self._ruler_text = fields.text(0.5, -0.98, "", ha="center", fontsize=10, color=INK)
-        fields.set_title("What two units of the last layer see: one blue, one orange, shared where they mix")
+        fields.set_title("What two units of the last layer see; mixed colour: both")
         table.set_axis_off()
         table.set_title("In pixels of the image")
         table.set(xlim=(0, 1), ylim=(-1.1, MOST_LAYERS + 0.9))

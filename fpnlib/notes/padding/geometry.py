@@ -36,6 +36,7 @@ class GeometryData:
     whole: float  # width of the RoI in units of the last layer
     kept: float  # what the last layer has of it
     limit: float  # width up to which an RoI at the left border is a point
+    right_limit: float  # and at the right border
 
 
 class GeometryExplorer(Explorer[GeometryData]):
@@ -82,6 +83,7 @@ class GeometryExplorer(Explorer[GeometryData]):
             whole=x1 - x0,
             kept=kept1 - kept0,
             limit=float(limit),  # type: ignore[arg-type]
+            right_limit=float(degenerate_width(field, image_size=(PIXELS, PIXELS))),  # type: ignore[arg-type]
         )
 
     def build(self, figure: Figure) -> Iterable[Artist]:
@@ -120,8 +122,10 @@ class GeometryExplorer(Explorer[GeometryData]):
         self._numbers = [
             text.text(1, height, "", va="top", ha="right", fontsize=10, weight="bold", color=INK) for height, _ in rows
         ]
-        self._limit = text.text(1, 0.1, "", va="top", ha="right", fontsize=13, weight="bold", color=ORANGE)
-        return [self._field, self._cells, self._centers, self._bars, self._points, *self._numbers, self._limit]
+        text.text(0, 0.02, "at the right border:", va="top", fontsize=9.5)
+        place = {"va": "top", "ha": "right", "fontsize": 13, "weight": "bold", "color": ORANGE}
+        self._limits = [text.text(1, height, "", **place) for height in (0.15, 0.035)]
+        return [self._field, self._cells, self._centers, self._bars, self._points, *self._numbers, *self._limits]
 
     def draw(self, data: GeometryData) -> None:
         """Move cells, bars and numbers."""
@@ -142,18 +146,22 @@ class GeometryExplorer(Explorer[GeometryData]):
         values = (data.size, data.stride, data.padding, middle, data.end - data.begin, data.whole, data.kept)
         for text, value in zip(self._numbers, values, strict=True):
             text.set_text(number(value))
-        self._limit.set_text(f"{number(data.limit)} pixels" if data.limit > 0 else "never")
+        for text, limit in zip(self._limits, (data.limit, data.right_limit), strict=True):
+            text.set_text(f"{number(limit)} pixels" if limit > 0 else "never")
 
     def describe(self, data: GeometryData) -> str:
         """Say where the RoI lies and what the map keeps of it."""
         layers = len(data.centers) - 1
         shape = "a point" if data.kept == 0 else f"{_units(data.kept)} wide"
-        limit = f"up to a width of {number(data.limit)} pixels" if data.limit > 0 else "at no width"
+        left, right = (
+            f"up to a width of {number(limit)} pixels" if limit > 0 else "at no width"
+            for limit in (data.limit, data.right_limit)
+        )
         return (
             f"{layers} layer{'s' if layers > 1 else ''}: receptive field {data.size}, stride {data.stride}, the middle "
             f"of unit 0 at {number(data.start + 0.5)}. The RoI from {data.begin} to {data.end} should be "
             f"{_units(data.whole)} wide; on the feature map it is {shape}.\n"
-            f"At the left border an RoI shrinks to a point {limit}."
+            f"At the left border an RoI shrinks to a point {left}, at the right border {right}."
         )
 
     def invariants(self, data: GeometryData) -> dict[str, bool]:
@@ -162,6 +170,9 @@ class GeometryExplorer(Explorer[GeometryData]):
         return {
             "the map keeps no more than there is": data.kept <= data.whole + 1e-9,
             "at the border the closed form decides": not at_border or (data.kept == 0) == (data.end <= data.limit),
+            "at the right border too": data.end < PIXELS
+            or (data.kept == 0) == (data.end - data.begin <= max(data.right_limit, 0))
+            or data.begin <= data.limit,
             "the bar is what the numbers say": bool(
                 np.isclose((data.clipped[-1, 1] - data.clipped[-1, 0]) / data.stride, data.kept)
             ),

@@ -34,7 +34,7 @@ class Scored:
         low = np.floor(self._low / step) * step
         stops = int((self._high - low) / step)
         middle = low + round((np.median(self.positives) - low) / step) * step
-        high = min(low + stops * step, self._high)  # rounding may carry the last stop past every score
+        high = min(round(low + stops * step, 10), self._high)  # rounding may carry the last stop past every score
         return float(low), float(high), float(min(middle, high)), step
 
     def bins(self, number: int) -> np.ndarray:
