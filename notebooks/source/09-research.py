@@ -71,7 +71,8 @@ print(f"{sum(agree)} of {len(agree)} plans end in the month that the calendar sa
 #
 # The parts are: read and code; find a sound route; results and writing. What can be tested here is only that the saying
 # agrees with itself: three parts of three or four months make nine to twelve. They do, for every choice of three, three
-# and a half or four months a part. That is arithmetic, and says nothing about papers.
+# and a half or four months a part. That is arithmetic, and says nothing about papers. The test's words were made
+# clearer once after a look; what it asks did not change.
 
 # %%
 from fpnlib.claims import verdicts
