@@ -291,8 +291,8 @@ verdicts("AC")
 # <span title="AC-10 densenet_gain_over_add_much">-0.033</span>, so add is better. But to be added, all layers must be
 # as wide as the block's end, so that net has three and a half times the parameters. At equal parameters there is no
 # difference, <span title="AC-10 densenet_gain_over_matched_much">0.002</span>. The nets are small and make few steps,
-# so this is data to spare without compute to spare. An earlier run in single precision, with the same seeds, gave a
-# first gain smaller by more than a third, by rounding alone. So these nets are trained in double precision.
+# so this is data to spare without compute to spare. An earlier run in single precision, with the same seeds, gave other
+# gains, by rounding alone. So these nets are trained in double precision.
 
 # %% [markdown]
 # **In short.** The algebra holds. What follows from it holds under conditions: on digits adding pays where channels

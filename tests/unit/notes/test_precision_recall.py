@@ -7,7 +7,7 @@ from PIL import Image
 from sklearn.metrics import average_precision_score, precision_score, recall_score
 
 from fpnlib.notes.precision_recall.examples import contact_sheet, digit_scores, sheet_detections
-from fpnlib.notes.precision_recall.explorers import detection, interpolations, precision_recall, prevalence
+from fpnlib.notes.precision_recall.explorers import box_error, detection, interpolations, precision_recall, prevalence
 from fpnlib.notes.precision_recall.prevalence import precision_at_ratio
 
 SCORERS = [precision_recall, prevalence, interpolations]
@@ -195,3 +195,10 @@ def test_each_threshold_of_the_slider_flags_somebody():
     slider = explorer.controls()["threshold"]
     assert slider.max <= 0.4
     assert explorer.set(threshold=slider.max).data.tp == 1
+
+
+def test_the_lost_bottle_costs_a_class_of_four():
+    # As note 01 says in words.
+    explorer = box_error(iou=0.5)
+    before, after = (explorer.set(error=pixels).data.at_iou for pixels in (13, 14))
+    assert before - after == pytest.approx(1 / 4)
