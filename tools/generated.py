@@ -10,7 +10,8 @@ from pathlib import Path
 
 import bench_table
 from fpnlib import assets
-from fpnlib.claims import ledger
+from fpnlib.claims import VERDICTS, ledger
+from fpnlib.claims.show import sorted_rows
 from fpnlib.data import photo_credit, photo_names
 from notebooks import NOTEBOOKS
 from repository import ROOT, write_if_changed
@@ -30,17 +31,19 @@ def verdict_counts(number: str) -> str:
     """Return how many of a note's claims hold, fail or depend, in words."""
     if number not in _OF_NOTE:
         raise ValueError(f"note {number}: generated.py does not know the prefix of its claims; add it to _OF_NOTE")
-    rows = [result for claim, result in ledger() if claim.id.partition("-")[0] == _OF_NOTE[number]]
-    counts = Counter(result.verdict for result in rows if result)
-    said = [f"{counts[v]} {v if counts[v] == 1 else v.removesuffix('s')}" for v in ("holds", "fails", "depends")]
-    return ", ".join(one for one in said if not one.startswith("0"))
+    rows = [row for row in ledger() if row.claim.id.partition("-")[0] == _OF_NOTE[number]]
+    counts = Counter(row.verdict for row in rows if not row.claim.check)
+    words = {"holds": "hold", "fails": "fail", "depends": "depend", "not shown": "not shown"}
+    said = [f"{counts[v]} {v if counts[v] == 1 else words[v]}" for v in VERDICTS if counts[v]]
+    checks = sum(bool(row.claim.check) for row in rows)
+    return ", ".join(said + ([f"{checks} check{'s' if checks > 1 else ''}"] if checks else []))
 
 
 def claims_line(number: str, file: str) -> str:
     """Return the front page's line on a note's claims, with a link to where they are measured."""
     prefix = _OF_NOTE[number]
-    count = sum(claim.id.startswith(f"{prefix}-") for claim, _ in ledger())
-    said = f"{count} claims" if count > 1 else "One claim"
+    count = sum(row.claim.id.startswith(f"{prefix}-") and not row.claim.check for row in ledger())
+    said = {0: "No claim", 1: "One claim"}.get(count, f"{count} claims")
     return f"# [{said}]({file}#Measure) measured here: {verdict_counts(number)}."
 
 
@@ -51,15 +54,18 @@ def note_table() -> str:
 
 
 def findings() -> str:
-    """Return the claims that did not come out as the source says, those that fail first, with links to why."""
+    """Return the claims that do not simply hold, by who says them, with links to why."""
     files = {_OF_NOTE[number]: file for number, _, file in notes()}
-    rows = [
-        f"| [{claim.id}](notebooks/{files[claim.id[:2]]}#Measure) | {claim.says} | **{result.verdict}** |"
-        for verdict in ("fails", "depends")
-        for claim, result in ledger()
-        if result and result.verdict == verdict
-    ]
-    return "\n".join(["| claim | the saying | verdict |", "|---|---|---|", *rows])
+    lines = ["| claim | who says it | the saying | verdict |", "|---|---|---|---|"]
+    for row in sorted_rows(ledger()):
+        if row.verdict not in (None, "holds"):
+            claim = row.claim
+            who = {"source": "the source", "field": "the field", "us": "we"}[claim.said.by]
+            who += f", {claim.said.manner}" if claim.said.manner else ""
+            link = f"[{claim.id}](notebooks/{files[claim.id[:2]]}#Measure)"
+            verdict = f"**{row.verdict}**" + (f": {row.depends_on}" if row.depends_on else "")
+            lines.append(f"| {link} | {who} | {claim.says} | {verdict} |")
+    return "\n".join(lines)
 
 
 def glossary() -> dict[str, tuple[str, str, list[str]]]:

@@ -31,7 +31,7 @@ _PANOPTIC = ("fpnlib/metrics/panoptic.py", ("tests/unit/metrics/test_panoptic.py
 _CRF = ("fpnlib/ops/dense_crf.py", ("tests/unit/ops/test_dense_crf.py",))
 _CUT = ("fpnlib/ops/graph_cut.py", ("tests/unit/ops/test_graph_cut.py",))
 _ENSEMBLE = ("fpnlib/training/ensemble.py", ("tests/unit/training/test_ensemble.py",))
-_CLAIMS = ("fpnlib/claims.py", ("tests/unit/claims/test_ledger.py",))
+_CLAIMS = ("fpnlib/claims/claim.py", ("tests/unit/claims/test_ledger.py",))
 
 
 def _mutant(name: str, place: tuple[str, tuple[str, ...]], before: str, after: str) -> Mutant:

@@ -319,12 +319,12 @@ verdicts("WU")
 # %%
 import numpy as np
 
-from fpnlib.claims import Result, bootstrap_interval
+from fpnlib.claims import Result, interval_of_mean
 
 stored = Result.load("WU-3").per_seed
 for rate, place in {"the smaller rate": 20, "the larger": 40}.items():
     values = np.array(stored[f"constant_{place}_error"]) - stored[f"gradual_{place}_error"]
-    low, high = bootstrap_interval(values)
+    low, high = interval_of_mean(values)
     print(f"{rate}, constant minus gradual: {values.mean():.3f}, interval {low:.3f} to {high:.3f}")
 
 # %% [markdown]
@@ -357,7 +357,7 @@ for name, key in {
     "the end over the limit": "end_over_limit",
 }.items():
     values = np.array(stored[key])[alive]
-    low, high = bootstrap_interval(values)
+    low, high = interval_of_mean(values)
     print(
         f"{name}, of {len(values)} nets: {values.mean():.2f} doublings, "
         f"interval {low:.2f} to {high:.2f}"

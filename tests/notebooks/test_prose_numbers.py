@@ -14,7 +14,7 @@ def test_every_number_in_prose_has_a_source(path):
 @pytest.fixture
 def stored(monkeypatch):
     measurement = Measurement(0.4567, (0.4, 0.5), 32, {"drop": 0.123})
-    result = Result("ZZ-1", "c", measurement, "holds", (0, 1), {}, {}, "", "")
+    result = Result("ZZ-1", {"": "c"}, measurement, "holds", {"": "holds"}, None, (0, 1), {}, {}, {}, "", "")
     monkeypatch.setattr(Result, "load", classmethod(lambda cls, id: result))
 
 

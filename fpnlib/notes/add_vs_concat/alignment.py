@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
-from fpnlib.claims import Claim, Criterion, Measurement, Verdict
+from fpnlib.claims import Claim, Criterion, Measurement, Said, Verdict
 from fpnlib.data import image_batch, photo, photo_names
 from fpnlib.models import EfficientNetLite0
 from fpnlib.models.unet import Merge, merge_module
@@ -246,13 +246,21 @@ CLAIMS = (
     Claim(
         "AC-4",
         "Add is a prior: right when corresponding channels mean similar things.",
-        Criterion(
-            f"on digits and on a network's channels: at alignment 1 with {SCARCE[0]} and {SCARCE[1]} pairs add has the "
-            f"higher test accuracy, at alignment 0 with {RICH[0]} and {RICH[1]} pairs concat has (each mean's whole "
-            "interval above 0), at equal widths and at equal parameters; fails if the mean of these eight gains is not "
-            "above 0; else depends",
-            _judge_map,
+        Said(
+            "source",
+            "加了一种prior",
+            "it adds a kind of prior",
+            "loosely: add can replace concat there",
         ),
+        {
+            "": Criterion(
+                f"on digits and on a network's channels: at alignment 1 with {SCARCE[0]} and {SCARCE[1]} pairs add has "
+                f"the higher test accuracy, at alignment 0 with {RICH[0]} and {RICH[1]} pairs concat has (each mean's "
+                "whole interval above 0), at equal widths and at equal parameters; fails if the mean of these eight "
+                "gains is not above 0; else depends",
+                _judge_map,
+            )
+        },
         alignment_map,
         seeds=16,
         recheck=_corners,

@@ -13,7 +13,7 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from fpnlib.claims import Result, bootstrap_interval
+from fpnlib.claims import Result, interval_of_mean
 from fpnlib.explore import Explorer, choice, number, slider
 from fpnlib.explore.style import BLUE, INK, MUTED, ORANGE
 from fpnlib.notes.add_vs_concat.alignment import (
@@ -62,7 +62,7 @@ def stored_map(data_set: DataSet, kind: str) -> tuple[np.ndarray, np.ndarray, np
             names = [f"{data_set}_{one}_{round(100 * alignment)}_{size}" for one in (kind, "concat")]
             ours, theirs = (np.array(stored.per_seed[name]) for name in names)
             gain[i, j] = (ours - theirs).mean()
-            ends[i, j] = bootstrap_interval(ours - theirs)
+            ends[i, j] = interval_of_mean(ours - theirs)
             scores[i, j] = [[stored.number(f"{name}{end}") for end in ("", "_low", "_high")] for name in names]
     return gain, ends, scores
 

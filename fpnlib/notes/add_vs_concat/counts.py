@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
-from fpnlib.claims import Claim, Criterion, Measurement, Verdict
+from fpnlib.claims import Claim, Criterion, Measurement, Said, Verdict
 from fpnlib.data.scenes import SCENE_CLASSES, TRAINING_SEEDS, VALIDATION_SEEDS, scene_batch
 from fpnlib.models import FPN, EfficientNetLite0, cost
 from fpnlib.models.cost import count_parameters
@@ -179,22 +179,37 @@ CLAIMS = (
     Claim(
         "AC-2",
         "Concat costs twice add.",
-        Criterion(
-            "the next convolution has exactly twice the weights and twice the multiply-adds, at equal output channels, "
-            "for every kernel, stride, dilation and group count tried",
-            lambda m: "holds" if m.effect == 0 else "fails",
+        Said(
+            "source",
+            "更节省参数和计算量(concat是add的2倍)",
+            "it saves parameters and computation; concat takes twice add's",
         ),
+        {
+            "": Criterion(
+                "the next convolution has exactly twice the weights and twice the multiply-adds, at equal output "
+                "channels, for every kernel, stride, dilation and group count tried",
+                lambda m: "holds" if m.effect == 0 else "fails",
+            )
+        },
         next_convolution,
     ),
     Claim(
         "AC-5",
         "FPN suits add; with concat the coarse levels' many channels would cost a lot.",
-        Criterion(
-            "on ResNet-50's maps a concatenating pyramid has 1.5 times FPN's parameters and multiply-adds or more, "
-            "one that takes the maps uncut 5 times or more; and in a small trained pyramid of equal parameters "
-            "concat gains less than .02 mean IoU over add (whole interval)",
-            _judge_pyramids,
+        Said(
+            "source",
+            "从性质上是可以用add的。如果用concat,因为分辨率小的特征通道数更多,计算量是一笔不少的开销",
+            "by its nature add can be used; with concat, as coarse features have more channels, the computation is no "
+            "small expense",
         ),
+        {
+            "": Criterion(
+                "on ResNet-50's maps a concatenating pyramid has 1.5 times FPN's parameters and multiply-adds or more, "
+                "one that takes the maps uncut 5 times or more; and in a small trained pyramid of equal parameters "
+                "concat gains less than .02 mean IoU over add (whole interval)",
+                _judge_pyramids,
+            )
+        },
         small_pyramids,
         seeds=16,
         recheck=_recheck,
@@ -202,11 +217,18 @@ CLAIMS = (
     Claim(
         "AC-6",
         "CPN saves more by a 1×1 that cuts the coarse channels before the add.",
-        Criterion(
-            "bringing ResNet-50's levels together CPN's way takes fewer multiply-adds than FPN's; it depends when it "
-            "takes fewer only than an add at the coarsest map's channels",
-            _judge_cuts,
+        Said(
+            "source",
+            "对于分辨率小的特征图在add前用1x1的卷积减少了通道数",
+            "coarse maps have their channels reduced by a 1×1 before the add",
         ),
+        {
+            "": Criterion(
+                "bringing ResNet-50's levels together CPN's way takes fewer multiply-adds than FPN's; it depends when "
+                "it takes fewer only than an add at the coarsest map's channels",
+                _judge_cuts,
+            )
+        },
         cuts_before_the_add,
     ),
 )

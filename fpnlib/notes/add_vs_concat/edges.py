@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from fpnlib.claims import Claim, Criterion, Measurement, Verdict
+from fpnlib.claims import Claim, Criterion, Measurement, Said, Verdict
 from fpnlib.data.photos import LabelledPhoto, labelled_photo
 from fpnlib.metrics import BoundaryReference, instance_boundaries, one_to_one_edges, thin_edges
 from fpnlib.models import HED
@@ -124,11 +124,19 @@ CLAIMS = (
     Claim(
         "AC-7",
         "Edge detection fuses the side outputs of several layers by a weighted add, as all mean the same.",
-        Criterion(
-            "on the labelled café photo the learned fusion's boundary F exceeds that of every side output and the mean "
-            "over 64 random weightings, each at its own best threshold; it depends when F exceeds only the mean side's",
-            _judge_edges,
+        Said(
+            "source",
+            "通过weighted add融合在一起,这是因为这些输出的语义本来就是相同的,都用了label的loss来约束",
+            "they are fused by a weighted add, since these outputs mean the same and the labels' loss binds them all",
         ),
+        {
+            "": Criterion(
+                "on the labelled café photo the learned fusion's boundary F exceeds that of every side output and the "
+                "mean over 64 random weightings, each at its own best threshold; it depends when F exceeds only the "
+                "mean side's",
+                _judge_edges,
+            )
+        },
         boundary_scores,
     ),
 )

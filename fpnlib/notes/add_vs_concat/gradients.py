@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from fpnlib.claims import Claim, Criterion, Measurement, Verdict, exceeds
+from fpnlib.claims import Claim, Criterion, Measurement, Said, Verdict, exceeds
 from fpnlib.data import photo
 from fpnlib.models import LSTMCell, Stack
 from fpnlib.models.stacks import SKIPS, Init, Skip
@@ -154,24 +154,39 @@ CLAIMS = (
     Claim(
         "AC-8",
         "ResNet's add keeps the identity, so gradients travel.",
-        Criterion(
-            "from 1 to 60 blocks, at torch's initial weights, the gradient at the first kernel changes by more than 3 "
-            "decades more in plain stacks than in residual ones (whole interval), and in these by less than 3; depends "
-            "if residual stacks change by 3 or more from He's weights or with batch norm",
-            _judge_depth,
+        Said(
+            "source",
+            "add主要是为了保持mapping的identity性质,使梯度回传得更加容易",
+            "the add is mainly there to keep the mapping an identity, so that gradients travel back more easily",
         ),
+        {
+            "": Criterion(
+                "from 1 to 60 blocks, at torch's initial weights, the gradient at the first kernel changes by more "
+                "than 3 decades more in plain stacks than in residual ones (whole interval), and in these by less "
+                "than 3; depends if residual stacks change by 3 or more from He's weights or with batch norm",
+                _judge_depth,
+            )
+        },
         depth_decades,
         seeds=16,
     ),
     Claim(
         "AC-9",
         "The LSTM's cell state is the same trick.",
-        Criterion(
-            "from lag 1 to 200 the gradient falls by more than 6 decades more in an RNN than in an LSTM whose forget "
-            "gate is held open (whole interval), open it changes by less than 1, shut it falls by more than 6; depends "
-            "if an LSTM at torch's initial weights, its gate free, keeps no more than 6 decades more than the RNN",
-            _judge_lag,
+        Said(
+            "source",
+            "同样的操作在LSTM[5]里的cell state也能看到",
+            "the same operation can be seen in the LSTM's cell state",
         ),
+        {
+            "": Criterion(
+                "from lag 1 to 200 the gradient falls by more than 6 decades more in an RNN than in an LSTM whose "
+                "forget gate is held open (whole interval), open it changes by less than 1, shut it falls by more "
+                "than 6; depends if an LSTM at torch's initial weights, its gate free, keeps no more than 6 decades "
+                "more than the RNN",
+                _judge_lag,
+            )
+        },
         lag_decades,
         seeds=16,
     ),

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from fpnlib.claims import Claim, Criterion, Measurement, Verdict
+from fpnlib.claims import Claim, Criterion, Measurement, Said, Verdict
 from fpnlib.models.fusion import Add, embed_add_in_concat, tie_concat
 from fpnlib.models.unet import UNet
 
@@ -159,22 +159,38 @@ CLAIMS = (
     Claim(
         "AC-1",
         "Two inputs of equal channels and then a convolution: add equals concat whose kernel halves are shared.",
-        Criterion(
-            "over 300 random convolutions (kernel, stride, dilation, padding, groups, 2 to 4 inputs) both differ by at "
-            "most 1e-12 in float64, and by more than 1e-3 with halves drawn apart, or with one weight moved by .01",
-            _judge_tied,
+        Said(
+            "source",
+            "通道数相同且后面带卷积的话,add等价于concat之后对应通道共享同一个卷积核",
+            "with equal channels and a convolution after it, add equals concat whose corresponding channels share one "
+            "kernel",
         ),
+        {
+            "": Criterion(
+                "over 300 random convolutions (kernel, stride, dilation, padding, groups, 2 to 4 inputs) both differ "
+                "by at most 1e-12 in float64, and by more than 1e-3 with halves drawn apart, or with one weight moved "
+                "by .01",
+                _judge_tied,
+            )
+        },
         tied_kernels,
     ),
     Claim(
         "AC-3",
         "Concat contains add.",
-        Criterion(
-            "60 random nets that add, U-Nets among them, each have a concatenating net whose outputs differ by at most "
-            "1e-12 in float64; and exchanging the inputs of a random concat changes its output by more than 1e-3, "
-            "which no add can do",
-            _judge_embedded,
+        Said(
+            "source",
+            "这两个本身就是包含关系",
+            "one of the two contains the other",
         ),
+        {
+            "": Criterion(
+                "60 random nets that add, U-Nets among them, each have a concatenating net whose outputs differ by at "
+                "most 1e-12 in float64; and exchanging the inputs of a random concat changes its output by more than "
+                "1e-3, which no add can do",
+                _judge_embedded,
+            )
+        },
         embedded_nets,
     ),
 )

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from fpnlib.claims import Claim, Criterion, Measurement, Verdict
+from fpnlib.claims import Claim, Criterion, Measurement, Said, Verdict
 from fpnlib.data.scenes import TRAINING_SEEDS, VALIDATION_SEEDS, scene_batch
 from fpnlib.models import DenseNet, UNet
 from fpnlib.models.cost import count_parameters
@@ -229,12 +229,20 @@ CLAIMS = (
     Claim(
         "AC-10",
         "With data and compute to spare concat is fine, and more usual in skips: U-Net, DenseNet.",
-        Criterion(
-            f"with the most data ({SIZES['unet'][-1]} scenes, {SIZES['densenet'][-1]} digits) concat's test score is "
-            f"not below add's by {MARGIN} or more (whole interval of the mean gain above −{MARGIN}), in both nets, at "
-            "equal widths and at equal parameters; fails if it is in all four; else depends",
-            _judge_skips,
+        Said(
+            "source",
+            "如果不在乎计算量且数据足够的时候,用concat也是可以的 … concat在skip connection里用的也比add更普遍",
+            "if computation does not matter and there are data enough, concat will do too … in skip connections it is "
+            "more usual than add",
         ),
+        {
+            "": Criterion(
+                f"with the most data ({SIZES['unet'][-1]} scenes, {SIZES['densenet'][-1]} digits) concat's test score "
+                f"is not below add's by {MARGIN} or more (whole interval of the mean gain above −{MARGIN}), in both "
+                "nets, at equal widths and at equal parameters; fails if it is in all four; else depends",
+                _judge_skips,
+            )
+        },
         concat_or_add,
         seeds=8,
         recheck=early_losses,

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.grad import conv2d_weight
 
-from fpnlib.claims import Claim, Criterion, Measurement, Verdict, exceeds
+from fpnlib.claims import Claim, Criterion, Measurement, Said, Verdict, exceeds
 from fpnlib.models import BatchNorm2d
 from fpnlib.notes.batch_norm import digits
 from fpnlib.ops import batch_norm_backward, batch_norm_forward, fold_batch_norm
@@ -313,67 +313,86 @@ CLAIMS = (
     Claim(
         "BN-1",
         "The three gradients of batch norm, derived by hand, are right.",
-        Criterion(
-            "on 40 random batches (mean 0 and 5000, two values per channel and more) the three gradients and "
-            "autograd's, found with the 5000 taken off, differ by at most 1e-10 and gradcheck accepts all; with the "
-            "statistics as constants the gradient by x is off by more than 0.001 and gradcheck refuses it, every time",
-            _judge_gradients,
-        ),
+        Said("field", "Ioffe and Szegedy, Batch Normalization, ICML 2015, section 3"),
+        {
+            "": Criterion(
+                "on 40 random batches (mean 0 and 5000, two values per channel and more) the three gradients and "
+                "autograd's, found with the 5000 taken off, differ by at most 1e-10 and gradcheck accepts all; with "
+                "the statistics as constants the gradient by x is off by more than 0.001 and gradcheck refuses it, "
+                "every time",
+                _judge_gradients,
+            )
+        },
         gradients,
     ),
     Claim(
         "BN-2",
         "The bookkeeping: normalise with the biased variance, store the unbiased one.",
-        Criterion(
-            "outputs, gradients, running mean and running variance through training and eval mode, at means 0 and "
-            "5000, differ from those of torch's layer, which gets the 5000 taken off, by at most 1e-10; a biased "
-            "running variance is off by more than 0.001 in every case",
-            _judge_bookkeeping,
-        ),
+        Said("field", "Ioffe and Szegedy, Batch Normalization, ICML 2015, section 3.1"),
+        {
+            "": Criterion(
+                "outputs, gradients, running mean and running variance through training and eval mode, at means 0 and "
+                "5000, differ from those of torch's layer, which gets the 5000 taken off, by at most 1e-10; a biased "
+                "running variance is off by more than 0.001 in every case",
+                _judge_bookkeeping,
+            )
+        },
         bookkeeping,
     ),
     Claim(
         "BN-3",
         "The scale of the weights before batch norm does not matter, and a bias there is useless.",
-        Criterion(
-            "with eps 0 and weights scaled by 0.01 to 100 the output and gradient × scale change by at most 1e-10, as "
-            "the output does with a bias, whose gradient is at most 1e-10; without batch norm each changes by more "
-            "than 0.001",
-            _judge_scale,
-        ),
+        Said("field", "Ioffe and Szegedy, Batch Normalization, ICML 2015, sections 3.2 and 3.3"),
+        {
+            "": Criterion(
+                "with eps 0 and weights scaled by 0.01 to 100 the output and gradient × scale change by at most "
+                "1e-10, as the output does with a bias, whose gradient is at most 1e-10; without batch norm each "
+                "changes by more than 0.001",
+                _judge_scale,
+            )
+        },
         scale_and_bias,
     ),
     Claim(
         "BN-4",
         "Small batches hurt.",
-        Criterion(
-            "after 1024 digits seen, at the best of four learning rates that are proportional to the batch size, the "
-            "test error at batches of 2 is above that at 32 by more than 0.01 (whole interval over seeds); it depends "
-            "unless that is more than without batch norm, and unless training mode and eval mode differ on more test "
-            "digits (whole intervals above 0)",
-            _judge_small_batches,
-        ),
+        Said("field", "Wu and He, Group Normalization, ECCV 2018"),
+        {
+            "": Criterion(
+                "after 1024 digits seen, at the best of four learning rates that are proportional to the batch size, "
+                "the test error at batches of 2 is above that at 32 by more than 0.01 (whole interval over seeds); it "
+                "depends unless that is more than without batch norm, and unless training mode and eval mode differ "
+                "on more test digits (whole intervals above 0)",
+                _judge_small_batches,
+            )
+        },
         small_batches,
         seeds=24,
     ),
     Claim(
         "BN-5",
         "Batch norm folds into the convolution before it.",
-        Criterion(
-            "over 40 random pairs of layers in eval mode one convolution's output differs from the two layers' by at "
-            "most 1e-10; with batch norm in training mode it differs by more than 0.001, every time",
-            _judge_folding,
-        ),
+        Said("field", "Jacob et al., Quantization and Training of Neural Networks, CVPR 2018, section 3.2"),
+        {
+            "": Criterion(
+                "over 40 random pairs of layers in eval mode one convolution's output differs from the two layers' by "
+                "at most 1e-10; with batch norm in training mode it differs by more than 0.001, every time",
+                _judge_folding,
+            )
+        },
         folding,
     ),
     Claim(
         "BN-6",
         "Batch norm allows larger learning rates.",
-        exceeds(
-            0.5,
-            "powers of ten between the largest learning rate that learns (test error at most 0.2) with batch norm and "
-            "without, same initial weights",
-        ),
+        Said("field", "Ioffe and Szegedy, Batch Normalization, ICML 2015, section 3.3"),
+        {
+            "": exceeds(
+                0.5,
+                "powers of ten between the largest learning rate that learns (test error at most 0.2) with batch norm "
+                "and without, same initial weights",
+            )
+        },
         larger_rates,
         seeds=24,
     ),

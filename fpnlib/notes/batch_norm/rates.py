@@ -8,7 +8,7 @@ from ipywidgets import Widget
 from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 
-from fpnlib.claims import Result, bootstrap_interval
+from fpnlib.claims import Result, interval_of_mean
 from fpnlib.explore import Explorer, counted, number, slider
 from fpnlib.explore.style import BLUE, FAINT, INK, MUTED, ORANGE
 from fpnlib.notes.batch_norm.digits import LEARNS, RATES
@@ -74,7 +74,7 @@ class RatesExplorer(Explorer[RatesData]):
             curves={kind: errors[seed] for kind, errors in self._errors.items()},
             counts={kind: np.bincount(places, minlength=len(RATES) + 1) for kind, places in largest.items()},
             gain=float(gains.mean()),
-            interval=bootstrap_interval(gains),
+            interval=interval_of_mean(gains),
         )
 
     def build(self, figure: Figure) -> Iterable[Artist]:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from fpnlib.claims import Claim, Criterion, Measurement, Result, Verdict
+from fpnlib.claims import Claim, Criterion, Measurement, Result, Said, Verdict
 from fpnlib.metrics import detection_average_precision
 from fpnlib.models.cost import Cost, cost
 from fpnlib.models.detector import AREA_RANGES, Detector, detection_targets
@@ -164,13 +164,16 @@ CLAIMS = (
         "FP-3",
         "The top-down path and the laterals each earn their keep: without one of them, or with C4 or C5 alone, small "
         "objects are lost.",
-        Criterion(
-            "at equal parameters (within 5 %), steps and images, the full pyramid's AR of small objects is above that "
-            "without the top-down path, without laterals, with C4 alone and with C5 alone: over seeds all four "
-            "intervals of the paired difference above 0 (fails if one is not above 0 anywhere). The effect is the "
-            "difference to no top-down path",
-            _judge_ablation,
-        ),
+        Said("field", "Lin et al., Feature Pyramid Networks for Object Detection, CVPR 2017, table 1"),
+        {
+            "": Criterion(
+                "at equal parameters (within 5 %), steps and images, the full pyramid's AR of small objects is above "
+                "that without the top-down path, without laterals, with C4 alone and with C5 alone: over seeds all "
+                "four intervals of the paired difference above 0 (fails if one is not above 0 anywhere). The effect "
+                "is the difference to no top-down path",
+                _judge_ablation,
+            )
+        },
         ablation,
         seeds=SEEDS,
         recheck=early_losses,
@@ -178,14 +181,21 @@ CLAIMS = (
     Claim(
         "FP-4",
         "The 3×3 is there because added features are noisy.",
-        Criterion(
-            "with nearest upsampling, over P2 to P4 of real photos, P has a smaller share of its energy above the "
-            "coarser level's Nyquist frequency than M and a smaller shift-equivariance error; at level 4 the share "
-            "falls by more than on a single-level map (C4 alone); and AP is higher than without 3×3 at equal "
-            "parameters: over seeds all four intervals above 0 (fails if one is not above 0 anywhere). The effect is "
-            "the first",
-            _judge_smoothing,
+        Said(
+            "source",
+            "利用 3x3 的卷积(因为特征相加之后会有噪声)",
+            "a 3×3 convolution is used, since features are noisy after they are added",
         ),
+        {
+            "": Criterion(
+                "with nearest upsampling, over P2 to P4 of real photos, P has a smaller share of its energy above the "
+                "coarser level's Nyquist frequency than M and a smaller shift-equivariance error; at level 4 the "
+                "share falls by more than on a single-level map (C4 alone); and AP is higher than without 3×3 at "
+                "equal parameters: over seeds all four intervals above 0 (fails if one is not above 0 anywhere). The "
+                "effect is the first",
+                _judge_smoothing,
+            )
+        },
         smoothing,
         seeds=SEEDS,
         recheck=smoothing_early_losses,
@@ -193,11 +203,14 @@ CLAIMS = (
     Claim(
         "FP-5",
         "AP depends on the IoU at which a box counts: PR-4 again, with a detector chosen before it was seen.",
-        Criterion(
-            "for the detector trained on scenes, on validation scenes, AP falls by more than 0.1 from IoU .5 to .75 "
-            "and never rises from .5 to .95",
-            _judge_detector,
-        ),
+        Said("field", "Lin et al., Microsoft COCO, ECCV 2014; the COCO evaluation's ten thresholds"),
+        {
+            "": Criterion(
+                "for the detector trained on scenes, on validation scenes, AP falls by more than 0.1 from IoU .5 to "
+                ".75 and never rises from .5 to .95",
+                _judge_detector,
+            )
+        },
         detector_on_scenes,
     ),
 )

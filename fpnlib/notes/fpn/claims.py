@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from fpnlib.claims import Claim, Criterion, Measurement, Verdict
+from fpnlib.claims import Claim, Criterion, Measurement, Said, Verdict
 from fpnlib.models import FPN, ResNet, resnet18, resnet50
 from fpnlib.notes.fpn import ablation
 from fpnlib.notes.fpn.recorded import CHANNELS, OUT, SIZES, fill, pyramid_input, recorded
@@ -162,21 +162,37 @@ CLAIMS = (
     Claim(
         "FP-1",
         "C2…C5 are taken after the residual blocks' add and ReLU, at strides 4, 8, 16, 32; P2…P5 keep those strides.",
-        Criterion(
-            "for ResNet-18 and -50 at six even and odd sizes every C equals ReLU(shortcut + branch) of its last block, "
-            "and C and P have ⌈side / stride⌉ places a side, the stride that of the receptive fields",
-            _judge_stages,
+        Said(
+            "source",
+            "stride=2 代表相对于原图降低了2倍 … 从每一个 ResNet Block 的 ElementWise 加之后再经过 ReLU",
+            "stride 2 means smaller than the image by 2 … taken after each ResNet block's element-wise add and then "
+            "ReLU",
         ),
+        {
+            "": Criterion(
+                "for ResNet-18 and -50 at six even and odd sizes every C equals ReLU(shortcut + branch) of its last "
+                "block, and C and P have ⌈side / stride⌉ places a side, the stride that of the receptive fields",
+                _judge_stages,
+            )
+        },
         stage_outputs,
     ),
     Claim(
         "FP-2",
         "1×1 laterals give M2…M5; each is the lateral plus the level above, doubled; a 3×3 gives P2…P5.",
-        Criterion(
-            "over 60 random pyramids with even and odd sizes P differs by at most 1e-6 from this recipe in NumPy, and "
-            "so from torchvision's own recorded answers; the weights have torchvision's names and number",
-            _judge_equality,
+        Said(
+            "source",
+            "进行 1x1 卷积得到的 feature map,即 M2~M5 … 将M5的分辨率提升一倍加入到 M4 的特征中,依次类推 … 3x3 … "
+            "去得到 P5~P2",
+            "1×1 convolutions give M2 to M5 … M5 is doubled in size and added to M4, and so on … a 3×3 gives P5 to P2",
         ),
+        {
+            "": Criterion(
+                "over 60 random pyramids with even and odd sizes P differs by at most 1e-6 from this recipe in NumPy, "
+                "and so from torchvision's own recorded answers; the weights have torchvision's names and number",
+                _judge_equality,
+            )
+        },
         pyramid_equality,
     ),
     *ablation.CLAIMS,

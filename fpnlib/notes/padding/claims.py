@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from fpnlib.claims import Claim, Criterion, Measurement, Verdict, bootstrap_interval, exceeds
+from fpnlib.claims import Claim, Criterion, Measurement, Said, Verdict, exceeds, interval_of_mean
 from fpnlib.notes.padding import tiny_nets
 from fpnlib.notes.padding.examples import (
     MODES,
@@ -177,7 +177,7 @@ def _area(hidden: float | None, padding: int, mode: Mode = "zero") -> Tensor:
 
 def _effect(per_face: Tensor) -> tuple[float, tuple[float, float], int]:
     values = per_face.tolist()
-    return float(np.mean(values)), bootstrap_interval(values), len(values)
+    return float(np.mean(values)), interval_of_mean(values), len(values)
 
 
 def faces_at_the_border() -> Measurement:
@@ -259,52 +259,85 @@ CLAIMS = (
     Claim(
         "PD-1",
         "In a small net without padding, an RoI at the image's border lands on the feature map as a point or a line.",
-        Criterion(
-            "over 30 random nets and P-Net, extents by closed form and by real gradients differ by at most 1e-9 units, "
-            "for RoIs at the border and inside, and a border RoI has none exactly up to half the receptive field",
-            _judge_degenerate,
+        Said(
+            "source",
+            "如果不加padding,原图上在边缘的ROI,在ROI feature对应位置会形成一个点或者一条线",
+            "without padding an RoI at the image's edge becomes a point or a line at its place in the RoI feature",
         ),
+        {
+            "": Criterion(
+                "over 30 random nets and P-Net, extents by closed form and by real gradients differ by at most 1e-9 "
+                "units, for RoIs at the border and inside, and a border RoI has none exactly up to half the receptive "
+                "field",
+                _judge_degenerate,
+            )
+        },
         degenerate_rois,
     ),
     Claim(
         "PD-2",
         "Pad the image first, and the RoI keeps its extent.",
-        Criterion(
-            "with the least padding the extent by real gradients differs from width / stride by at most 1e-9, with one "
-            "pixel less on the left it is always smaller, and on the kept grid old units change by at most 1e-9",
-            _judge_padded_first,
+        Said(
+            "source",
+            "应该在原图上加上一定量的padding",
+            "some padding should be added to the original image",
         ),
+        {
+            "": Criterion(
+                "with the least padding the extent by real gradients differs from width / stride by at most 1e-9, "
+                "with one pixel less on the left it is always smaller, and on the kept grid old units change by at "
+                "most 1e-9",
+                _judge_padded_first,
+            )
+        },
         padded_first,
     ),
     Claim(
         "PD-3",
         "Without padding, performance drops: P-Net on faces at the border.",
-        Criterion(
-            "area under ROC, 100 faces against 100 other photos with 0 to half of them beyond the border: 6 black "
-            "pixels raise it by more than 0.02 (whole interval over faces), and move it by less than 0.01 for photos "
-            "amid others",
-            _judge_faces,
+        Said(
+            "source",
+            "这样会导致性能的下降",
+            "this makes the performance drop",
         ),
+        {
+            "": Criterion(
+                "area under ROC, 100 faces against 100 other photos with 0 to half of them beyond the border: 6 black "
+                "pixels raise it by more than 0.02 (whole interval over faces), and move it by less than 0.01 for "
+                "photos amid others",
+                _judge_faces,
+            )
+        },
         faces_at_the_border,
     ),
     Claim(
         "PD-4",
         "How much and which padding: half the receptive field is enough, and continuing the photo beats a constant.",
-        Criterion(
-            "at 6 pixels reflect and replicate together have more area under ROC than zero and mean together (whole "
-            "interval above 0), and for no mode do 12 pixels give 0.01 more than 6",
-            _judge_modes,
-        ),
+        Said("us"),
+        {
+            "": Criterion(
+                "at 6 pixels reflect and replicate together have more area under ROC than zero and mean together "
+                "(whole interval above 0), and for no mode do 12 pixels give 0.01 more than 6",
+                _judge_modes,
+            )
+        },
         modes_and_amounts,
     ),
     Claim(
         "PD-5",
         "Without padding, performance drops: a tiny net trained from scratch, with objects at the border.",
-        Criterion(
-            "padding raises the accuracy on objects centred 1 or 2 pixels from a border by more than 0.02 (whole "
-            "interval over seeds), and by more than on objects in the middle",
-            _judge_trained,
+        Said(
+            "source",
+            "这样会导致性能的下降",
+            "this makes the performance drop",
         ),
+        {
+            "": Criterion(
+                "padding raises the accuracy on objects centred 1 or 2 pixels from a border by more than 0.02 (whole "
+                "interval over seeds), and by more than on objects in the middle",
+                _judge_trained,
+            )
+        },
         trained_nets,
         seeds=32,
     ),

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from fpnlib.claims import Claim, Criterion, Measurement, Verdict, exceeds
+from fpnlib.claims import Claim, Criterion, Measurement, Said, Verdict, exceeds
 from fpnlib.metrics import (
     average_precision,
     detection_average_precision,
@@ -142,37 +142,47 @@ CLAIMS = (
     Claim(
         "PR-1",
         "Moving the threshold trades precision for recall. Recall is monotone, precision is not.",
-        Criterion(
-            "over every threshold of a real classifier recall never rises, and precision falls at one or more",
-            _judge_every_threshold,
-        ),
+        Said("field", "Manning, Raghavan, Schütze, Introduction to Information Retrieval, 2008, section 8.4"),
+        {
+            "": Criterion(
+                "over every threshold of a real classifier recall never rises, and precision falls at one or more",
+                _judge_every_threshold,
+            )
+        },
         every_threshold,
     ),
     Claim(
         "PR-2",
         "Precision depends on how rare the positives are; recall and ROC do not.",
-        Criterion(
-            "from 1 to 100 negatives per positive, scores fixed, precision at one threshold falls by more than 0.1 "
-            "(whole interval) while ROC area and false positive rate move by less than 0.02 on average",
-            _judge_prevalence,
-        ),
+        Said("field", "Fawcett, An introduction to ROC analysis, Pattern Recognition Letters 2006, section 4.2"),
+        {
+            "": Criterion(
+                "from 1 to 100 negatives per positive, scores fixed, precision at one threshold falls by more than 0.1 "
+                "(whole interval) while ROC area and false positive rate move by less than 0.02 on average",
+                _judge_prevalence,
+            )
+        },
         resampled_negatives,
         seeds=32,
     ),
     Claim(
         "PR-3",
         "AP is several different numbers.",
-        exceeds(0.001, "the smallest gap between two of four interpolations on one real ranking"),
+        Said("field", "Everingham et al., The PASCAL VOC Challenge, IJCV 2010, section 4.2, beside the rules of COCO"),
+        {"": exceeds(0.001, "the smallest gap between two of four interpolations on one real ranking")},
         four_averages,
     ),
     Claim(
         "PR-4",
         "For detection, AP also depends on the IoU at which a box counts.",
-        Criterion(
-            "for a real detector on real photos AP falls by more than 0.1 from IoU .5 to .75 and never rises "
-            "from .5 to .95",
-            _judge_detector,
-        ),
+        Said("field", "Lin et al., Microsoft COCO, ECCV 2014; the COCO evaluation's ten thresholds"),
+        {
+            "": Criterion(
+                "for a real detector on real photos AP falls by more than 0.1 from IoU .5 to .75 and never rises "
+                "from .5 to .95",
+                _judge_detector,
+            )
+        },
         detector_on_photos,
     ),
 )

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
-from fpnlib.claims import Claim, exceeds
+from fpnlib.claims import Claim, Said, exceeds
 from fpnlib.data import photo
 from fpnlib.ops import receptive_field
 from fpnlib.training import Ensemble, minibatches
@@ -138,11 +138,20 @@ CONTEXT = (
     Claim(
         "SD-12",
         "Today's segmentation is classification of the patch inside the receptive field",
-        exceeds(
-            _LEAST,
-            f"from a receptive field of {reach(DILATIONS[0])} pixels to one of {reach(DILATIONS[-1])}, with the same "
-            "parameters, the share of right pixels rises more for classes that need context than for those that do not",
+        Said(
+            "source",
+            "现在语意分割做的完全就是感受野下图像patch的分类问题",
+            "what semantic segmentation does today is wholly the classification of image patches in the receptive "
+            "field",
         ),
+        {
+            "": exceeds(
+                _LEAST,
+                f"from a receptive field of {reach(DILATIONS[0])} pixels to one of {reach(DILATIONS[-1])}, with the "
+                "same parameters, the share of right pixels rises more for classes that need context than for those "
+                "that do not",
+            )
+        },
         context_gain,
         seeds=SEEDS,
         recheck=early_losses,

@@ -16,7 +16,7 @@ from scipy import ndimage
 from skimage.segmentation import watershed
 from torch import Tensor
 
-from fpnlib.claims import Claim, Criterion, Measurement, Verdict
+from fpnlib.claims import Claim, Criterion, Measurement, Said, Verdict
 from fpnlib.data import labelled_photo
 from fpnlib.metrics import boundary_iou
 from fpnlib.models import HED
@@ -130,12 +130,20 @@ CUES = (
     Claim(
         "SD-3",
         "Boundaries are coarse, and low-level cues help",
-        Criterion(
-            f"at stride {_STRIDE} boundary IoU rises where HED's edges decide, against the plain answer and against "
-            f"the same flooding without edges, and the interior loses less than {MARGIN} (whole intervals); fails if "
-            "one of the three goes the other way; else depends",
-            _judge,
+        Said(
+            "source",
+            "尝试融合DL和一些low level的传统技巧也许也有用",
+            "to try and fuse deep learning with some low-level traditional technique may be useful too",
+            "as a hope",
         ),
+        {
+            "": Criterion(
+                f"at stride {_STRIDE} boundary IoU rises where HED's edges decide, against the plain answer and "
+                f"against the same flooding without edges, and the interior loses less than {MARGIN} (whole "
+                "intervals); fails if one of the three goes the other way; else depends",
+                _judge,
+            )
+        },
         cue_gain,
         seeds=SEEDS,
         recheck=coarsest,

@@ -8,7 +8,7 @@ import torch
 from skimage.segmentation import slic
 from torch import Tensor
 
-from fpnlib.claims import Claim, Criterion, Measurement, Verdict, within
+from fpnlib.claims import Claim, Criterion, Measurement, Said, Verdict, within
 from fpnlib.data.scenes import SCENE_CLASSES, VALIDATION_SEEDS, scene
 from fpnlib.metrics import boundary_iou, mean_iou, panoptic_quality
 from fpnlib.models import resnet18
@@ -277,66 +277,120 @@ EXACT = (
     Claim(
         "SD-1",
         "Each pixel is predicted on its own; neighbours are tied only through overlapping receptive fields",
-        within(0, "what a changed pixel reaches and the receptive fields that hold it (units beyond)"),
+        Said(
+            "source",
+            "每一个pixel的prediction其实是割裂开的,没有显式的联系。(隐式的联系就是相邻像素的感受野重合程度大)",
+            "each pixel's prediction is cut off from the others, without an explicit tie; the implicit one is how "
+            "much neighbours' receptive fields overlap",
+        ),
+        {"": within(0, "what a changed pixel reaches and the receptive fields that hold it (units beyond)")},
         measure_ties,
     ),
     Claim(
         "SD-4",
         "Instance masks that are cut out of boxes are capped by the boxes",
-        Criterion(
-            "a tight box allows the whole mask; boxes of IoU .7 to .8 take more than 5 % of it on average", _judge_boxes
+        Said(
+            "source",
+            "基于bounding box的方法上限被目标检测限制了",
+            "methods based on boxes are capped by the detection",
         ),
+        {
+            "": Criterion(
+                "a tight box allows the whole mask; boxes of IoU .7 to .8 take more than 5 % of it on average",
+                _judge_boxes,
+            )
+        },
         measure_boxes,
     ),
     Claim(
         "SD-5",
         "Semantic segmentation merges the instances, instance segmentation drops the stuff; the panoptic task wants "
         "both",
-        Criterion(
-            "of answers made from the truth only the panoptic one reaches PQ 1: the semantic one loses on people, the "
-            "instance one gets nothing for stuff; PQ = SQ × RQ to 1e-12",
-            _judge_tasks,
+        Said(
+            "source",
+            "语义分割本身就是一个退而求其次的课题",
+            "semantic segmentation is itself a topic one settles for",
+            "in part an opinion",
         ),
+        {
+            "": Criterion(
+                "of answers made from the truth only the panoptic one reaches PQ 1: the semantic one loses on people, "
+                "the instance one gets nothing for stuff; PQ = SQ × RQ to 1e-12",
+                _judge_tasks,
+            )
+        },
         measure_tasks,
     ),
     Claim(
         "SD-7",
         "Dataset-mIoU hardly sees a line of one or two pixels; a large wrong region is what costs",
-        Criterion(
-            f"boundaries off by 1 or 2 pixels cost at most {THIN} of mIoU, and each time one region of the same area "
-            "costs more; fails if neither",
-            _judge_errors,
+        Said(
+            "source",
+            "dataset-mIoU … 并不是那么care一两个像素点宽度的线,相反 … 大面积分类错误 … 才是提升性能的关键",
+            "dataset-mIoU does not care so much about a line one or two pixels wide; on the contrary, large-area "
+            "misclassification is the key to a better score",
         ),
+        {
+            "": Criterion(
+                f"boundaries off by 1 or 2 pixels cost at most {THIN} of mIoU, and each time one region of the same "
+                "area costs more; fails if neither",
+                _judge_errors,
+            )
+        },
         measure_errors,
     ),
     Claim(
         "SD-8",
         "Dataset-mIoU is not image-mIoU",
-        Criterion(
-            f"the lead of a predictor that misses small objects over one that shrinks all differs by more than {FLIP}",
-            _judge_means,
+        Said(
+            "source",
+            "另外好像还有image-mIoU,但不知道哪个数据集用了",
+            "there seems to be an image-mIoU too, but I do not know which data set uses it",
+            "in passing",
         ),
+        {
+            "": Criterion(
+                "the lead of a predictor that misses small objects over one that shrinks all differs by more than "
+                f"{FLIP}",
+                _judge_means,
+            )
+        },
         measure_means,
     ),
     Claim(
         "SD-9",
         "Coarse output is a matter of the output stride",
-        Criterion(
-            "the ceiling of real masks falls with each stride from 4 to 32, by more than .1 in all, and at each stride "
-            "is lower for the smaller half of the objects",
-            _judge_strides,
+        Said(
+            "source",
+            "分割结果太粗糙,减少output stride加decoder啊",
+            "the result is too coarse? reduce the output stride and add a decoder",
         ),
+        {
+            "": Criterion(
+                "the ceiling of real masks falls with each stride from 4 to 32, by more than .1 in all, and at each "
+                "stride is lower for the smaller half of the objects",
+                _judge_strides,
+            )
+        },
         measure_strides,
     ),
     Claim(
         "SD-10",
         "The older methods without training still help: superpixels keep to boundaries, graph cuts find the best "
         "labels",
-        Criterion(
-            f"{SUPERPIXELS[-1]} superpixels allow more than {GOOD} of the pixels right; a graph cut's energy is the "
-            "lowest of all labellings to 1e-9",
-            _judge_old_methods,
+        Said(
+            "source",
+            "传统的图割算法,似乎都是无监督算法",
+            "the traditional graph-cut algorithms all seem to be unsupervised",
+            "from memory",
         ),
+        {
+            "": Criterion(
+                f"{SUPERPIXELS[-1]} superpixels allow more than {GOOD} of the pixels right; a graph cut's energy is "
+                "the lowest of all labellings to 1e-9",
+                _judge_old_methods,
+            )
+        },
         measure_old_methods,
     ),
 )

@@ -15,7 +15,7 @@ from jaxtyping import Float, Int64, UInt8
 from skimage.segmentation import slic
 from torch import Tensor
 
-from fpnlib.claims import Claim, Criterion, Measurement, Verdict
+from fpnlib.claims import Claim, Criterion, Measurement, Said, Verdict
 from fpnlib.data.scenes import SCENE_CLASSES, VALIDATION_SEEDS, SceneBatch
 from fpnlib.metrics import boundary_iou, mean_iou
 from fpnlib.notes.segmentation_difficulties.nets import (
@@ -244,11 +244,18 @@ TRAINED = (
     Claim(
         "SD-2",
         "A CRF after the net still raises the score",
-        Criterion(
-            "mIoU and boundary IoU rise for the weak and for the strong net: all four mean gains with their whole "
-            "interval above 0; fails if all four are at or below it; else depends",
-            lambda m: _both(m, [f"{net}_crf_{what}_gain" for net in STORED for what in ("miou", "boundary")]),
+        Said(
+            "source",
+            "所以 现在CRF这样的后处理还是可以涨点",
+            "so post-processing such as a CRF can still raise the score",
         ),
+        {
+            "": Criterion(
+                "mIoU and boundary IoU rise for the weak and for the strong net: all four mean gains with their whole "
+                "interval above 0; fails if all four are at or below it; else depends",
+                lambda m: _both(m, [f"{net}_crf_{what}_gain" for net in STORED for what in ("miou", "boundary")]),
+            )
+        },
         crf_gain,
         seeds=SEEDS,
         recheck=early_losses,
@@ -256,12 +263,21 @@ TRAINED = (
     Claim(
         "SD-11",
         "Regions of superpixels can fuse what a net says of their pixels",
-        Criterion(
-            "logits pooled over superpixels have a higher mIoU than plain ones and than those pooled over the same "
-            "regions in another place, for the weak and for the strong net: all four mean gains with their whole "
-            "interval above 0; fails if all four are at or below it; else depends",
-            lambda m: _both(m, [f"{net}_{what}" for net in STORED for what in ("pooled_miou_gain", "over_control")]),
+        Said(
+            "source",
+            "MSCI已经使用了传统算法得到的超像素区域进行特征融合",
+            "MSCI already fuses features over superpixels found by a traditional algorithm",
         ),
+        {
+            "": Criterion(
+                "logits pooled over superpixels have a higher mIoU than plain ones and than those pooled over the same "
+                "regions in another place, for the weak and for the strong net: all four mean gains with their whole "
+                "interval above 0; fails if all four are at or below it; else depends",
+                lambda m: _both(
+                    m, [f"{net}_{what}" for net in STORED for what in ("pooled_miou_gain", "over_control")]
+                ),
+            )
+        },
         superpixel_gain,
         seeds=SEEDS,
         recheck=early_losses,
@@ -269,11 +285,18 @@ TRAINED = (
     Claim(
         "SD-13",
         "A finer output stride makes a better answer",
-        Criterion(
-            "with the same maps and parameters mIoU rises from output stride 32 to 16 and from 16 to 8: both mean "
-            "gains with their whole interval above 0; fails if both are at or below it; else depends",
-            _judge_strides,
+        Said(
+            "source",
+            "分割结果太粗糙,减少output stride加decoder啊",
+            "the result is too coarse? reduce the output stride and add a decoder",
         ),
+        {
+            "": Criterion(
+                "with the same maps and parameters mIoU rises from output stride 32 to 16 and from 16 to 8: both mean "
+                "gains with their whole interval above 0; fails if both are at or below it; else depends",
+                _judge_strides,
+            )
+        },
         stride_gain,
         seeds=SEEDS,
         recheck=early_stride_losses,

@@ -13,7 +13,7 @@ from skimage.segmentation import random_walker
 from skimage.transform import resize
 from torch import Tensor
 
-from fpnlib.claims import Claim, exceeds
+from fpnlib.claims import Claim, Said, exceeds
 from fpnlib.notes.segmentation_difficulties.masks import cafe, iou, tight_box
 from fpnlib.ops import dense_crf, graph_cut
 
@@ -233,11 +233,19 @@ WEAK = (
     Claim(
         "SD-6",
         "Labels are costly; the image itself can be mined for the rest",
-        exceeds(
-            GAIN,
-            f"from {_COUNT} scribbled pixels of each instance a random walker's mean IoU, less that of taking the "
-            "nearest label without looking at the image",
+        Said(
+            "source",
+            "弱监督,标注太麻烦。最终还是需要引入low level的算法从图像本身挖掘监督信息",
+            "weak supervision, as labelling is too much trouble; in the end low-level algorithms must mine the image "
+            "itself",
         ),
+        {
+            "": exceeds(
+                GAIN,
+                f"from {_COUNT} scribbled pixels of each instance a random walker's mean IoU, less that of taking the "
+                "nearest label without looking at the image",
+            )
+        },
         mined,
         seeds=SEEDS,
         recheck=few_labels,

@@ -21,7 +21,7 @@ from torch.optim.lr_scheduler import (
     StepLR,
 )
 
-from fpnlib.claims import Claim, Criterion, Measurement, Verdict, exceeds
+from fpnlib.claims import Claim, Criterion, Measurement, Said, Verdict, exceeds
 from fpnlib.notes.warmup.curvature import second_moment_spread, sharpness
 from fpnlib.notes.warmup.nets import BATCH, cross_entropy, digits, scene_objects
 from fpnlib.notes.warmup.runs import MOMENTUM, Outcome, Run, advance, ensemble, grid, train_runs
@@ -293,24 +293,30 @@ CLAIMS = (
     Claim(
         "WU-1",
         "What warm-up is: a factor that begins small and is 1 from a given step on, whatever decay it lies over.",
-        Criterion(
-            "over 60 random warm-ups the rates equal torch's LinearLR and ConstantLR at every step to 1e-12, and so "
-            "the numbers published in detectron2's and timm's tests; for 25 lengths and 4 decays the decay is never a "
-            "step early or late at the hand-over, and with `delay` the full rate is reached exactly",
-            _judge_step_by_step,
-        ),
+        Said("field", "Goyal et al., Accurate, Large Minibatch SGD, 2017, section 2.2"),
+        {
+            "": Criterion(
+                "over 60 random warm-ups the rates equal torch's LinearLR and ConstantLR at every step to 1e-12, and "
+                "so the numbers published in detectron2's and timm's tests; for 25 lengths and 4 decays the decay is "
+                "never a step early or late at the hand-over, and with `delay` the full rate is reached exactly",
+                _judge_step_by_step,
+            )
+        },
         step_by_step,
     ),
     Claim(
         "WU-2",
         "Large learning rates need warm-up.",
-        Criterion(
-            "small residual net on digits, without batch norm, mean over SGD and Adam: at the three larger of six "
-            "rates the share of failed runs falls by more than 0.1 with 80 of 200 steps of warm-up (whole interval); "
-            "at the three smaller ones it changes by less than 0.05; depends, unless the share is also smaller (whole "
-            "interval) than at a lower constant rate with the same decay, number of steps and area",
-            _judge_rate_map,
-        ),
+        Said("field", "Goyal et al., Accurate, Large Minibatch SGD, 2017, section 2.2"),
+        {
+            "": Criterion(
+                "small residual net on digits, without batch norm, mean over SGD and Adam: at the three larger of six "
+                "rates the share of failed runs falls by more than 0.1 with 80 of 200 steps of warm-up (whole "
+                "interval); at the three smaller ones it changes by less than 0.05; depends, unless the share is also "
+                "smaller (whole interval) than at a lower constant rate with the same decay, number of steps and area",
+                _judge_rate_map,
+            )
+        },
         rate_map,
         seeds=16,
         recheck=recheck_rate_map,
@@ -318,24 +324,30 @@ CLAIMS = (
     Claim(
         "WU-3",
         "A gradual ramp beats a constant low start.",
-        exceeds(
-            0,
-            "error on test digits at rates 0.2 and 0.4, 80 of 200 steps of warm-up from a tenth of the rate, constant "
-            "less gradual",
-        ),
+        Said("field", "Goyal et al., Accurate, Large Minibatch SGD, 2017, section 2.2"),
+        {
+            "": exceeds(
+                0,
+                "error on test digits at rates 0.2 and 0.4, 80 of 200 steps of warm-up from a tenth of the rate, "
+                "constant less gradual",
+            )
+        },
         three_ways,
         seeds=32,
     ),
     Claim(
         "WU-4",
         "Why: at the start the loss is too sharply curved for a large rate, and Adam's second moments are uncertain.",
-        Criterion(
-            "SGD at rate 0.4 without batch norm: sharpness at the start is above 2 (1 + momentum) / rate (whole "
-            "interval), and falls to less than half during 80 steps of warm-up (log2 above 1, whole interval); "
-            "depends, unless it ends within a factor 2 of the limit of that step's rate, and chance moves Adam's step "
-            "sizes more than 4 times as much at step 1 as at step 64 (whole interval)",
-            _judge_why,
-        ),
+        Said("field", "Gilmer et al., A Loss Curvature Perspective on Training Instability in Deep Learning, 2021"),
+        {
+            "": Criterion(
+                "SGD at rate 0.4 without batch norm: sharpness at the start is above 2 (1 + momentum) / rate (whole "
+                "interval), and falls to less than half during 80 steps of warm-up (log2 above 1, whole interval); "
+                "depends, unless it ends within a factor 2 of the limit of that step's rate, and chance moves Adam's "
+                "step sizes more than 4 times as much at step 1 as at step 64 (whole interval)",
+                _judge_why,
+            )
+        },
         why,
         seeds=16,
         recheck=recheck_why,

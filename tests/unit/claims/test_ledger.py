@@ -1,8 +1,30 @@
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
+import torch
+from scipy import stats
 
-from fpnlib import claims
-from fpnlib.claims import Claim, Criterion, Measurement, Result, bootstrap_interval, compute, exceeds, within
+from fpnlib.claims import (
+    Claim,
+    Criterion,
+    Measurement,
+    Result,
+    Row,
+    Said,
+    all_of,
+    compute,
+    exceeds,
+    interval_of_mean,
+    machine,
+    show,
+    stays_within,
+    store,
+    within,
+)
+from fpnlib.claims.__main__ import main
 
 CALLS = []
 
@@ -24,19 +46,24 @@ def exact():
     return Measurement.exact(0.0, 12, parts=[1.0, 2.5], total=3.5)
 
 
-def claim(measure=noisy, seeds=24, criterion=None):
-    return Claim("ZZ-1", "a saying", criterion or exceeds(0.5, "the mean"), measure, seeds)
+def claim(measure=noisy, seeds=24, criterion=None, **more):
+    parts = criterion if isinstance(criterion, dict) else {"": criterion or exceeds(0.5, "the mean")}
+    return Claim("ZZ-1", "a saying", Said("us"), parts, measure, seeds, **more)
+
+
+def exact_claim():
+    return Claim("ZZ-2", "exactly", Said("us"), {"": within(0, "it")}, exact)
 
 
 @pytest.fixture(autouse=True)
 def fresh(tmp_path, monkeypatch):
     CALLS.clear()
-    monkeypatch.setattr(claims, "RESULTS", tmp_path)
-    monkeypatch.setattr(claims, "PARTIAL", tmp_path / ".partial")
+    monkeypatch.setattr(store, "RESULTS", tmp_path)
+    monkeypatch.setattr(store, "PARTIAL", tmp_path / ".partial")
 
 
 def with_claims(monkeypatch, *declared):
-    monkeypatch.setattr(claims, "all_claims", lambda: {c.id: c for c in declared})
+    monkeypatch.setattr(store, "all_claims", lambda: {c.id: c for c in declared})
 
 
 def test_a_result_says_where_it_came_from_and_survives_storage():
@@ -57,16 +84,22 @@ def test_two_stored_seeds_measured_again_give_the_stored_values():
     assert again.per_seed["effect"] == stored.per_seed["effect"][3:5]
 
 
-def test_the_interval_covers_the_mean_about_as_often_as_it_says():
+@pytest.mark.parametrize("size", [4, 8, 16, 32])
+def test_the_interval_covers_the_mean_about_as_often_as_it_says(size):
     covered = 0
-    for trial in range(300):
-        low, high = bootstrap_interval(np.random.default_rng(trial).normal(size=32))
+    for trial in range(400):
+        low, high = interval_of_mean(np.random.default_rng(trial).normal(size=size))
         covered += low <= 0 <= high
-    assert 0.90 <= covered / 300 <= 0.98
+    assert 0.92 <= covered / 400 <= 0.98
+
+
+def test_few_values_get_students_interval():
+    values = np.random.default_rng(0).normal(size=8)
+    assert interval_of_mean(values) == pytest.approx(stats.t.interval(0.95, 7, values.mean(), stats.sem(values)))
 
 
 @pytest.mark.parametrize(
-    ("interval", "verdict"), [((0.6, 0.9), "holds"), ((0.1, 0.4), "fails"), ((0.4, 0.6), "depends")]
+    ("interval", "verdict"), [((0.6, 0.9), "holds"), ((0.1, 0.4), "fails"), ((0.4, 0.6), "not shown")]
 )
 def test_exceeds_judges_the_whole_interval(interval, verdict):
     assert exceeds(0.5, "x").judge(Measurement(np.mean(interval), interval, 9)) == verdict
@@ -81,11 +114,11 @@ def test_within_judges_the_difference(effect, verdict):
 
 def test_an_interrupted_recompute_keeps_what_was_measured(monkeypatch, capsys, tmp_path):
     with_claims(monkeypatch, claim(stumbling))
-    assert claims.main(["--recompute", "ZZ-1"]) == 130
+    assert main(["--recompute", "ZZ-1"]) == 130
     assert "What is measured is kept" in " ".join(capsys.readouterr().out.split())
     assert [tuple(range(8)), "stumbled"] == CALLS
     assert not (tmp_path / "ZZ-1.json").exists()
-    assert claims.main(["--recompute", "ZZ-1"]) == 0
+    assert main(["--recompute", "ZZ-1"]) == 0
     assert CALLS[2:] == [tuple(range(8, 16)), tuple(range(16, 24))]
     resumed = Result.load("ZZ-1")
     assert resumed.per_seed == compute(claim()).per_seed
@@ -101,7 +134,7 @@ def test_without_a_resume_folder_nothing_is_taken_from_before():
 def test_a_failed_write_leaves_the_old_result(monkeypatch, tmp_path):
     compute(claim(), range(8)).save()
     old = (tmp_path / "ZZ-1.json").read_text()
-    monkeypatch.setattr(claims.os, "replace", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
+    monkeypatch.setattr(store.os, "replace", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
     with pytest.raises(OSError, match="disk full"):
         compute(claim()).save()
     assert (tmp_path / "ZZ-1.json").read_text() == old
@@ -119,15 +152,15 @@ def test_dask_runs_the_same_call_on_a_cluster(monkeypatch):
     with_claims(monkeypatch, claim())
     with LocalCluster(n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None) as cluster:
         address = cluster.scheduler_address
-        assert claims.main(["--recompute", "ZZ-1", "--backend", "dask", "--scheduler", address]) == 0
+        assert main(["--recompute", "ZZ-1", "--backend", "dask", "--scheduler", address]) == 0
     assert Result.load("ZZ-1").per_seed == compute(claim()).per_seed
 
 
 def test_the_table_names_claim_effect_interval_and_verdict(monkeypatch, capsys):
-    with_claims(monkeypatch, claim(), Claim("ZZ-2", "exactly", within(0, "it"), exact))
+    with_claims(monkeypatch, claim(), exact_claim())
     monkeypatch.setenv("COLUMNS", "160")
     compute(claim()).save()
-    assert claims.main([]) == 0
+    assert main([]) == 0
     printed = capsys.readouterr().out
     assert "ZZ-1" in printed
     assert "holds" in printed
@@ -135,10 +168,10 @@ def test_the_table_names_claim_effect_interval_and_verdict(monkeypatch, capsys):
 
 
 def test_missing_measures_only_what_has_no_result(monkeypatch):
-    with_claims(monkeypatch, claim(), Claim("ZZ-2", "exactly", within(0, "it"), exact))
+    with_claims(monkeypatch, claim(), exact_claim())
     compute(claim()).save()
     CALLS.clear()
-    assert claims.main(["--recompute", "--missing"]) == 0
+    assert main(["--recompute", "--missing"]) == 0
     assert CALLS == []
     assert Result.load("ZZ-2").verdict == "holds"
 
@@ -147,7 +180,7 @@ def test_missing_measures_only_what_has_no_result(monkeypatch):
     ("path", "value"), [("effect", 0.0), ("n", 12), ("total", 3.5), ("parts[1]", 2.5), ("seeds", 0), ("high", 0.0)]
 )
 def test_numbers_by_name(path, value):
-    assert compute(Claim("ZZ-2", "exactly", within(0, "it"), exact)).number(path) == value
+    assert compute(exact_claim()).number(path) == value
 
 
 @pytest.mark.parametrize(
@@ -155,7 +188,7 @@ def test_numbers_by_name(path, value):
 )
 def test_a_number_that_is_not_there_is_an_error(path, message):
     with pytest.raises(ValueError, match=message):
-        compute(Claim("ZZ-2", "exactly", within(0, "it"), exact)).number(path)
+        compute(exact_claim()).number(path)
 
 
 def test_bad_input_is_named(monkeypatch, capsys, tmp_path):
@@ -164,7 +197,7 @@ def test_bad_input_is_named(monkeypatch, capsys, tmp_path):
     with pytest.raises(ValueError, match=r"seeds: got \[1, 1\], allowed: each seed once"):
         compute(claim(), [1, 1])
     with pytest.raises(ValueError, match=r"seeds: got \[1\], allowed: none, since ZZ-2 is exact"):
-        compute(Claim("ZZ-2", "exactly", within(0, "it"), exact), [1])
+        compute(exact_claim(), [1])
     with pytest.raises(ValueError, match=r"ZZ-1 effect: got 1 values, allowed: 8"):
         compute(claim(lambda seeds: {"effect": [1.0]}, 8))
     with pytest.raises(ValueError, match="not finite"):
@@ -176,20 +209,164 @@ def test_bad_input_is_named(monkeypatch, capsys, tmp_path):
         Result.load("ZZ-8")
     with_claims(monkeypatch, claim())
     (tmp_path / "ZZ-1.json").write_text("[/oh]")
-    assert claims.main([]) == 2
+    assert main([]) == 2
     assert "not a stored result" in " ".join(capsys.readouterr().out.split())
-    assert claims.main(["--recompute"]) == 0  # a damaged result is measured anew
+    assert main(["--recompute"]) == 0  # a damaged result is measured anew
     assert "ZZ-1" in capsys.readouterr().out
     for arguments, message in (
         (["ZZ-7"], "id: got 'ZZ-7', allowed: ZZ-1"),
         (["--recompute", "--seeds", "1"], "seeds: got 1, allowed: 2 or more"),
         (["--recompute", "--backend", "dask"], "scheduler: got None"),
     ):
-        assert claims.main(arguments) == 2
+        assert main(arguments) == 2
         assert message in capsys.readouterr().out
 
 
 def test_a_criterion_has_words_and_a_judge():
     criterion = Criterion("at least two", lambda m: "holds" if m.effect >= 2 else "fails")
     result = compute(claim(criterion=criterion))
-    assert (result.criterion, result.verdict) == ("at least two", "fails")
+    assert (result.criteria, result.verdict) == ({"": "at least two"}, "not shown")
+
+
+@pytest.mark.parametrize(
+    ("interval", "verdict"),
+    [((-0.1, 0.2), "holds"), ((0.3, 0.6), "fails"), ((-0.9, -0.3), "fails"), ((0.1, 0.4), "not shown")],
+)
+def test_stays_within_judges_both_ends(interval, verdict):
+    assert stays_within(0.3, "x").judge(Measurement(np.mean(interval), interval, 9)) == verdict
+
+
+def test_a_criterion_may_judge_another_outcome_than_the_effect():
+    m = Measurement(0.0, (0.0, 0.0), 9, {"gain": 0.5, "gain_low": 0.4, "gain_high": 0.6, "count": 3})
+    assert exceeds(0.3, "x", of="gain").judge(m) == "holds"
+    assert exceeds(0.5, "x", of="gain").judge(m) == "not shown"
+    assert within(2, "x", of="count").judge(m) == "fails"
+    with pytest.raises(ValueError, match="outcome: got 'nothing', allowed: effect, gain"):
+        exceeds(0, "x", of="nothing").judge(m)
+
+
+@pytest.mark.parametrize(
+    ("parts", "verdict"),
+    [
+        ({"here": 0.5, "there": 0.6}, "holds"),
+        ({"here": 0.5, "there": 1.5}, "depends"),
+        ({"here": 1.5, "there": 1.6}, "fails"),
+        ({"here": 0.5, "there": 1.0}, "depends"),
+        ({"here": 1.0, "there": 1.5}, "not shown"),
+    ],
+)
+def test_parts_have_verdicts_of_their_own(parts, verdict):
+    criteria = {name: exceeds(bound, name) for name, bound in parts.items()}
+    result = compute(claim(criterion=criteria, control=exceeds(0, "anything at all")))
+    assert result.verdict == verdict
+    assert result.control == "holds"
+    assert result.parts.keys() == parts.keys()
+
+
+@pytest.mark.parametrize(("bound", "verdict"), [(0.5, "fails"), (1.5, "not shown"), (None, "not shown")])
+def test_nothing_fails_without_a_positive_control(bound, verdict):
+    control = None if bound is None else exceeds(bound, "an effect beyond doubt")
+    assert compute(claim(criterion=exceeds(2, "x"), control=control)).verdict == verdict
+
+
+def test_a_counterexample_needs_no_control():
+    wrong = Claim("ZZ-3", "x", Said("us"), {"": within(0.5, "x")}, lambda: Measurement.exact(1.0, 3))
+    assert compute(wrong).verdict == "fails"
+
+
+def test_a_control_may_ask_for_several_things():
+    assert (
+        compute(claim(criterion=exceeds(2, "x"), control=all_of(exceeds(0, "a"), exceeds(0.5, "b")))).verdict == "fails"
+    )
+    both = all_of(exceeds(0, "a", because="why a"), exceeds(3, "b", because="why b"))
+    assert (both.text, both.because) == (
+        "a: the whole interval above 0; and b: the whole interval above 3",
+        "why a; why b",
+    )
+    assert compute(claim(criterion=exceeds(2, "x"), control=both)).verdict == "not shown"
+
+
+def test_a_result_names_its_machine():
+    found = compute(claim()).machine
+    assert found == machine()
+    assert found["instruction_set"] == torch.backends.cpu.get_cpu_capability()
+    assert all(found.values())
+    assert found["threads"] == str(torch.get_num_threads())
+
+
+def test_the_instruction_set_asked_for_is_the_one_named():
+    script = "from fpnlib.claims import machine; m = machine(); print(m['instruction_set'], '|', m['onednn'])"
+    bounded = os.environ | {"ATEN_CPU_CAPABILITY": "default", "ONEDNN_MAX_CPU_ISA": "SSE41"}
+    said = subprocess.run(
+        [sys.executable, "-c", script], env=bounded, capture_output=True, text=True, check=True
+    ).stdout
+    assert said.strip().endswith("| on, at most SSE41")
+    assert said.split(" | ")[0] in ("DEFAULT", "NO AVX")
+
+
+def test_two_instruction_sets_stand_side_by_side(monkeypatch, capsys):
+    with_claims(monkeypatch, claim(), exact_claim())
+    assert main(["--recompute"]) == 0
+    assert main(["--recompute", "--second"]) == 0
+    assert Result.load("ZZ-1", second=True).per_seed == Result.load("ZZ-1").per_seed
+    with pytest.raises(ValueError, match="--recompute ZZ-2 --second"):
+        Result.load("ZZ-2", second=True)  # exact claims are the same everywhere
+    assert "on two instruction sets" in capsys.readouterr().out
+    assert [line[0] for line in show.instruction_sets().cells()] == ["ZZ-1"]
+    assert show.instruction_sets().cells()[0][2::2] == ("holds", "holds")
+
+
+def test_a_verdict_that_differs_between_instruction_sets_depends():
+    first = compute(claim())
+    second = compute(claim(lambda seeds: {"effect": [0.1 + s / 1000 for s in seeds]}, control=exceeds(0, "any")))
+    row = Row(claim(), first, second)
+    assert (row.verdict, row.depends_on.split(",")[0]) == ("depends", "holds as first measured")
+    assert Row(claim(), first, first).verdict == "holds"
+    assert Row(claim(), first, first).depends_on == ""
+
+
+def test_what_it_depends_on_is_named():
+    result = compute(
+        claim(criterion={"with X": exceeds(0.5, "x"), "with Y": exceeds(2, "y")}, control=exceeds(0, "any"))
+    )
+    assert Row(claim(), result).depends_on == "holds with X; fails with Y"
+
+
+def test_judging_again_measures_nothing(monkeypatch):
+    with_claims(monkeypatch, claim())
+    compute(claim()).save()
+    CALLS.clear()
+    with_claims(monkeypatch, claim(criterion=exceeds(2, "more", because="so much"), control=exceeds(0, "any")))
+    assert main(["--judge"]) == 0
+    assert CALLS == []
+    assert Result.load("ZZ-1").verdict == "fails"
+    assert Result.load("ZZ-1").criteria == {
+        "": "more: the whole interval above 2 (so much)",
+        "control": "any: the whole interval above 0",
+    }
+
+
+def test_rows_stand_by_who_says_them(monkeypatch):
+    sayings = [Said("us"), Said("field", "Somebody 2020"), Said("source", "话", "words", "as a hope"), Said("us")]
+    rows = [
+        Row(Claim(f"ZZ-{i}", "x", said, {"": within(0, "x")}, exact, check="a definition" if i == 3 else ""), None)
+        for i, said in enumerate(sayings)
+    ]
+    assert [row.claim.id for row in show.sorted_rows(rows)] == ["ZZ-2", "ZZ-1", "ZZ-0", "ZZ-3"]
+    assert str(sayings[2]) == "the source, as a hope: 话 (words)"
+    assert show.outcome(Row(rows[3].claim, compute(exact_claim()))) == "checked"
+
+
+def test_bad_claims_are_refused():
+    with pytest.raises(ValueError, match="by: got 'nobody', allowed: 'source'"):
+        Said("nobody")
+    with pytest.raises(ValueError, match="allowed: the source quoted and translated"):
+        Said("source", "话")
+    with pytest.raises(ValueError, match="words: got nothing, allowed: a reference"):
+        Said("field")
+    with pytest.raises(ValueError, match="ZZ-1 parts: got none"):
+        claim(criterion={})
+    with pytest.raises(ValueError, match="allowed: names for all"):
+        claim(criterion={"": exceeds(0, "x"), "too": exceeds(0, "x")})
+    with pytest.raises(ValueError, match="ZZ-1 fresh: got 2, allowed: 0"):
+        claim(exact, 0, fresh=2)

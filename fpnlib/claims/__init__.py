@@ -1,0 +1,51 @@
+"""The ledger: what the notes say, how each saying was put to the test, and what came out.
+
+`python -m fpnlib.claims` prints it; `--recompute` measures again.
+"""
+
+from fpnlib.claims.again import disagreements
+from fpnlib.claims.claim import (
+    CONFIDENCE,
+    VERDICTS,
+    Claim,
+    Criterion,
+    Judgement,
+    Measurement,
+    Said,
+    Verdict,
+    all_of,
+    exceeds,
+    interval_of_mean,
+    stays_within,
+    within,
+)
+from fpnlib.claims.machine import machine
+from fpnlib.claims.show import Verdicts, instruction_sets, verdicts
+from fpnlib.claims.store import RESULTS, Result, Row, all_claims, compute, ledger
+
+__all__ = [
+    "CONFIDENCE",
+    "RESULTS",
+    "VERDICTS",
+    "Claim",
+    "Criterion",
+    "Judgement",
+    "Measurement",
+    "Result",
+    "Row",
+    "Said",
+    "Verdict",
+    "Verdicts",
+    "all_claims",
+    "all_of",
+    "compute",
+    "disagreements",
+    "exceeds",
+    "instruction_sets",
+    "interval_of_mean",
+    "ledger",
+    "machine",
+    "stays_within",
+    "verdicts",
+    "within",
+]

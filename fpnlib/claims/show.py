@@ -1,0 +1,180 @@
+"""The ledger as tables: in a notebook, as lines of text, and in a terminal."""
+
+import dataclasses
+import html
+from collections.abc import Sequence
+
+from rich.markup import escape
+from rich.table import Table
+
+from fpnlib.claims.claim import Measurement
+from fpnlib.claims.store import Row, all_claims, ledger
+from fpnlib.validation import require
+
+_ORDER = {"source": "What the source says", "field": "What the field says", "us": "What we say"}
+_CHECKS = "Definitions and checks, which cannot fail and are no claims"
+_COLOURS = {"holds": "green", "fails": "red", "depends": "yellow", "not shown": "white"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Verdicts:
+    """The ledger's rows as a note shows them: a table in the notebook, lines of text elsewhere."""
+
+    rows: tuple[Row, ...]
+
+    def __repr__(self) -> str:
+        return "\n".join(
+            f"{row.claim.id} {outcome(row)}: {_three(row.result.measurement.effect)}, {_interval(row)}, "
+            f"n = {row.result.measurement.n}"
+            for row in self.rows
+            if row.result
+        )
+
+    def _repr_html_(self) -> str:
+        heads = (
+            "claim",
+            "the saying",
+            "who says it",
+            "what would make it hold",
+            "effect",
+            "95 % interval",
+            "n",
+            "verdict",
+        )
+        lines = ["".join(f'<th style="text-align:left">{head}</th>' for head in heads)]
+        for row in self.rows:
+            if row.result:
+                claim, m = row.claim, row.result.measurement
+                cells = (claim.id, claim.says, str(claim.said), _asked(row), _three(m.effect), _interval(row), m.n)
+                verdict = outcome(row) + (f": {row.depends_on}" if row.depends_on else "")
+                lines.append(
+                    "".join(f'<td style="text-align:left">{html.escape(str(cell))}</td>' for cell in (*cells, verdict))
+                )
+        return f"<table>{''.join(f'<tr>{line}</tr>' for line in lines)}</table>"
+
+
+def outcome(row: Row) -> str:
+    """The verdict as a reader sees it; a check that holds is "checked"."""
+    return "checked" if row.claim.check and row.verdict == "holds" else row.verdict or "not measured yet"
+
+
+def group(row: Row) -> str:
+    """Under which heading a row of the ledger stands: by who says it, and checks last."""
+    return _CHECKS if row.claim.check else _ORDER[row.claim.said.by]
+
+
+def sorted_rows(rows: Sequence[Row]) -> list[Row]:
+    """The rows by who says it: the source, the field, us, and the checks last."""
+    order = [*_ORDER.values(), _CHECKS]
+    return sorted(rows, key=lambda row: order.index(group(row)))
+
+
+def verdicts(note: str = "") -> Verdicts:
+    """Return the stored results whose claim ids begin with `note`, such as "PR"; all by default.
+
+    Raises:
+        ValueError: no claim's id begins so, or one has no stored result.
+    """
+    claims = all_claims()
+    chosen = [id for id in claims if not note or id.partition("-")[0] == note]
+    require(bool(chosen), "note", repr(note), ", ".join(sorted({id.partition("-")[0] for id in claims})))
+    rows = ledger(chosen)
+    for row in rows:
+        require(
+            row.result is not None,
+            "note",
+            row.claim.id,
+            f"measured claims; run `python -m fpnlib.claims {row.claim.id} --recompute`",
+        )
+    return Verdicts(tuple(sorted_rows(rows)))
+
+
+@dataclasses.dataclass(frozen=True)
+class InstructionSets:
+    """The claims with chance, as measured on two instruction sets."""
+
+    rows: tuple[Row, ...]
+
+    def cells(self) -> list[tuple[str, ...]]:
+        """One row a claim: id, effect and verdict of the first, of the second, and how far apart they are.
+
+        The distance is in half-widths of the first interval.
+        """
+        lines = []
+        for row in self.rows:
+            assert row.result
+            first = row.result.measurement
+            shown = [_three(first.effect), row.result.verdict]
+            if row.second:
+                half = (first.interval[1] - first.interval[0]) / 2
+                apart = abs(row.second.measurement.effect - first.effect)
+                shown += [
+                    _three(row.second.measurement.effect),
+                    row.second.verdict,
+                    _three(apart / half if half else apart),
+                ]
+            else:
+                shown += ["", "not measured yet", ""]
+            lines.append((row.claim.id, *shown))
+        return lines
+
+    def __repr__(self) -> str:
+        return "\n".join(" | ".join(line) for line in self.cells())
+
+    def _repr_html_(self) -> str:
+        heads = ("claim", "first", "verdict", "second", "verdict", "apart, in half intervals")
+        lines = ["".join(f"<th>{head}</th>" for head in heads)]
+        lines += ["".join(f"<td>{html.escape(cell)}</td>" for cell in line) for line in self.cells()]
+        return f"<table>{''.join(f'<tr>{line}</tr>' for line in lines)}</table>"
+
+
+def instruction_sets() -> InstructionSets:
+    """Return the claims with chance as measured on two instruction sets, side by side."""
+    return InstructionSets(tuple(row for row in ledger() if row.claim.seeds and row.result))
+
+
+def _three(value: float) -> str:
+    return f"{value:.3g}"
+
+
+def _interval(row: Row) -> str:
+    assert row.result
+    low, high = row.result.measurement.interval
+    if low != high:
+        return f"{_three(low)} … {_three(high)}"
+    return "exact" if all(one.exact for one in row.claim.parts.values()) else "none"
+
+
+def _asked(row: Row) -> str:
+    asked = row.result.criteria if row.result else row.claim.criteria()
+    return "; ".join(f"{name}: {text}" if name else text for name, text in asked.items())
+
+
+def _numbers(measurement: Measurement | None) -> tuple[str, str]:
+    return (_three(measurement.effect), str(measurement.n)) if measurement else ("", "")
+
+
+def table(rows: Sequence[Row]) -> Table:
+    """Return the ledger as a rich table."""
+    shown = Table(title="What was measured", show_lines=True)
+    for heading in ("claim", "says", "who", "criterion", "effect", "95 % interval", "n", "verdict"):
+        shown.add_column(heading, overflow="fold")
+    for row in sorted_rows(rows):
+        said = escape(outcome(row) + (f": {row.depends_on}" if row.depends_on else ""))
+        effect, n = _numbers(row.result.measurement if row.result else None)
+        interval = _interval(row) if row.result else ""
+        words = (escape(text) for text in (row.claim.says, row.claim.said.by, _asked(row)))
+        shown.add_row(
+            row.claim.id, *words, effect, interval, n, f"[{_COLOURS.get(row.verdict or '', 'white')}]{said}[/]"
+        )
+    return shown
+
+
+def table_of_sets(found: InstructionSets) -> Table:
+    """Return the two instruction sets' effects and verdicts as a rich table."""
+    shown = Table(title="The claims with chance on two instruction sets")
+    for heading in ("claim", "first", "verdict", "second", "verdict", "apart, in half intervals"):
+        shown.add_column(heading)
+    for line in found.cells():
+        shown.add_row(*line)
+    return shown
