@@ -5,13 +5,14 @@ import functools
 import json
 import re
 import sys
+import textwrap
 from collections import Counter
 from pathlib import Path
 
 import bench_table
 from fpnlib import assets
 from fpnlib.claims import VERDICTS, ledger
-from fpnlib.claims.show import sorted_rows
+from fpnlib.claims.show import group, outcome, sorted_rows
 from fpnlib.data import photo_credit, photo_names
 from notebooks import NOTEBOOKS
 from repository import ROOT, write_if_changed
@@ -68,6 +69,29 @@ def findings() -> str:
     return "\n".join(lines)
 
 
+def told_list() -> str:
+    """Return the front page's list of verdicts, one sentence each, by who says them."""
+    files = {_OF_NOTE[number]: file for number, _, file in notes()}
+    lines: list[str] = []
+    heading = ""
+    for row in sorted_rows(ledger()):
+        if row.verdict is None:
+            continue
+        if group(row) != heading:
+            heading = group(row)
+            lines += ["#", f"# **{heading}**", "#"]
+        sentence = row.claim.told.get(row.verdict, row.claim.says).rstrip(".")
+        lines += wrapped(f"- [{row.claim.id}]({files[row.claim.id[:2]]}#Measure) *{outcome(row)}*: {sentence}.")
+    return "\n".join(lines[1:])
+
+
+def wrapped(item: str) -> list[str]:
+    """Return a list's item as comment lines of at most 120 columns."""
+    return textwrap.wrap(
+        item, 120, initial_indent="# ", subsequent_indent="#   ", break_long_words=False, break_on_hyphens=False
+    )
+
+
 def glossary() -> dict[str, tuple[str, str, list[str]]]:
     """Map each English term of the notes' tables to its Chinese one, its line, and the notes that list it."""
     found: dict[str, tuple[str, str, list[str]]] = {}
@@ -95,6 +119,8 @@ def credits_table() -> str:
     """Return the front page's list of photos and weights that are not ours, with their authors and licences."""
     photos = [(photo_credit(name), name) for name in photo_names()]
     photos += [("G. B. Huang et al.; Labeled Faces in the Wild; in scikit-image", "small photos of notes 01 and 02")]
+    labelme = "PASCAL VOC 2011, photos from Flickr; street frames and all masks by K. Wada; in labelme (GPL-3.0-only)"
+    photos += [(labelme, "three photos and five frames with masks")]
     photos += [("E. Alpaydin and C. Kaynak, UCI; CC BY 4.0; in scikit-learn", "handwritten digits")]
     weights = [(f"{assets.asset(name).requirement} ({assets.asset(name).licence})", name) for name in assets.names()]
     return "\n".join(
@@ -114,7 +140,7 @@ def benchmark_table() -> str:
 def filled(path: Path) -> str:
     """Return a file's text with each marked block as it should be."""
     blocks = {"notes": note_table, "findings": findings, "benchmarks": benchmark_table}
-    blocks |= {"glossary": glossary_table, "credits": credits_table}
+    blocks |= {"told": told_list, "glossary": glossary_table, "credits": credits_table}
     blocks |= {f"claims {number}": functools.partial(claims_line, number, file) for number, _, file in notes()}
     text = path.read_text()
     lead = "# " if path == INDEX else ""
@@ -124,7 +150,7 @@ def filled(path: Path) -> str:
             before, rest = text.split(begin, 1)
             gap = f"{lead.rstrip()}\n"
             text = f"{before}{begin}{gap}{make()}\n{gap}{end}{rest.split(end, 1)[1]}"
-        elif (path == INDEX) == (name in ("glossary", "credits") or name.startswith("claims")):
+        elif (path == INDEX) == (name in ("told", "glossary", "credits") or name.startswith("claims")):
             raise ValueError(f"{path}: the marks of the block “{name}” are gone")
     return text
 
