@@ -76,16 +76,21 @@ def mean_iou(
     return torch.stack([iou_per_class(torch.from_numpy(one)).nanmean() for one in each]).nanmean().item()
 
 
-def boundary_iou(prediction: ArrayLike, target: ArrayLike, *, distance: int) -> float:
+def boundary_iou(prediction: ArrayLike, target: ArrayLike, *, distance: int, ignore: ArrayLike | None = None) -> float:
     """IoU of what lies within `distance` pixels of the boundary inside each mask: it sees a boundary that is off.
 
     `prediction` and `target` (h, w) of 0 and 1, or booleans. A pixel belongs to the band if its mask does not fill the
     square of 2·distance + 1 pixels around it; the border of the image is a boundary, as nothing beyond is in the mask.
-    Two empty masks give nan. ValueError for sizes that differ, other values, a distance below 1.
+    Two empty masks give nan. Where the mask `ignore` (h, w) is 1 no pixel counts, but it still fills squares.
+    ValueError for sizes that differ, other values, a distance below 1.
     Source: Cheng et al., "Boundary IoU" (2021), section 4, with the authors' square neighbourhood.
     """
     reach = _distance(distance)
     bands = [mask & ~_filled(mask, reach) for mask in _masks(prediction, target)]
+    if ignore is not None:
+        left_out = as_mask("ignore", ignore)
+        require(left_out.shape == bands[0].shape, "ignore", f"shape {left_out.shape}", f"{bands[0].shape}, as target")
+        bands = [band & ~left_out for band in bands]
     union = int((bands[0] | bands[1]).sum())
     return int((bands[0] & bands[1]).sum()) / union if union else float("nan")
 

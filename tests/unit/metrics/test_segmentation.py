@@ -134,6 +134,19 @@ def test_the_border_of_the_image_is_a_boundary():
     assert boundary_iou(inner, full, distance=50) == 49 / 81  # both bands hold all of their masks
 
 
+def test_boundary_iou_leaves_out_what_is_ignored():
+    mask, moved = np.zeros((12, 12), bool), np.zeros((12, 12), bool)
+    mask[3:9, 3:9] = moved[3:9, 4:10] = True
+    apart = mask != moved
+    assert boundary_iou(moved, mask, distance=2) < 1
+    # The bands are those of the whole masks, so inside them the moved one still differs a column further on.
+    seen = boundary_iou(moved, mask, distance=2, ignore=apart)
+    inner = [one & ~ndimage.binary_erosion(one, np.ones((3, 3)), 2) & ~apart for one in (moved, mask)]
+    assert seen == (inner[0] & inner[1]).sum() / (inner[0] | inner[1]).sum()
+    assert boundary_iou(moved, mask, distance=2, ignore=np.zeros_like(mask)) == boundary_iou(moved, mask, distance=2)
+    assert math.isnan(boundary_iou(moved, mask, distance=2, ignore=np.ones_like(mask)))
+
+
 def test_boundary_iou_of_nothing():
     empty, one = np.zeros((3, 3), int), np.eye(3, dtype=int)
     assert math.isnan(boundary_iou(empty, empty, distance=1))
@@ -187,6 +200,7 @@ MAP = np.zeros((2, 3), int)
         (lambda: boundary_iou(MAP + 2, MAP, distance=1), "prediction"),
         (lambda: boundary_iou(MAP[0], MAP[0], distance=1), "target"),
         (lambda: boundary_iou(MAP, MAP, distance=0), "distance"),
+        (lambda: boundary_iou(MAP, MAP, distance=1, ignore=MAP[0]), "ignore"),
         (lambda: boundary_iou(MAP, MAP, distance=1.5), "distance"),
         (lambda: trimap_iou(MAP, MAP, 2, distance=-1), "distance"),
         (lambda: trimap_iou(MAP[0], MAP[0], 2, distance=1), "target"),
