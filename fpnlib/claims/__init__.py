@@ -16,6 +16,7 @@ from fpnlib.claims.claim import (
     all_of,
     exceeds,
     interval_of_mean,
+    interval_of_resamples,
     stays_within,
     within,
 )
@@ -43,6 +44,7 @@ __all__ = [
     "exceeds",
     "instruction_sets",
     "interval_of_mean",
+    "interval_of_resamples",
     "ledger",
     "machine",
     "stays_within",

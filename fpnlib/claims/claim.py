@@ -79,7 +79,13 @@ def interval_of_mean(values: Sequence[float] | np.ndarray, confidence: float = C
         half = float(stdtrit(sample.size - 1, 1 - tail) * sample.std(ddof=1) / np.sqrt(sample.size))
         return float(sample.mean()) - half, float(sample.mean()) + half
     picks = np.random.default_rng(0).integers(sample.size, size=(_RESAMPLES, sample.size))
-    low, high = np.quantile(sample[picks].mean(1), [tail, 1 - tail])
+    return interval_of_resamples(sample[picks].mean(1), confidence)
+
+
+def interval_of_resamples(values: Sequence[float] | np.ndarray, confidence: float = CONFIDENCE) -> tuple[float, float]:
+    """Return the percentile bootstrap's interval of a number, from `values` of it on data drawn again."""
+    tail = (1 - confidence) / 2
+    low, high = np.quantile(np.asarray(values, float), [tail, 1 - tail])
     return float(low), float(high)
 
 

@@ -13,6 +13,8 @@ from fpnlib.data import digits
 from fpnlib.models.face_detector import detect_faces
 
 DIGIT = 8  # the digit a linear classifier confuses most
+_COLUMNS, _ROWS, _CELL = 10, 8, 64  # photos across and down the contact sheet, and pixels from one to the next
+_MOST_BOXES = 100  # of one page, by COCO's rules
 
 
 @functools.cache
@@ -60,12 +62,11 @@ def contact_sheet() -> ContactSheet:
     rng = np.random.default_rng(0)
     chosen = np.concatenate([rng.choice(100, 40, replace=False), 100 + rng.choice(100, 40, replace=False)])
     rng.shuffle(chosen)
-    columns, rows, cell = 10, 8, 64
-    page = np.full((rows * cell, columns * cell), 128, np.uint8)
+    page = np.full((_ROWS * _CELL, _COLUMNS * _CELL), 128, np.uint8)
     boxes = []
     for place, index in enumerate(chosen):
         side = int(rng.integers(28, 61))
-        y, x = np.array(divmod(place, columns)) * cell + rng.integers(0, cell - side + 1, 2)
+        y, x = np.array(divmod(place, _COLUMNS)) * _CELL + rng.integers(0, _CELL - side + 1, 2)
         resized = Image.fromarray(photos[index]).resize((side, side), Image.Resampling.BILINEAR)
         page[y : y + side, x : x + side] = np.asarray(resized)
         if index < 100:
@@ -78,3 +79,19 @@ def contact_sheet() -> ContactSheet:
 def sheet_detections() -> dict[str, Tensor]:
     """What P-Net finds on the contact sheet: boxes, scores, labels."""
     return detect_faces(contact_sheet().image)
+
+
+def sheet_by_photo() -> tuple[list[dict[str, Tensor]], list[dict[str, Tensor]]]:
+    """P-Net's boxes and the labels of the contact sheet, photo by photo, so that photos can be drawn again.
+
+    Of the boxes the 100 with the best scores, as COCO's rules count them on one page.
+    """
+    found = sheet_detections()
+    best = found["scores"].argsort(descending=True, stable=True)[:_MOST_BOXES]
+    return _by_photo({name: values[best] for name, values in found.items()}), _by_photo(contact_sheet().targets)
+
+
+def _by_photo(values: dict[str, Tensor]) -> list[dict[str, Tensor]]:
+    x, y = ((values["boxes"][:, :2] + values["boxes"][:, 2:]) / 2 // _CELL).long().unbind(1)
+    place = y * _COLUMNS + x
+    return [{name: value[place == i] for name, value in values.items()} for i in range(_ROWS * _COLUMNS)]
