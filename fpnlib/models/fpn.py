@@ -82,8 +82,9 @@ class FPN(nn.Module):
     def forward(self, features: Sequence[Map] | Mapping[str, Map]) -> "list[Map] | OrderedDict[str, Map]":
         """P: each level (N, out_channels, H, W) of the backbone's sizes; a list for a list, a dict for a dict.
 
-        `features` are finest first, each level half as large as the one before, up or down to a whole number.
-        ValueError for another number of maps, channels or sizes that do not fit, and in eval mode for NaN.
+        `features` are finest first. Mostly each is half as large as the one before, but any sizes will do as long as no
+        side grows: a dilated backbone's C4 and C5 are equally large. ValueError for another number of maps, channels
+        that do not fit, a map larger than the one before, and in eval mode for NaN.
         """
         merged = self.merged(_maps(features))
         return _in_kind(features, [block(level) for block, level in zip(self.layer_blocks, merged, strict=True)])
@@ -108,7 +109,7 @@ class FPN(nn.Module):
         return _in_kind(features, levels[::-1])
 
     def enlarge(self, level: Float[Tensor, "n c h w"], size: Sequence[int]) -> Float[Tensor, "n c h2 w2"]:
-        """One level at the finer one's size (H, W): not simply doubled, since half of an odd size was rounded."""
+        """One level at the finer one's size (H, W), which need not be the double: half of an odd size was rounded."""
         # Bilinear puts a coarse value amid four fine places; where strides are padded its true place is the first.
         return F.interpolate(level, tuple(size), mode=self.upsampling)
 
@@ -133,10 +134,9 @@ class FPN(nn.Module):
         images = [len(one) for one in maps]
         require(len(set(images)) == 1, "features", f"batches of {images}", "one batch size for all maps")
         for level, (fine, coarse) in enumerate(itertools.pairwise(maps), 1):
-            sides = zip(fine.shape[2:], coarse.shape[2:], strict=True)
-            halves = all(small in (big // 2, -(-big // 2)) for big, small in sides)
+            fits = all(small <= big for big, small in zip(fine.shape[2:], coarse.shape[2:], strict=True))
             got = f"map {level} of size {tuple(coarse.shape[2:])} after {tuple(fine.shape[2:])}"
-            require(halves, "features", got, "half of it, rounded up or down, finest map first")
+            require(fits, "features", got, "no side larger than before, finest map first")
 
 
 def _maps(features: Sequence[Tensor] | Mapping[str, Tensor]) -> list[Tensor]:

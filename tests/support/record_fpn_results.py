@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from fpnlib.notes.fpn.recorded import CHANNELS, FILE, OUT, SIZES, fill, pyramid_input
+from fpnlib.notes.fpn.recorded import CHANNELS, FILE, OTHER_SIZES, OUT, SIZES, fill, pyramid_input, pyramid_maps
 
 RESNETS = Path(__file__).parents[1] / "unit" / "models" / "torchvision_resnet.json"
 IMAGE = (2, 3, 65, 97)
@@ -43,11 +43,19 @@ def define_missing_operators() -> torch.library.Library:
 def record_pyramid(torchvision) -> dict:
     pyramid = torchvision.ops.FeaturePyramidNetwork(list(CHANNELS), OUT).double()
     fill(pyramid)
-    answers = [
-        [{"shape": list(level.shape), "values": rounded(level)} for level in pyramid(pyramid_input(size)).values()]
-        for size in SIZES
-    ]
-    return {"torchvision": torchvision.__version__, "keys": list(pyramid.state_dict()), "answers": answers}
+    answers, other_answers = (
+        [
+            [{"shape": list(level.shape), "values": rounded(level)} for level in pyramid(maps).values()]
+            for maps in inputs
+        ]
+        for inputs in (map(pyramid_input, SIZES), map(pyramid_maps, OTHER_SIZES))
+    )
+    return {
+        "torchvision": torchvision.__version__,
+        "keys": list(pyramid.state_dict()),
+        "answers": answers,
+        "other_answers": other_answers,
+    }
 
 
 @torch.no_grad()

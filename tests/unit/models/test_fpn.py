@@ -12,7 +12,7 @@ from scipy.ndimage import map_coordinates
 from torch.func import functional_call, stack_module_state, vmap
 
 from fpnlib.models import FPN, resnet18
-from fpnlib.notes.fpn.recorded import CHANNELS, OUT, SIZES, fill, pyramid_input, recorded
+from fpnlib.notes.fpn.recorded import CHANNELS, OTHER_SIZES, OUT, SIZES, fill, pyramid_input, pyramid_maps, recorded
 
 
 def filled(**options):
@@ -21,12 +21,18 @@ def filled(**options):
     return pyramid
 
 
-@pytest.mark.parametrize("number", range(len(SIZES)))
-def test_torchvisions_numbers(number):
+@pytest.mark.parametrize(
+    ("maps", "answers"),
+    [
+        *zip(map(pyramid_input, SIZES), recorded().answers, strict=True),
+        *zip(map(pyramid_maps, OTHER_SIZES), recorded().other_answers, strict=True),
+    ],
+    ids=map(str, SIZES + OTHER_SIZES),
+)
+def test_torchvisions_numbers(maps, answers):
     pyramid = filled()
     assert tuple(pyramid.state_dict()) == recorded().keys
-    levels = pyramid(pyramid_input(SIZES[number])).values()
-    for level, expected in zip(levels, recorded().answers[number], strict=True):
+    for level, expected in zip(pyramid(maps).values(), answers, strict=True):
         torch.testing.assert_close(level, expected)
 
 
@@ -78,12 +84,13 @@ OPTIONS = st.fixed_dictionaries(
 
 @st.composite
 def map_lists(draw):
-    """Two to four maps, each half of the one before, rounded up or down."""
-    size = draw(st.tuples(st.integers(1, 19), st.integers(1, 19)))
+    """Two to four maps, each half of the one before, rounded up or down, or of any size that is not larger."""
+    size, any_size = draw(st.tuples(st.integers(1, 19), st.integers(1, 19))), draw(st.booleans())
     maps = []
     for channels in draw(st.lists(st.integers(1, 4), min_size=2, max_size=4)):
         maps.append((channels, *size))
-        size = tuple(max(1, draw(st.sampled_from([side // 2, -(-side // 2)]))) for side in size)
+        halves = (st.sampled_from([max(1, side // 2), -(-side // 2)]) for side in size)
+        size = tuple(map(draw, (st.integers(1, side) for side in size) if any_size else halves))
     generator = torch.Generator().manual_seed(draw(st.integers(0, 99)))
     return [torch.randn(2, *shape, generator=generator, dtype=torch.float64) for shape in maps]
 
@@ -157,8 +164,8 @@ def maps_with(change):
         (lambda maps: maps.reverse(), r"map 0 of shape \(2, 6, 1, 2\), allowed: \(N, 3, H, W\)"),
         (lambda maps: maps.insert(1, maps.pop(1)[0]), r"map 1 of shape \(4, 4, 6\), allowed: \(N, 4, H, W\)"),
         (
-            lambda maps: maps.insert(2, torch.zeros(2, maps.pop(2).shape[1], 4, 3)),
-            r"map 2 of size \(4, 3\) after \(4, 6\), allowed: half of it, rounded up or down",
+            lambda maps: maps.insert(2, torch.zeros(2, maps.pop(2).shape[1], 2, 7)),
+            r"features: got map 2 of size \(2, 7\) after \(4, 6\), allowed: no side larger than before",
         ),
         (lambda maps: maps.insert(1, maps.pop(1)[:1]), r"features: got batches of \[2, 1, 2, 2\], allowed: one batch"),
         (lambda maps: maps[1].fill_(torch.nan), "features, map 1: got 192 NaN or infinite of 192"),
