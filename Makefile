@@ -8,15 +8,17 @@ PEERS := .venv/peers
 STAMP := .venv/.installed
 # Jupyter refuses to run as root unless told; only then is it told.
 AS_ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)
-PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
+PYTEST := $(BIN)/python -m pytest -n $(WORKERS)
 NBVAL := --nbval --nbval-current-env --nbval-cell-timeout=60
+SHAPES := --jaxtyping-packages=fpnlib,shape_checks.check
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test install assets notebooks claims bench mutants lint
+.PHONY: help lab test test-avx2 test-default install assets notebooks claims bench mutants lint
 
 help:
 	@echo "make lab        install what is needed and open the notes in JupyterLab"
 	@echo "make test       install what is needed and run every test"
+	@echo "make test-avx2  training, models, ops and claims again, as a processor without AVX-512 computes"
 	@echo "make notebooks  build notebooks/*.ipynb from notebooks/source/*.py   (NOTES=\"01 04\" builds only these)"
 	@echo "make claims     measure every claim of the ledger again"
 	@echo "make bench      run the benchmarks and write their table into the README"
@@ -29,15 +31,24 @@ lab: install assets
 	@$(BIN)/jupyter lab --ip=127.0.0.1 --LabApp.default_url=/lab/tree/notebooks/00-index.ipynb $(AS_ROOT) $(LAB_FLAGS)
 
 # Every phase runs even if an earlier one failed. The second holds every test; its kernels use one thread, so that
-# between them the notes are run twice, with one thread and with two. The browser comes first: it takes longest.
+# between them the notes are run twice, with one thread and with two. What takes long comes first.
 test: install assets
 	@failed=; \
 	echo "test: 1 of 2, the notes with two threads"; \
 	OMP_NUM_THREADS=2 $(PYTEST) $(NBVAL) notebooks || failed="$$failed 'the notes with two threads'"; \
 	echo "test: 2 of 2, everything with one thread, shapes checked"; \
-	OMP_NUM_THREADS=1 $(PYTEST) $(NBVAL) --jaxtyping-packages=fpnlib,shape_checks.check \
-		tests/browser tests/unit tests/notebooks notebooks || failed="$$failed 'everything with one thread'"; \
+	OMP_NUM_THREADS=1 $(PYTEST) $(NBVAL) $(SHAPES) tests/browser notebooks tests/unit tests/notebooks \
+	|| failed="$$failed 'everything with one thread'"; \
 	if [ -n "$$failed" ]; then echo "test: failed:$$failed" >&2; exit 1; fi
+
+# What depends on the processor, with the instructions that another one has.
+test-avx2: export ONEDNN_MAX_CPU_ISA := AVX2
+test-avx2: export MKL_ENABLE_INSTRUCTIONS := AVX2
+test-avx2: export ATEN_CPU_CAPABILITY := avx2
+test-default: export ATEN_CPU_CAPABILITY := default
+test-avx2 test-default: install assets
+	@echo "$@: training, models, ops and claims"
+	@OMP_NUM_THREADS=1 $(PYTEST) $(SHAPES) tests/unit/training tests/unit/models tests/unit/ops tests/unit/claims
 
 install:
 	@if $(MAKE) --no-print-directory --question $(STAMP); \

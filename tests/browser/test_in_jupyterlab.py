@@ -4,11 +4,13 @@ import json
 import os
 
 import nbformat
+import psutil
 import pytest
 from axe_playwright_python.base import AXE_SCRIPT
 from nbformat import v4
 from playwright.sync_api import sync_playwright
 from support.lab import OpenNotebook, find_chromium, jupyter_lab, launch
+from support.planted import run_planted
 
 import notebooks
 from repository import ROOT
@@ -23,10 +25,28 @@ class Deaf(FourMaps):
     def draw(self, data): pass
     def describe(self, data): return "deaf"
 """
+DIES = """
+import json, os, urllib.request
+from pathlib import Path
+
+import psutil
+from playwright.sync_api import sync_playwright
+from repository import ROOT
+from support.lab import find_chromium, jupyter_lab, launch
 
 
-# One server and one browser for all notebooks. They end with this file: an open Playwright leaves an event loop
-# running, which other tests' kernels must not meet.
+def test_dies(tmp_path):
+    with jupyter_lab([ROOT / "images"], tmp_path) as server, sync_playwright() as playwright:
+        launch(playwright, find_chromium()).new_page()
+        urllib.request.urlopen(f"{server.address}/api/kernels?token={server.token}", data=b"{}").close()
+        started = psutil.Process().children(recursive=True)
+        Path("started.json").write_text(json.dumps({one.pid: " ".join(one.cmdline()) for one in started}))
+        os.abort()
+"""
+
+
+# A worker has one server and one browser for all notes that it is given. They end before it goes on to another file: an
+# open Playwright leaves an event loop running, which other tests' kernels must not meet.
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory):
     folders = [notebooks.NOTEBOOKS, ROOT / "images"]
@@ -172,3 +192,14 @@ def test_each_fault_is_seen(chromium, lab):
     there, _ = explorer.step()
     assert explorer.press(there) == ("deaf", explorer.at_rest()[1])
     page.close()
+
+
+def test_nothing_is_left_of_a_dead_worker(chromium, tmp_path):
+    status, said = run_planted(tmp_path, {"test_dead.py": DIES}, within=200)
+    assert status == 1
+    assert "FAILED test_dead.py::test_dies - worker" in said
+    started = json.loads((tmp_path / "started.json").read_text())
+    for name in ("jupyter lab", "ipykernel", "playwright", "--type=renderer"):
+        assert any(name in command for command in started.values()), name
+    left = [psutil.Process(int(pid)) for pid in started if psutil.pid_exists(int(pid))]
+    assert psutil.wait_procs(left, timeout=5)[1] == []

@@ -1,5 +1,6 @@
 """The repository itself: its settings agree, it names no registry, its layers hold, its pictures have words."""
 
+import os
 import re
 import subprocess
 import sys
@@ -57,8 +58,31 @@ def test_make_and_the_workflow_install_the_same():
     # Every version that is declared is tried.
     declared = SpecifierSet(PROJECT["project"]["requires-python"])
     assert job["strategy"]["matrix"]["python"] == [f"3.{minor}" for minor in range(20) if f"3.{minor}" in declared]
-    assert (ROOT / ".ci/run").stat().st_mode & 0o111
-    assert (ROOT / ".ci/run").read_text().rstrip().endswith("make test")
+
+
+def test_every_part_of_ci_runs_and_any_can_fail_it(tmp_path):
+    for failing in ("test", "test-avx2", "test-default", "nothing"):
+        for name in ("make", "chromium"):
+            (tmp_path / name).write_text(f'#!/bin/sh\necho "made $1"\n[ "$1" != {failing} ]\n')
+            (tmp_path / name).chmod(0o755)
+        path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
+        done = subprocess.run([ROOT / ".ci/run"], env=os.environ | {"PATH": path}, capture_output=True, text=True)
+        made = re.findall(r"^made (\S+)$", done.stdout, re.MULTILINE)
+        assert made == ["install", "assets", "test", "test-avx2", "test-default"]
+        assert (done.returncode == 0) == (failing == "nothing")
+
+
+@pytest.mark.parametrize(
+    ("target", "instructions"), [("test", set()), ("test-avx2", {"AVX2", "avx2"}), ("test-default", {"default"})]
+)
+def test_make_sets_the_instructions_of_another_processor(target, instructions, tmp_path):
+    (tmp_path / "python").write_text("#!/bin/sh\nenv\n")
+    (tmp_path / "python").chmod(0o755)
+    command = ["make", "--old-file=install", "--old-file=assets", target, f"BIN={tmp_path}"]
+    names = ("ONEDNN_MAX_CPU_ISA", "MKL_ENABLE_INSTRUCTIONS", "ATEN_CPU_CAPABILITY")
+    plain = {name: value for name, value in os.environ.items() if name not in names}
+    said = subprocess.run(command, cwd=ROOT, env=plain, capture_output=True, text=True, check=True).stdout
+    assert set(re.findall(rf"^(?:{'|'.join(names)})=(.+)$", said, re.MULTILINE)) == instructions
 
 
 def test_every_direct_dependency_is_pinned():
