@@ -14,6 +14,7 @@ from fpnlib import assets
 from fpnlib.claims import VERDICTS, ledger
 from fpnlib.claims.show import group, outcome, sorted_rows
 from fpnlib.data import photo_credit, photo_names
+from fpnlib.data.collages import CREDITS
 from notebooks import NOTEBOOKS
 from repository import ROOT, write_if_changed
 
@@ -118,7 +119,8 @@ def glossary_table() -> str:
 def credits_table() -> str:
     """Return the front page's list of photos and weights that are not ours, with their authors and licences."""
     photos = [(photo_credit(name), name) for name in photo_names()]
-    photos += [("G. B. Huang et al.; Labeled Faces in the Wild; in scikit-image", "small photos of notes 01 and 02")]
+    photos += [(whose, name) for name, whose in CREDITS.items()]
+    photos += [("G. B. Huang et al.; Labeled Faces in the Wild; in scikit-image", "small photos of faces")]
     labelme = "PASCAL VOC 2011, photos from Flickr; street frames and all masks by K. Wada; in labelme (GPL-3.0-only)"
     photos += [(labelme, "three photos and five frames with masks")]
     photos += [("E. Alpaydin and C. Kaynak, UCI; CC BY 4.0; in scikit-learn", "handwritten digits")]

@@ -1,5 +1,8 @@
 """Labelled scenes of any number: real cut-outs and drawn shapes, pasted onto crops of real photos.
 
+The explorers and the stored detectors were made with these. Training and validation scenes share photos and cut-outs;
+`fpnlib.data.collages` has larger ones that share none, for what a claim is measured on.
+
 Everything is drawn from one PCG64 stream and computed in integers, so a seed gives the same scene on every machine.
 """
 
@@ -48,7 +51,7 @@ class Scene:
 
     image:     (3, H, W) uint8 RGB
     boxes:     (n, 4) float32, x0 y0 x1 y1 in pixels, x1 and y1 just past the last pixel
-    classes:   (n,) int64, places in SCENE_CLASSES, never 0
+    classes:   (n,) int64, places in the class names (SCENE_CLASSES, COLLAGE_CLASSES), never 0
     instances: (H, W) int64, i + 1 where object i is seen, 0 for the background
     semantic:  (H, W) int64, the class seen at each pixel
     """
@@ -72,8 +75,11 @@ class SceneBatch:
 
 
 @dataclass(frozen=True)
-class _Piece:
-    """One object before it is pasted: its colours, how much each pixel covers, and where it goes."""
+class Piece:
+    """One thing before it is pasted: its class, its colours, how much each pixel covers (0…255), and where it goes.
+
+    One of class 0 hides what lies behind it and is not an object.
+    """
 
     label: int
     colour: Image.Image
@@ -83,6 +89,7 @@ class _Piece:
 
     @property
     def area(self) -> tuple[slice, slice]:
+        """The rows and columns of the picture that it spans."""
         return slice(self.y, self.y + self.alpha.height), slice(self.x, self.x + self.alpha.width)
 
 
@@ -98,19 +105,32 @@ def scene(seed: int, *, size: int = 128) -> Scene:
     rng = np.random.Generator(np.random.PCG64(seed))
     canvas = _texture(rng, size, size)
     sides = sorted(_sides(size)[rng.integers(len(_sides(size)), size=rng.integers(1, _MOST_OBJECTS + 1))])
-    instances = np.zeros((size, size), np.int64)
-    shown: list[tuple[_Piece, np.ndarray]] = []
-    for side in sides:  # the smallest lies in front
-        piece = _piece(rng, int(side), size)
+    return compose(canvas, [_piece(rng, int(side), size) for side in sides])  # the smallest lies in front
+
+
+def compose(canvas: Image.Image, pieces: Sequence[Piece]) -> Scene:
+    """The scene of `pieces` on `canvas`, which is painted on; the first piece lies in front.
+
+    A piece of which less than 30 % would be seen is left out altogether. An object's pixels are those it covers by
+    half or more.
+    """
+    instances = np.zeros((canvas.height, canvas.width), np.int64)
+    taken = np.zeros(instances.shape, bool)
+    shown: list[Piece] = []
+    objects: list[tuple[Piece, np.ndarray]] = []
+    for piece in pieces:
         mask = np.asarray(piece.alpha) >= 128
-        visible = mask & (instances[piece.area] == 0)
+        visible = mask & ~taken[piece.area]
         if visible.sum() >= max(_LEAST_PIXELS, _LEAST_VISIBLE * mask.sum()):
-            shown.append((piece, visible))
-            instances[piece.area][visible] = len(shown)
-    for piece, _ in reversed(shown):
+            shown.append(piece)
+            taken[piece.area] |= visible
+            if piece.label:
+                objects.append((piece, visible))
+                instances[piece.area][visible] = len(objects)
+    for piece in reversed(shown):
         canvas.paste(piece.colour, (piece.x, piece.y), piece.alpha)
-    labels = np.array([0, *(piece.label for piece, _ in shown)])
-    boxes = np.array([_box(piece, visible) for piece, visible in shown], np.float32).reshape(-1, 4)
+    labels = np.array([0, *(piece.label for piece, _ in objects)])
+    boxes = np.array([_box(piece, visible) for piece, visible in objects], np.float32).reshape(-1, 4)
     return Scene(
         image=torch.from_numpy(np.asarray(canvas).transpose(2, 0, 1).copy()),
         boxes=torch.from_numpy(boxes),
@@ -159,7 +179,7 @@ def _background(number: int) -> Image.Image:
     return image.resize((image.width * 256 // image.height, 256), Image.Resampling.BILINEAR)
 
 
-def _piece(rng: np.random.Generator, side: int, size: int) -> _Piece:
+def _piece(rng: np.random.Generator, side: int, size: int) -> Piece:
     label = int(rng.integers(1, len(SCENE_CLASSES)))
     name = SCENE_CLASSES[label]
     choices = _cut_outs(name)
@@ -181,10 +201,10 @@ def _piece(rng: np.random.Generator, side: int, size: int) -> _Piece:
         pasted = outline.resize((width, height), Image.Resampling.BILINEAR)
         colour, alpha = pasted.convert("RGB"), pasted.getchannel("A")
     x, y = int(rng.integers(size - width + 1)), int(rng.integers(size - height + 1))
-    return _Piece(label, colour, alpha, x, y)
+    return Piece(label, colour, alpha, x, y)
 
 
-def _box(piece: _Piece, visible: np.ndarray) -> tuple[int, int, int, int]:
+def _box(piece: Piece, visible: np.ndarray) -> tuple[int, int, int, int]:
     rows, columns = _window(visible)
     return piece.x + columns.start, piece.y + rows.start, piece.x + columns.stop, piece.y + rows.stop
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float32, Int64, UInt8
 from PIL import Image
 from torch import Tensor
@@ -53,6 +54,22 @@ def label_map(file: str | PathLike[str]) -> Int64[Tensor, "h w"]:
     with Image.open(file) as image:
         require(image.mode in ("P", "L"), "file", f"{file}, an image of mode {image.mode}", "a palette or grey (P, L)")
         return torch.from_numpy(np.array(image)).long()
+
+
+def with_void(
+    classes: Int64[Tensor, "*batch h w"], instances: Int64[Tensor, "*batch h w"], width: int = 2
+) -> Int64[Tensor, "*batch h w"]:
+    """The classes with VOID for all pixels at most `width` away from another instance or the background.
+
+    Both sides of a boundary give `width` pixels, diagonals included, so the border is twice as wide; VOC's is five pixels
+    wide (Everingham et al., "The PASCAL Visual Object Classes Challenge", IJCV 2010). Width 0 changes nothing.
+    ValueError for a negative width or shapes that differ.
+    """
+    require(width >= 0, "width", width, "0 or more")
+    require(classes.shape == instances.shape, "instances", f"shape {tuple(instances.shape)}", f"{tuple(classes.shape)}")
+    numbers = instances.reshape(-1, 1, *instances.shape[-2:]).float()
+    greatest, least = (F.max_pool2d(sign * numbers, 2 * width + 1, stride=1, padding=width) for sign in (1, -1))
+    return classes.masked_fill((greatest != -least).reshape(classes.shape), VOID)
 
 
 def voc_examples() -> dict[str, LabelledMaps]:

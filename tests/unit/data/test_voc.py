@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 
-from fpnlib.data.voc import FRAME_CLASSES, VOC_CLASSES, VOID, label_map, street_frames, voc_examples
+from fpnlib.data.voc import FRAME_CLASSES, VOC_CLASSES, VOID, label_map, street_frames, voc_examples, with_void
 
 
 def test_three_photos_with_classes_instances_and_polygons():
@@ -60,3 +62,28 @@ def test_a_coloured_image_is_no_label_map(tmp_path):
     Image.new("RGB", (2, 2)).save(tmp_path / "photo.png")
     with pytest.raises(ValueError, match=r"file: got .*photo.png, an image of mode RGB, allowed: a palette or grey"):
         label_map(tmp_path / "photo.png")
+
+
+@given(st.integers(0, 3), st.integers(0, 2**32 - 1))
+def test_void_is_what_lies_near_another_instance(width, seed):
+    instances = torch.from_numpy(np.random.default_rng(seed).integers(0, 3, (2, 5, 6))).repeat_interleave(2, -1)
+    classes = instances.clamp(max=1)
+    voided = with_void(classes, instances, width)
+    for place in np.ndindex(*classes.shape):
+        image, y, x = place
+        around = instances[image, max(0, y - width) : y + width + 1, max(0, x - width) : x + width + 1]
+        assert voided[place] == (VOID if len(around.unique()) > 1 else classes[place])
+
+
+def test_touching_instances_of_one_class_have_a_border_between_them():
+    instances = torch.tensor([[1, 1, 1, 2, 2, 2]])
+    assert with_void(torch.ones_like(instances), instances, 1).tolist() == [[1, 1, VOID, VOID, 1, 1]]
+
+
+@pytest.mark.bad_input
+def test_void_of_bad_input():
+    maps = torch.zeros(2, 2, dtype=torch.int64)
+    with pytest.raises(ValueError, match="width: got -1, allowed: 0 or more"):
+        with_void(maps, maps, -1)
+    with pytest.raises(ValueError, match=r"instances: got shape \(2,\), allowed: \(2, 2\)"):
+        with_void(maps, maps[0])
