@@ -57,6 +57,7 @@ class AssignmentExplorer(Explorer[AssignmentData]):
 
     def __init__(self, library: Library) -> None:
         self._pyramid = library.get(library.photos[0], library.backbones[0])
+        self._pyramid.require_halves()
         self._colours = self._pyramid.colours("P")
         super().__init__()
 
@@ -84,10 +85,12 @@ class AssignmentExplorer(Explorer[AssignmentData]):
         as_tensor = torch.tensor([box], dtype=torch.float32)
         levels, canonical = self._pyramid.levels, RULES[rule]
         side = math.sqrt((box[2] - box[0]) * (box[3] - box[1]))
-        strides = [2**level for level in levels]
+        strides = self._pyramid.strides
         crops = tuple(
-            components(roi_align(one[None], [as_tensor], BINS, 1 / stride, 2, aligned=True)[0])
-            for one, stride in zip(self._colours, strides, strict=True)
+            components(
+                roi_align(one[None], [as_tensor / torch.tensor([wide, high] * 2)], BINS, 1.0, 2, aligned=True)[0]
+            )
+            for one, (high, wide) in zip(self._colours, strides, strict=True)
         )
         return AssignmentData(
             canonical=canonical,
@@ -96,7 +99,7 @@ class AssignmentExplorer(Explorer[AssignmentData]):
             raw=math.floor(_CANONICAL_LEVEL + math.log2(side / canonical)),
             level=int(pyramid_level(as_tensor, canonical_size=canonical, levels=(levels[0], levels[-1]))[0]),
             levels=levels,
-            cells=tuple(((box[2] - box[0]) / stride, (box[3] - box[1]) / stride) for stride in strides),
+            cells=tuple(((box[2] - box[0]) / wide, (box[3] - box[1]) / high) for high, wide in strides),
             crops=crops,
         )
 

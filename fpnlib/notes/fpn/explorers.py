@@ -33,12 +33,13 @@ def pyramid(
 
     Args:
         photo: yours: a path, an array, the bytes of a file, an upload widget; or the name of a photo of the book.
-        backbone: yours: a module, or a function of a batch, that returns a list or dict of maps.
+        backbone: yours: a module, or a function of a batch, that returns a list or dict of maps of any sizes, such as a
+            dilated net's, whose last maps are equally large.
         fpn: the pyramid on your backbone; without one the laterals are principal components, which nobody trained.
         preprocess: what your backbone wants of a batch 0…255; by default ImageNet's mean and spread.
 
     Raises:
-        ValueError: a photo that cannot be read, maps that do not shrink by two or hold NaN.
+        ValueError: a photo that cannot be read, a map larger than the finer one before it, maps that hold NaN.
     """
     return PyramidExplorer(_library(photo, backbone, fpn, preprocess))
 
@@ -54,7 +55,7 @@ def top_down_step(
 
     Args:
         photo: as `pyramid` takes it.
-        backbone: as `pyramid` takes it.
+        backbone: as `pyramid` takes it, with maps that halve from level to level.
         fpn: as `pyramid` takes it.
         preprocess: as `pyramid` takes it.
     """
@@ -72,7 +73,7 @@ def level_assignment(
 
     Args:
         photo: as `pyramid` takes it.
-        backbone: as `pyramid` takes it.
+        backbone: as `pyramid` takes it, with maps that halve from level to level.
         fpn: as `pyramid` takes it.
         preprocess: as `pyramid` takes it.
     """

@@ -1,5 +1,6 @@
 """C, M and P of a photo: the book's backbones and the reader's own."""
 
+import itertools
 import math
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
@@ -48,14 +49,16 @@ class Backbone:
 class Pyramid:
     """C, M and P of one photo, finest level first, each map (channels, rows, columns).
 
-    photo:  (H, W, 3) uint8, shrunk to LONGEST
-    levels: the number k of each level, whose stride is 2ᵏ
-    fpn:    that made M and P
+    photo:   (H, W, 3) uint8, shrunk to LONGEST
+    levels:  the number k of each level; its stride is 2ᵏ where the maps halve
+    strides: pixels that a cell of each level is high and wide
+    fpn:     that made M and P
     """
 
     photo: UInt8[np.ndarray, "h w 3"]
     backbone: Backbone
     levels: tuple[int, ...]
+    strides: tuple[tuple[float, float], ...]
     fpn: FPN
     maps: Mapping[Stage, tuple[Float[Tensor, "_ _ _"], ...]]
     _colours: dict[Stage, tuple[Tensor, ...]] = field(default_factory=dict)
@@ -63,6 +66,12 @@ class Pyramid:
     def place(self, level: int) -> int:
         """Where the level nearest to `level` stands in `levels`."""
         return min(range(len(self.levels)), key=lambda i: abs(self.levels[i] - level))
+
+    def require_halves(self) -> None:
+        """ValueError for maps that do not halve from level to level."""
+        halves = all(coarse == (2 * fine[0], 2 * fine[1]) for fine, coarse in itertools.pairwise(self.strides))
+        sizes = [tuple(one.shape[1:]) for one in self.maps["C"]]
+        require(halves, "backbone", f"maps of sizes {sizes}", "maps that halve from level to level")
 
     def colours(self, stage: Stage) -> tuple[Float[Tensor, "3 _ _"], ...]:
         """The first three principal components of each level, with spread about one.
@@ -151,7 +160,9 @@ def own_backbone(
     preprocess: Callable[[Tensor], Tensor] | None = None,
     fpn: FPN | None = None,
 ) -> Backbone:
-    """The reader's: a module or function from a batch to a list or dict of maps (1, C, h, w), in any order.
+    """The reader's: a module or function from a batch to a list or dict of maps (1, C, h, w) of any sizes.
+
+    The maps may come finest first or coarsest first.
 
     `preprocess` takes (1, 3, H, W) 0…255; by default ImageNet's mean and spread, as torchvision's nets want it. `fpn`
     is a pyramid for the maps. ValueError for anything that cannot be called.
@@ -181,6 +192,9 @@ def _as_maps(answer: Any) -> list[Tensor]:
     require(fits, "backbone", f"maps of shapes {shapes}", "two or more (1, C, h, w)")
     for number, one in enumerate(maps):
         require_finite(f"backbone, map {number}", one)
+    cells = [one.shape[2] * one.shape[3] for one in maps]
+    if cells[0] < cells[-1]:  # before sorting, which leaves maps of equal size in the order they came
+        maps = maps[::-1]
     return sorted((one.float() for one in maps), key=lambda one: -one.shape[2] * one.shape[3])
 
 
@@ -199,22 +213,49 @@ def shrunk(image: UInt8[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "h2 w2 3"]:
 def build(image: UInt8[np.ndarray, "h w 3"], backbone: Backbone) -> Pyramid:
     """C, M and P of a photo.
 
-    ValueError when the backbone's maps do not shrink by two from level to level, or do not fit its pyramid.
+    ValueError when a map is wider or higher than the finer one before it, or the maps do not fit the pyramid.
     """
     small = shrunk(image)
     stages = backbone.maps(image_batch(small))
     fpn = backbone.fpn or projected_fpn([one[0] for one in stages])
     merged = fpn.merged(stages)
     levels = fpn(stages)
-    strides = [max(a / b for a, b in zip(small.shape[:2], one.shape[2:], strict=True)) for one in stages]
-    # Halving was checked by the pyramid, so the finest map's stride gives the rest.
-    first = max(0, round(math.log2(max(strides[0], 1))))
+    strides = strides_of(small.shape[:2], [one.shape[2:] for one in stages])
+    first = max(0, round(math.log2(max(strides[0]))))
     maps: dict[Stage, tuple[Tensor, ...]] = {
         "C": tuple(one[0] for one in stages),
         "M": tuple(one[0] for one in merged),
         "P": tuple(one[0] for one in levels),
     }
-    return Pyramid(small, backbone, tuple(range(first, first + len(stages))), fpn, maps)
+    return Pyramid(small, backbone, tuple(range(first, first + len(stages))), strides, fpn, maps)
+
+
+def strides_of(size: Sequence[int], maps: Sequence[Sequence[int]]) -> tuple[tuple[float, float], ...]:
+    """Pixels that a cell of each map is high and wide, from the sizes (rows, columns) of a photo and its maps.
+
+    Backbones round, so several strides may explain a size. First choice is a power of two for the finest map and twice
+    the finer map's stride for the others, then the finer's least multiple, if need be for each side alone, then
+    side / cells.
+    """
+    strides: list[tuple[float, float]] = []
+    down, across = 1.0, 1.0
+    for cells in maps:
+        largest = max(side / count for side, count in zip(size, cells, strict=True))
+        first = 2 if strides else 2 ** max(0, round(math.log2(largest)))
+        multiples = (first, *range(1, max(size) + 1))
+        high = [times for times in multiples if is_stride(size[0], cells[0], times * down)]
+        wide = [times for times in multiples if is_stride(size[1], cells[1], times * across)]
+        both = [times for times in high if times in wide]
+        high, wide = both or high, both or wide
+        down = high[0] * down if high else size[0] / cells[0]
+        across = wide[0] * across if wide else size[1] / cells[1]
+        strides.append((down, across))
+    return tuple(strides)
+
+
+def is_stride(side: int, cells: int, stride: float) -> bool:
+    """Whether `cells` are side / stride, rounded up or down."""
+    return abs(cells - side / stride) < 1
 
 
 class Library:

@@ -15,7 +15,7 @@ from torch import Tensor
 from fpnlib.explore import Explorer, choice, number, slider
 from fpnlib.explore.style import BLUE, FAINT, INK, ORANGE
 from fpnlib.notes.fpn.colours import components, heat, heat_range, pale
-from fpnlib.notes.fpn.photo_pyramid import LONGEST, STAGES, Library, Pyramid, Stage
+from fpnlib.notes.fpn.photo_pyramid import LONGEST, STAGES, Library, Pyramid, Stage, is_stride
 from fpnlib.notes.fpn.pixels import Pixels
 
 Shown = Literal["colours", "mean", "one channel"]
@@ -39,6 +39,7 @@ class PyramidData:
     page:    (h, w, 3), the photo in pale grey
     picture: (rows, columns, 3), the chosen map in colours
     all:     (h, w, 3), every map at one pixel a cell
+    stride:  pixels that a cell of the chosen map is high and wide
     values:  (channels,) at the cursor's cell
     """
 
@@ -54,6 +55,7 @@ class PyramidData:
     picture: np.ndarray
     all: np.ndarray
     frame: tuple[int, int, int, int]
+    stride: tuple[float, float]
     cursor: tuple[int, int]
     cell: tuple[int, int]
     values: np.ndarray
@@ -101,9 +103,9 @@ class PyramidExplorer(Explorer[PyramidData]):
         everything, frames = _side_by_side(pyramid, shown, channel)
         height, width = pyramid.photo.shape[:2]
         cursor = (round(x / 100 * (width - 1)), round(y / 100 * (height - 1)))
-        stride = 2 ** pyramid.levels[place]
+        down, across = pyramid.strides[place]
         rows, columns = chosen.shape[1:]
-        cell = (min(cursor[1] // stride, rows - 1), min(cursor[0] // stride, columns - 1))
+        cell = (min(int(cursor[1] // down), rows - 1), min(int(cursor[0] // across), columns - 1))
         values = chosen[:, cell[0], cell[1]].double().numpy()
         flat = _flat(chosen, shown, channel)
         middle, reach = heat_range(flat)
@@ -120,6 +122,7 @@ class PyramidExplorer(Explorer[PyramidData]):
             picture=_coloured(pyramid, stage, place, shown, channel),
             all=everything,
             frame=frames[stage, place],
+            stride=(down, across),
             cursor=cursor,
             cell=cell,
             values=values,
@@ -135,10 +138,11 @@ class PyramidExplorer(Explorer[PyramidData]):
         """Lay out four panels, by hand, so that a cell of the small maps is a pixel of the screen."""
         figure.set_layout_engine("none")
         self._images = {}
+        small = _scale(_side_by_side(self._first, "mean", 1)[0]) < 1
         for name, title in (
             ("photo", "The photo"),
             ("map", "The chosen map"),
-            ("all", "All maps, a pixel a cell: rows C, M, P"),
+            ("all", f"All maps, {'made smaller' if small else 'a pixel a cell'}: rows C, M, P"),
         ):
             panel = _panel(figure, *_PLACES[name])
             panel.set(title=title, xticks=[], yticks=[])
@@ -163,16 +167,16 @@ class PyramidExplorer(Explorer[PyramidData]):
     def draw(self, data: PyramidData) -> None:
         """Show the maps, move cursor and frames."""
         height, width = data.size
-        stride = 2**data.level
         rows, columns = data.picture.shape[:2]
+        high, broad = data.stride
         self._images["photo"].show(data.page, 0, 0, width, height)
-        self._images["map"].show(data.picture, 0, 0, columns * stride, rows * stride)
+        self._images["map"].show(data.picture, 0, 0, columns * broad, rows * high)
         tall, wide = data.all.shape[:2]
-        scale = min(1.0, _PLACES["all"][2] / wide, _PLACES["all"][3] / tall)
+        scale = _scale(data.all)
         self._images["all"].show(data.all, 0, 0, wide * scale, tall * scale)
         for cross in self._crosses:
             cross.set_data([data.cursor[0] + 0.5], [data.cursor[1] + 0.5])
-        self._cell.set_bounds(data.cell[1] * stride, data.cell[0] * stride, stride, stride)
+        self._cell.set_bounds(data.cell[1] * broad, data.cell[0] * high, broad, high)
         x, y, across, down = data.frame
         self._chosen.set_bounds((x - 2) * scale, (y - 2) * scale, (across + 4) * scale, (down + 4) * scale)
         count = len(data.values)
@@ -184,6 +188,8 @@ class PyramidExplorer(Explorer[PyramidData]):
     def describe(self, data: PyramidData) -> str:
         """Say which map this is, and the values at the cursor."""
         rows, columns = data.picture.shape[:2]
+        down, across = (number(stride, 4) for stride in data.stride)
+        stride = f"stride {down}" if down == across else f"strides {down} down and {across} across"
         count = len(data.values)
         largest = int(np.abs(data.values).argmax())
         if data.shown == "colours":
@@ -193,7 +199,7 @@ class PyramidExplorer(Explorer[PyramidData]):
             colours = f"shown is {what}, dark to bright from {number(data.span[0])} to {number(data.span[1])}"
         return (
             f"{data.stage}{data.level} ({_NAMES[data.stage]}) of {data.photo}, {data.backbone}: {count} channels of "
-            f"{rows}×{columns} cells, stride {2**data.level}; {colours}. {data.weights[0].upper()}"
+            f"{rows}×{columns} cells, {stride}; {colours}. {data.weights[0].upper()}"
             f"{data.weights[1:]}.\nThe cursor is at pixel ({data.cursor[0]}, {data.cursor[1]}), in row {data.cell[0]}, "
             f"column {data.cell[1]}: channel {data.channel} is {number(data.values[data.channel - 1])}, the mean "
             f"{number(data.values.mean())}, the largest in size channel {largest + 1}, {number(data.values[largest])}."
@@ -202,12 +208,14 @@ class PyramidExplorer(Explorer[PyramidData]):
     def invariants(self, data: PyramidData) -> dict[str, bool]:
         """Check sizes and the cursor's cell."""
         rows, columns = data.picture.shape[:2]
-        stride = 2**data.level
-        expected = tuple(-(-side // stride) for side in data.size)
-        inside = data.cell[0] * stride <= data.cursor[1] and data.cell[1] * stride <= data.cursor[0]
+        sides = list(zip(data.size, (rows, columns), data.stride, data.cursor[::-1], data.cell, strict=True))
         return {
-            "the map has ⌈side / stride⌉ cells": (rows, columns) == expected,
-            "the cursor lies in its cell": inside,
+            "the map has side / stride cells, rounded": all(is_stride(*side[:3]) for side in sides),
+            # What a backbone rounded off lies beyond the last cell.
+            "the cursor lies in its cell": all(
+                cell * stride <= at and (at < (cell + 1) * stride or cell == cells - 1)
+                for _, cells, stride, at, cell in sides
+            ),
             "every channel has a finite value": bool(np.isfinite(data.values).all()),
             "the frame shows the chosen map": data.frame[2:] == (columns, rows),
         }
@@ -216,6 +224,12 @@ class PyramidExplorer(Explorer[PyramidData]):
 def _panel(figure: Figure, left: int, bottom: int, width: int, height: int) -> Axes:
     across, up = PyramidExplorer.size
     return figure.add_axes((left / across, bottom / up, width / across, height / up))
+
+
+def _scale(sheet: np.ndarray) -> float:
+    """Pixels of the screen to a cell, so that the sheet of all maps fits."""
+    tall, wide = sheet.shape[:2]
+    return min(1.0, _PLACES["all"][2] / wide, _PLACES["all"][3] / tall)
 
 
 def _flat(one: Tensor, shown: Shown, channel: int) -> Tensor:

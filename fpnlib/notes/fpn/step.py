@@ -51,7 +51,7 @@ class StepData:
     mix: float
     upsampling: Upsampling
     size: tuple[int, int]
-    stride: int
+    stride: tuple[float, float]
     coarse: tuple[int, int]
     pictures: dict[str, np.ndarray]
     spectra: dict[str, np.ndarray]
@@ -67,6 +67,7 @@ class StepExplorer(Explorer[StepData]):
 
     def __init__(self, library: Library) -> None:
         self._pyramid = library.get(library.photos[0], library.backbones[0])
+        self._pyramid.require_halves()
         fpn = self._pyramid.fpn
         whole = fpn.top_down and fpn.lateral and fpn.smooth and fpn.merge == "add"
         require(whole, "fpn", "a pyramid with a part left out", "one with top-down path, laterals, adding and 3×3")
@@ -129,7 +130,7 @@ class StepExplorer(Explorer[StepData]):
             mix=mix,
             upsampling=upsampling,
             size=(lateral.shape[0], lateral.shape[1]),
-            stride=2 ** self._pyramid.levels[place],
+            stride=self._pyramid.strides[place],
             coarse=(coarse[0], coarse[1]),
             pictures=pictures,
             spectra=spectra,
@@ -178,7 +179,7 @@ class StepExplorer(Explorer[StepData]):
         """Show the maps, the lines, the shares."""
         rows, columns = data.size
         for name, image in self._images.items():
-            image.show(data.pictures[name], 0, 0, columns * data.stride, rows * data.stride)
+            image.show(data.pictures[name], 0, 0, columns * data.stride[1], rows * data.stride[0])
         for name, line in self._lines.items():
             line.set_data(self._frequency, data.spectra[name].clip(_LEAST))
             self._shares[name].set_text(number(data.fine[name]))

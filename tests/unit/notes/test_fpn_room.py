@@ -9,6 +9,7 @@ import ipywidgets
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -26,11 +27,13 @@ from fpnlib.notes.fpn.photo_pyramid import (
     Library,
     book_backbones,
     build,
+    is_stride,
     lite0,
     own_backbone,
     principal_components,
     projected_fpn,
     shrunk,
+    strides_of,
 )
 from fpnlib.notes.fpn.pixels import Pixels
 from fpnlib.notes.fpn.spectrum import RINGS, fine_share, sum_energies
@@ -203,8 +206,10 @@ def test_a_backbone_with_its_pyramid_and_preparation():
         (lambda batch: [batch], "two or more"),
         (lambda batch: [batch, batch[0]], "two or more"),
         (lambda batch: [batch, "map"], "list or dict of maps"),
-        (lambda batch: [batch, batch], r"map 1 of size \(60, 90\) after \(60, 90\), allowed: half of it"),
-        (lambda batch: [batch, batch[..., ::4, ::4]], "allowed: half of it"),
+        (
+            lambda batch: [batch[..., ::3], batch[..., ::4, :]],
+            r"features: got map 1 of size \(15, 90\) after \(60, 30\), allowed: no side larger",
+        ),
         (lambda batch: [batch, batch[..., ::2, ::2] * torch.nan], "backbone, map 1: got 4050 NaN"),
         (lambda batch: resnet18(width=2)(batch), "one that returns Tensor"),
     ],
@@ -225,6 +230,110 @@ def test_a_pyramid_that_does_not_fit_is_refused():
         pyramid(picture(), net.stages, nn.Linear(2, 2))
 
 
+class Dilated(nn.Module):
+    """C2…C5 at strides 4, 8, 16, 16."""
+
+    def __init__(self):
+        super().__init__()
+        self.net = ResNet(BasicBlock, (1, 1, 1, 1), width=2, num_classes=None)
+        first = self.net.layer4[0]
+        first.conv1.stride = first.downsample[0].stride = (1, 1)
+        for conv in (first.conv1, first.conv2):
+            conv.dilation = conv.padding = (2, 2)
+
+    def forward(self, x):
+        return self.net.stages(x)
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_dilated_backbone(turned):
+    net = Dilated()
+    explorer = pyramid(picture(101, 150), (lambda batch: net.eval()(batch)[::-1]) if turned else net)
+    made = explorer._library.get("yours", "yours")
+    assert made.levels == (2, 3, 4, 5)
+    assert made.strides == ((4, 4), (8, 8), (16, 16), (16, 16))
+    assert [len(one) for one in made.maps["C"]] == [2, 4, 8, 16]
+    frames = []
+    for level in made.levels:
+        explorer.set(stage="M", level=level, x=100, y=100).frame()
+        assert all(explorer.invariants(explorer.data).values())
+        frames.append(explorer.data.frame)
+    assert "M5 (merged)" in explorer.readout
+    assert "7×10 cells, stride 16;" in explorer.readout
+    assert "in row 6, column 9" in explorer.readout
+    assert len(set(frames)) == 4
+    assert frames[2][2:] == frames[3][2:] == (10, 7)
+    # C5 is not enlarged: it is added to C4's lateral as it is.
+    with torch.no_grad():
+        four, five = (made.fpn.inner_blocks[k](made.maps["C"][k][None])[0] for k in (2, 3))
+    torch.testing.assert_close(made.maps["M"][2], four + five)
+
+
+def floored(batch, *strides):
+    """Maps of the mean of each whole window: ⌊side / stride⌋ cells."""
+    return [F.avg_pool2d(batch, stride) for stride in strides]
+
+
+@pytest.mark.parametrize(
+    ("maps", "strides", "says"),
+    [
+        (lambda x: [x[..., ::s, ::s] for s in (3, 9, 27)], ((3, 3), (9, 9), (27, 27)), "34×50 cells, stride 3;"),
+        (lambda x: floored(x, 4, 8, 8, 24), ((4, 4), (8, 8), (8, 8), (24, 24)), "25×37 cells, stride 4;"),
+        (lambda x: [x, x, x[..., ::2]], ((1, 1), (1, 1), (1, 2)), "101×150 cells, stride 1;"),
+        (lambda x: floored(x, (2, 4), (10, 4)), ((2, 4), (10, 4)), "50×37 cells, strides 2 down and 4 across;"),
+        (
+            lambda x: [F.adaptive_avg_pool2d(x, size) for size in ((64, 96), (64, 48))],
+            ((101 / 64, 150 / 96), (101 / 64, 150 / 48)),
+            "64×96 cells, strides 1.578 down and 1.562 across;",
+        ),
+    ],
+)
+def test_maps_of_any_sizes(maps, strides, says):
+    explorer = pyramid(picture(101, 150), maps)
+    assert explorer._library.get("yours", "yours").strides == pytest.approx(np.array(strides))
+    levels = explorer.controls()["level"]
+    explorer.set(level=levels.min)
+    assert says in explorer.readout
+    for level, x, y in itertools.product(range(levels.min, levels.max + 1), (0, 37, 100), (0, 50, 100)):
+        explorer.set(level=level, x=x, y=y, stage="P").frame()
+        assert all(explorer.invariants(explorer.data).values())
+        # The cursor's cell is where the page has the cursor, or the last one where the backbone rounded off.
+        rows, columns = explorer.data.picture.shape[:2]
+        at = [int(c // stride) for c, stride in zip(explorer.data.cursor[::-1], explorer.data.stride, strict=True)]
+        assert explorer.data.cell == (min(at[0], rows - 1), min(at[1], columns - 1))
+
+
+@given(
+    st.tuples(st.integers(1, 300), st.integers(1, 300)), st.lists(st.sampled_from([1, 2, 3]), min_size=1, max_size=5)
+)
+def test_strides_explain_the_sizes(size, factors):
+    strides = np.cumprod([2, *factors])
+    for rounded in (np.ceil, np.floor):
+        maps = [[max(1, int(rounded(side / stride))) for side in size] for stride in strides]
+        found = strides_of(size, maps)
+        for cells, stride in zip(maps, found, strict=True):
+            assert all(is_stride(*one) for one in zip(size, cells, stride, strict=True))
+        if min(maps[-1]) >= 7:  # with fewer cells another stride may round to the same
+            assert found == tuple((stride, stride) for stride in strides)
+
+
+@given(st.tuples(st.integers(1, 700), st.integers(1, 700)), st.data())
+def test_halves_double_the_stride(size, data):
+    strides = strides_of(size, maps := [size])
+    for _ in range(5):
+        size = [data.draw(st.sampled_from([max(1, side // 2), -(-side // 2)])) for side in size]
+        maps.append(size)
+        strides = strides_of(maps[0], maps)
+    assert strides == tuple((2**k, 2**k) for k in range(6))
+
+
+@pytest.mark.bad_input
+def test_a_step_and_the_rule_want_halves():
+    for factory in (top_down_step, level_assignment):
+        with pytest.raises(ValueError, match=r"backbone: got maps of sizes .*\(7, 10\), \(7, 10\).*, allowed: .*halve"):
+            factory(picture(101, 150), Dilated())
+
+
 def test_pyramids_are_kept_and_few():
     calls = []
 
@@ -243,6 +352,7 @@ def test_the_books_pyramids_have_the_sizes_they_say():
     for backbone in book_backbones():
         made = build(picture(70, 101), backbone)
         assert made.levels == (2, 3, 4, 5)
+        assert made.strides == ((4, 4), (8, 8), (16, 16), (32, 32))
         for stage, level in itertools.product("CMP", range(4)):
             stride = 2 ** made.levels[level]
             assert made.maps[stage][level].shape[1:] == (-(-70 // stride), -(-101 // stride))
