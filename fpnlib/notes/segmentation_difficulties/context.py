@@ -1,4 +1,7 @@
-"""SD-12: pixels that can be told from their own surroundings, and pixels that only something further away can tell."""
+"""SD-12: what a net says of a pixel is what it says of the patch in that pixel's receptive field, and of no more.
+
+Some pixels can be told from their own surroundings, and some only from a marker further away.
+"""
 
 import functools
 from collections.abc import Sequence
@@ -9,13 +12,14 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
-from fpnlib.claims import Claim, Said, exceeds
+from fpnlib.claims import Claim, Said, all_of, exceeds, stays_within, within
 from fpnlib.data import photo
 from fpnlib.ops import receptive_field
 from fpnlib.training import Ensemble, minibatches
 
 SEEDS = 16
 DILATIONS = (1, 2, 4, 8)
+HOLDS = 4  # the first whose field reaches a marker from everywhere in its patch
 CLASSES = 5  # the background, two that their texture tells, two that the side of a marker tells
 HEIGHT, WIDTH = 24, 40  # pixels
 _PATCH, _MARKER, _AWAY = 9, 5, 11  # sides, and from the patch's centre to the marker's
@@ -26,15 +30,19 @@ _EARLY = 4  # steps
 # Patches of the two told by texture, of the one told by its marker, of the marker, and backgrounds.
 _TEXTURES = ("chelsea", "flower", "china", "coins")
 _BACKGROUND = "coffee"
-_LEAST = 0.1  # how much more context has to gain
+_CROPPED = 2  # test images whose units are looked at one by one
+_TOLD = 0.75  # of pixels right: half way from a guess between two to all
 
 
-def context_net(dilation: int) -> nn.Sequential:
-    """Four 3×3 convolutions, the middle two dilated, and a classifier: the parameters do not depend on the dilation."""
+def context_net(dilation: int, *, padded: bool = True) -> nn.Sequential:
+    """Four 3×3 convolutions, the middle two dilated, and a classifier: the parameters do not depend on the dilation.
+
+    With padding the map has the image's size; without it a patch of the receptive field's size gives one unit.
+    """
     layers: list[nn.Module] = []
     for number, step in enumerate((1, dilation, dilation, 1)):
         layers += [
-            nn.Conv2d(_WIDTH if number else 3, _WIDTH, 3, padding=step, dilation=step, bias=False),
+            nn.Conv2d(_WIDTH if number else 3, _WIDTH, 3, padding=step * padded, dilation=step, bias=False),
             nn.BatchNorm2d(_WIDTH),
             nn.ReLU(),
         ]
@@ -107,10 +115,44 @@ def _train(dilation: int, seeds: Sequence[int], steps: int = _STEPS) -> Ensemble
     return ensemble
 
 
+def reachable(dilation: int) -> float:
+    """The most that a classifier of patches gets right, on average, of the pixels that only the marker tells.
+
+    A pixel whose field holds a column of a place where a marker may stand, left or right, can know; of the others it
+    has to guess between two.
+    """
+    beyond = _AWAY - _MARKER // 2 - reach(dilation) // 2  # from the patch's centre to the first column that can know
+    columns = range(-(_PATCH // 2), _PATCH // 2 + 1)
+    return sum(1.0 if abs(column) >= beyond else 0.5 for column in columns) / len(columns)
+
+
+@torch.no_grad()
+def patches_apart(net: nn.Module, dilation: int, images: Float[Tensor, "n 3 h w"]) -> tuple[float, float]:
+    """The largest difference between a unit's logits and those of its receptive field, cropped and classified alone.
+
+    First over units whose field lies in the image, then over those whose field sticks out and is filled up with zeros;
+    in double precision. The first is 0 where no unit's field fits in.
+    """
+    whole, alone = net.double().eval(), context_net(dilation, padded=False).double().eval()
+    alone.load_state_dict(whole.state_dict())
+    half = reach(dilation) // 2
+    images = images.double()
+    fields = F.unfold(F.pad(images, (half,) * 4), 2 * half + 1)  # (n, 3 · side², units)
+    fields = fields.mT.reshape(-1, 3, 2 * half + 1, 2 * half + 1)
+    said = torch.cat([alone(part)[:, :, 0, 0] for part in fields.split(1024)])
+    logits = whole(images).flatten(2).mT.reshape(-1, CLASSES)
+    inside = torch.zeros(HEIGHT, WIDTH, dtype=torch.bool)
+    inside[half : HEIGHT - half, half : WIDTH - half] = True
+    off = (said - logits).abs().amax(1).view(len(images), -1)
+    fits = inside.flatten()
+    return (off[:, fits].max().item() if fits.any() else 0.0), off[:, ~fits].max().item()
+
+
 def context_gain(seeds: Sequence[int]) -> dict[str, list[float]]:
     """The share of the patches' pixels that are right, told by texture (`local`) or by the marker (`context`).
 
-    The effect is how much more the second gains than the first, from the smallest receptive field to the largest.
+    The effect is what those told by the marker gain from the smallest receptive field to the smallest that holds the
+    marker; `inside` and `border` are `patches_apart`, the largest over the nets.
     """
     outcomes: dict[str, list[float]] = {}
     images, classes = _examples(_TRAINING, _TEST)
@@ -121,12 +163,16 @@ def context_gain(seeds: Sequence[int]) -> dict[str, list[float]]:
         for name, kinds in (("local", (1, 2)), ("context", (3, 4))):
             shares = [right[:, classes == kind].double().mean(1) for kind in kinds]
             outcomes[f"{name}_{dilation}"] = torch.stack(shares).mean(0).tolist()
+        apart = [patches_apart(ensemble.member(i), dilation, images[:_CROPPED]) for i in range(len(seeds))]
+        for place, found in zip(("inside", "border"), zip(*apart, strict=True), strict=True):
+            most = outcomes.get(place, [0.0] * len(seeds))
+            outcomes[place] = [max(pair) for pair in zip(most, found, strict=True)]
     first, last = DILATIONS[0], DILATIONS[-1]
     for name in ("local", "context"):
         pairs = zip(outcomes[f"{name}_{last}"], outcomes[f"{name}_{first}"], strict=True)
         outcomes[f"{name}_gain"] = [after - before for after, before in pairs]
-    gains = zip(outcomes["context_gain"], outcomes["local_gain"], strict=True)
-    return {"effect": [context - local for context, local in gains], **outcomes}
+    pairs = zip(outcomes[f"context_{HOLDS}"], outcomes[f"context_{first}"], strict=True)
+    return {"effect": [after - before for after, before in pairs], **outcomes}
 
 
 def early_losses(seeds: Sequence[int]) -> dict[str, list[float]]:
@@ -145,15 +191,40 @@ CONTEXT = (
             "field",
         ),
         {
-            "": exceeds(
-                _LEAST,
-                f"from a receptive field of {reach(DILATIONS[0])} pixels to one of {reach(DILATIONS[-1])}, with the "
-                "same parameters, the share of right pixels rises more for classes that need context than for those "
-                "that do not",
-            )
+            "where the patch lies in the image": within(
+                1e-9, "a unit's logits and those of its cropped receptive field alone", of="inside"
+            ),
+            "at the image's border": within(
+                1e-9, "a unit's logits and those of its receptive field alone, zeros beyond the image", of="border"
+            ),
+            "in what a larger patch tells": all_of(
+                exceeds(
+                    reachable(2),
+                    f"share right of the pixels that only the marker tells, at {reach(HOLDS)} px",
+                    of=f"context_{HOLDS}",
+                    because=f"more than any patch of {reach(2)} px can tell, by geometry",
+                ),
+                stays_within(
+                    reachable(1),
+                    f"the same at {reach(1)} px",
+                    of="context_1",
+                    because="where no patch holds the marker it is a guess between two",
+                ),
+            ),
         },
         context_gain,
         seeds=SEEDS,
+        control=all_of(
+            *(
+                exceeds(
+                    _TOLD,
+                    f"share right of the pixels that their own texture tells, at {reach(dilation)} px",
+                    of=f"local_{dilation}",
+                    because="half way from a guess to all: the nets have learnt",
+                )
+                for dilation in DILATIONS
+            )
+        ),
         recheck=early_losses,
     ),
 )

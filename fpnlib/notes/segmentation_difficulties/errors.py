@@ -1,4 +1,4 @@
-"""A thin error along every boundary, or one wrong region: which number notices."""
+"""A thin error along every boundary, or one wrong region: which number notices, by the width of the void border."""
 
 import dataclasses
 import functools
@@ -10,14 +10,16 @@ from ipywidgets import Widget
 from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 
+from fpnlib.data.voc import VOID
 from fpnlib.explore import Explorer, choice, number, slider
 from fpnlib.explore.style import BLUE, FAINT, INK, MUTED, ORANGE
 from fpnlib.metrics import boundary_iou, mean_iou
 from fpnlib.notes.segmentation_difficulties.colours import pale
 from fpnlib.notes.segmentation_difficulties.exact import BAND, one_wrong_region
-from fpnlib.notes.segmentation_difficulties.masks import cafe, shifted_boundaries
+from fpnlib.notes.segmentation_difficulties.masks import VOID_WIDTH, cafe, lines_off, photos, void_border
 
 KINDS = ("objects too large", "objects too small", "one wrong region of that area")
+CALLED = ("chair", "bottle", "person", "diningtable")
 MOST = 6
 _MEASURES = ("pixels right", "mIoU", "boundary IoU")
 
@@ -28,8 +30,11 @@ class ErrorsData:
 
     kind: str
     pixels: int
-    wrong: np.ndarray  # (h, w) bool
-    share: float  # of the pixels that are wrong
+    void: int  # pixels of border that do not count
+    called: str  # the class that a wrong region is given
+    border: np.ndarray  # (h, w) bool
+    wrong: np.ndarray  # (h, w) bool, wrong and counted
+    share: float  # of the pixels that count
     values: tuple[float, float, float]  # accuracy, mIoU, boundary IoU
     curves: np.ndarray  # (3, MOST + 1) the same for every size of the error
 
@@ -41,18 +46,22 @@ class ErrorsExplorer(Explorer[ErrorsData]):
     size = (1000, 380)
 
     def make_controls(self) -> dict[str, Widget]:
-        """Return the kind of error and its size."""
+        """Return the width of the void border, the kind of error, its size, and the class of a wrong region."""
         return {
-            "kind": choice("error", KINDS),
+            "void": slider("void border (pixels)", 0, 0, VOID_WIDTH, 1),
             "pixels": slider("boundaries off by (pixels)", 1, 0, MOST, 1),
+            "kind": choice("error", KINDS),
+            "called": choice("a wrong region is called", CALLED),
         }
 
-    def compute(self, kind: str, pixels: int) -> ErrorsData:
+    def compute(self, void: int, pixels: int, kind: str, called: str) -> ErrorsData:
         """Look the error up; each is computed once."""
-        answers = [_answer(kind, size) for size in range(MOST + 1)]
+        answers = [_answer(kind, size, void, called if kind == KINDS[2] else "") for size in range(MOST + 1)]
         wrong, values = answers[pixels]
         curves = np.array([values for _, values in answers]).T
-        return ErrorsData(kind, pixels, wrong, float(wrong.mean()), values, curves)
+        border = _border(void)
+        share = float(wrong.sum() / (~border).sum())
+        return ErrorsData(kind, pixels, void, called, border, wrong, share, values, curves)
 
     def build(self, figure: Figure) -> Iterable[Artist]:
         """Lay out the photo and the chart."""
@@ -61,9 +70,8 @@ class ErrorsExplorer(Explorer[ErrorsData]):
         photo.imshow(grey, cmap="gray", vmin=0, vmax=255)
         photo.set(xticks=[], yticks=[])
         photo.spines[:].set_visible(False)
-        photo.set_title("wrong pixels in orange")
+        photo.set_title("orange: wrong; blue: void, not counted")
         self._overlay = np.zeros((*grey.shape, 4), np.uint8)
-        self._overlay[..., :3] = [230, 120, 0]
         self._marks = photo.imshow(self._overlay)
         chart.set(
             xlim=(-0.2, MOST + 0.2), ylim=(0, 1.03), xlabel="boundaries off by (pixels), or that area in one piece"
@@ -80,7 +88,9 @@ class ErrorsExplorer(Explorer[ErrorsData]):
 
     def draw(self, data: ErrorsData) -> None:
         """Mark the wrong pixels and move the chart."""
-        self._overlay[..., 3] = 230 * data.wrong
+        self._overlay[:] = 0
+        self._overlay[data.border] = [0, 114, 178, 120]
+        self._overlay[data.wrong] = [230, 120, 0, 230]
         self._marks.set_data(self._overlay)
         for line, curve in zip(self._lines, data.curves, strict=True):
             line.set_data(np.arange(MOST + 1), curve)
@@ -89,8 +99,10 @@ class ErrorsExplorer(Explorer[ErrorsData]):
     def describe(self, data: ErrorsData) -> str:
         """Say how much is wrong and what each number makes of it."""
         right, miou, boundary = map(number, data.values)
+        called = f", called {data.called}" if data.kind == KINDS[2] else ""
         return (
-            f"{data.kind.capitalize()}, {data.pixels} px: {number(100 * data.share)} % of the pixels are wrong. "
+            f"{data.kind.capitalize()}{called}, {data.pixels} px, with a void border of {data.void} px: "
+            f"{number(100 * data.share)} % of the pixels that count are wrong. "
             f"Pixels right {right}, mIoU {miou}, mean boundary IoU of the classes {boundary}."
         )
 
@@ -98,28 +110,41 @@ class ErrorsExplorer(Explorer[ErrorsData]):
         """Check that no error costs nothing and any error something."""
         return {
             "no error costs nothing": data.pixels > 0 or data.values == (1.0, 1.0, 1.0),
-            "an error costs pixels": data.pixels == 0 or data.values[0] < 1,
+            "without a border an error costs pixels": data.pixels == 0 or data.void > 0 or data.values[0] < 1,
+            "a line within half the border costs nothing": data.kind == KINDS[2]
+            or data.pixels > data.void // 2
+            or data.values[0] == 1,
+            "what is void is not wrong": not (data.wrong & data.border).any(),
             "the values are on the curves": bool(np.array_equal(data.curves[:, data.pixels], data.values)),
         }
 
 
-@functools.lru_cache(maxsize=len(KINDS) * (MOST + 1))
-def _answer(kind: str, pixels: int) -> tuple[np.ndarray, tuple[float, float, float]]:
-    """Return the wrong pixels, and accuracy, mIoU and boundary IoU."""
-    labels, classes = cafe().class_map, len(cafe().class_names)
-    if kind == KINDS[2]:
-        # The area that the objects gain when they grow by as much.
-        area = int((shifted_boundaries(labels, pixels) != labels).sum())
-        said = one_wrong_region(area) if area else labels
-    else:
-        said = shifted_boundaries(labels, pixels if kind == KINDS[0] else -pixels)
-    wrong = said != labels
+@functools.lru_cache(maxsize=(2 + len(CALLED)) * (MOST + 1) * (VOID_WIDTH + 1))
+def _answer(kind: str, pixels: int, void: int, called: str) -> tuple[np.ndarray, tuple[float, float, float]]:
+    """Return the wrong pixels that count, and of those that count accuracy, mIoU and boundary IoU."""
+    said, labels, border = _said(kind, pixels, called), cafe().class_map, torch.from_numpy(_border(void))
+    wrong = (said != labels) & ~border
     values = (
-        1 - float(wrong.double().mean()),
-        mean_iou([said], [labels], classes),
-        float(np.mean([boundary_iou(said == one, labels == one, distance=BAND) for one in _present()])),
+        1 - float(wrong.sum() / (~border).sum()),
+        mean_iou([said], [labels.where(~border, VOID)], len(cafe().class_names), ignore_index=VOID),
+        float(np.mean([boundary_iou(said == one, labels == one, distance=BAND, ignore=border) for one in _present()])),
     )
     return wrong.numpy(), values
+
+
+@functools.lru_cache(maxsize=(2 + len(CALLED)) * (MOST + 1))
+def _said(kind: str, pixels: int, called: str) -> torch.Tensor:
+    labels = cafe().class_map
+    if kind != KINDS[2]:
+        return lines_off(labels, pixels if kind == KINDS[0] else -pixels)
+    # The area that the objects gain when they grow by as much.
+    area = int((lines_off(labels, pixels) != labels).sum())
+    return one_wrong_region(area, called) if area else labels
+
+
+@functools.lru_cache(maxsize=VOID_WIDTH + 1)
+def _border(void: int) -> np.ndarray:
+    return void_border(photos()["cafe"].instances, void).numpy()
 
 
 @functools.cache

@@ -5,7 +5,6 @@ import functools
 from collections.abc import Iterable
 
 import numpy as np
-import torch
 from ipywidgets import Widget
 from matplotlib.artist import Artist
 from matplotlib.figure import Figure
@@ -14,8 +13,16 @@ from fpnlib.claims import Result
 from fpnlib.explore import Explorer, choice, counted, number, slider
 from fpnlib.explore.style import BLUE, FAINT, GREEN, INK, MUTED, ORANGE
 from fpnlib.notes.segmentation_difficulties.colours import ANSWER_COLOURS, pale
-from fpnlib.notes.segmentation_difficulties.masks import iou
-from fpnlib.notes.segmentation_difficulties.weak import COUNTS, KINDS, METHODS, Crop, crops, draw_labels, mask_from
+from fpnlib.notes.segmentation_difficulties.weak import (
+    COUNTS,
+    KINDS,
+    METHODS,
+    Crop,
+    counted_iou,
+    crops,
+    draw_labels,
+    mask_from,
+)
 
 _SIDE = 72  # pixels of a panel
 _LINES = ((MUTED, ":"), (BLUE, "-"), (ORANGE, "--"))
@@ -107,13 +114,14 @@ def _stored(method: str) -> list[float]:
 @functools.lru_cache(maxsize=512)
 def _answer(instance: int, kind: str, method: str, count: int, hand: int) -> LabelsData:
     crop: Crop = crops()[instance]
-    labels = draw_labels(kind, crop.mask, count, hand)
+    labels = draw_labels(kind, crop.mask, count, hand, crop.void)
     found = mask_from(method, crop.image, labels)
     drawn = np.repeat(pale(crop.image).astype(np.uint8)[..., None], 3, 2)
     drawn[labels.on] = (0, 90, 178)
     drawn[labels.off] = drawn[labels.off] // 2 + np.array([115, 79, 0], np.uint8) if kind == "box" else (230, 120, 0)
     kinds = (crop.mask & ~found) + 2 * (found & ~crop.mask) + 3 * (found & crop.mask)
-    value = iou(torch.from_numpy(found), torch.from_numpy(crop.mask))
+    value = counted_iou(found, crop)
+    kinds[crop.void] = 0
     return LabelsData(instance, crop.name, kind, method, labels.pixels, _square(drawn, 255), _square(kinds, 0), value)
 
 

@@ -18,7 +18,7 @@ from fpnlib.explore import Explorer, choice, counted, number, slider
 from fpnlib.explore.style import BLUE, FAINT, INK, MUTED
 from fpnlib.metrics import PanopticQuality, panoptic_quality
 from fpnlib.notes.segmentation_difficulties.colours import CLASS_COLOURS
-from fpnlib.notes.segmentation_difficulties.masks import shifted_boundaries
+from fpnlib.notes.segmentation_difficulties.masks import cafe, shifted_boundaries
 
 PHOTOS = {"cafe": 2, "bin": 3}  # every second or third pixel of every second or third row
 TASKS = (
@@ -142,7 +142,7 @@ class TasksExplorer(Explorer[TasksData]):
 @functools.cache
 def _truth(photo: str) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
     """Return the ids, 0 for the background, each id's category, numbered from 0 as they occur, and their names."""
-    known = labelled_photo(photo)
+    known = cafe() if photo == "cafe" else labelled_photo(photo)
     masks = known.masks[:, :: PHOTOS[photo], :: PHOTOS[photo]]
     ids = (masks * torch.arange(1, len(masks) + 1)[:, None, None]).amax(0).numpy()
     labels = np.array([0, *known.labels.tolist()])

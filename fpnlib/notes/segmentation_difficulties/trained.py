@@ -15,7 +15,7 @@ from jaxtyping import Float, Int64, UInt8
 from skimage.segmentation import slic
 from torch import Tensor
 
-from fpnlib.claims import Claim, Criterion, Measurement, Said, Verdict
+from fpnlib.claims import Claim, Criterion, Said, all_of, exceeds
 from fpnlib.data.scenes import SCENE_CLASSES, VALIDATION_SEEDS, SceneBatch
 from fpnlib.metrics import boundary_iou, mean_iou
 from fpnlib.notes.segmentation_difficulties.nets import (
@@ -170,13 +170,6 @@ def crf_gain(seeds: Sequence[int]) -> dict[str, list[float]]:
     return {"effect": _mean(outcomes["weak_crf_miou_gain"], outcomes["strong_crf_miou_gain"]), **outcomes}
 
 
-def _both(measurement: Measurement, names: Sequence[str]) -> Verdict:
-    """Holds if every gain's interval lies above 0, fails if every one lies at or below it."""
-    if all(measurement.numbers[f"{name}_low"] > 0 for name in names):
-        return "holds"
-    return "fails" if all(measurement.numbers[f"{name}_high"] <= 0 for name in names) else "depends"
-
-
 # SD-11
 
 
@@ -235,9 +228,12 @@ def _right_by_size(batch: SceneBatch, found: Int64[Tensor, "n h w"]) -> dict[str
     return {size: float(np.mean(values)) for size, values in shares.items()}
 
 
-def _judge_strides(measurement: Measurement) -> Verdict:
-    pairs = list(itertools.pairwise(OUTPUT_STRIDES))
-    return _both(measurement, [f"miou_gain_{coarse}_{fine}" for coarse, fine in pairs])
+POINT = 0.01
+_A_POINT = "涨点: a point, one in a hundred, is the unit of the field's tables"
+
+
+def _rises(what: str, of: str, bound: float = POINT) -> Criterion:
+    return exceeds(bound, f"gain in {what}", of=of, because=_A_POINT if bound else "")
 
 
 TRAINED = (
@@ -250,11 +246,10 @@ TRAINED = (
             "so post-processing such as a CRF can still raise the score",
         ),
         {
-            "": Criterion(
-                "mIoU and boundary IoU rise for the weak and for the strong net: all four mean gains with their whole "
-                "interval above 0; fails if all four are at or below it; else depends",
-                lambda m: _both(m, [f"{net}_crf_{what}_gain" for net in STORED for what in ("miou", "boundary")]),
+            f"for the {net} net": all_of(
+                _rises("mIoU", f"{net}_crf_miou_gain"), _rises("boundary IoU", f"{net}_crf_boundary_gain")
             )
+            for net in STORED
         },
         crf_gain,
         seeds=SEEDS,
@@ -269,14 +264,11 @@ TRAINED = (
             "MSCI already fuses features over superpixels found by a traditional algorithm",
         ),
         {
-            "": Criterion(
-                "logits pooled over superpixels have a higher mIoU than plain ones and than those pooled over the same "
-                "regions in another place, for the weak and for the strong net: all four mean gains with their whole "
-                "interval above 0; fails if all four are at or below it; else depends",
-                lambda m: _both(
-                    m, [f"{net}_{what}" for net in STORED for what in ("pooled_miou_gain", "over_control")]
-                ),
+            f"for the {net} net": all_of(
+                _rises("mIoU by pooling logits", f"{net}_pooled_miou_gain"),
+                _rises("mIoU over pooling in the same regions from elsewhere", f"{net}_over_control"),
             )
+            for net in STORED
         },
         superpixel_gain,
         seeds=SEEDS,
@@ -291,11 +283,8 @@ TRAINED = (
             "the result is too coarse? reduce the output stride and add a decoder",
         ),
         {
-            "": Criterion(
-                "with the same maps and parameters mIoU rises from output stride 32 to 16 and from 16 to 8: both mean "
-                "gains with their whole interval above 0; fails if both are at or below it; else depends",
-                _judge_strides,
-            )
+            f"from stride {coarse} to {fine}": _rises("mIoU", f"miou_gain_{coarse}_{fine}")
+            for coarse, fine in itertools.pairwise(OUTPUT_STRIDES)
         },
         stride_gain,
         seeds=SEEDS,
