@@ -61,9 +61,8 @@ def with_void(
 ) -> Int64[Tensor, "*batch h w"]:
     """The classes with VOID for all pixels at most `width` away from another instance or the background.
 
-    Both sides of a boundary give `width` pixels, diagonals included, so the border is twice as wide; VOC's is five pixels
-    wide (Everingham et al., "The PASCAL Visual Object Classes Challenge", IJCV 2010). Width 0 changes nothing.
-    ValueError for a negative width or shapes that differ.
+    Both sides of a boundary give `width` pixels, diagonals included, so the border is twice as wide; VOC's has about
+    five. Width 0 changes nothing. ValueError for a negative width or shapes that differ.
     """
     require(width >= 0, "width", width, "0 or more")
     require(classes.shape == instances.shape, "instances", f"shape {tuple(instances.shape)}", f"{tuple(classes.shape)}")
