@@ -75,19 +75,25 @@ def _resized(side: int) -> Tensor:
 
 
 @torch.inference_mode()
-def lfw_border_scores(hidden: float | None, padding: int, mode: Mode = "zero") -> Float[Tensor, " 200"]:
+def lfw_border_scores(
+    hidden: float | None, padding: int, mode: Mode = "zero", *, upside_down: bool = False
+) -> Float[Tensor, " 200"]:
     """P-Net's best score on each LFW photo while it leaves its surroundings through the left border.
 
     `hidden`: the share of the photo's width beyond the border, or None for the photo amid the others. `padding`: pixels
     put before the border. A window counts if it covers at least half of the visible part, or of itself if that is
-    less. The best over three sizes; 0 to 1.
+    less. The best over three sizes; 0 to 1. `upside_down`: the padding is turned over, so that it has the same pixels
+    but does not go on with the face.
     """
     best = torch.zeros(len(_mosaics()))
     for side in FACE_SIDES:
         cut = -_AROUND if hidden is None else round(hidden * side)
         # Rows further off are never in a window that counts.
         crops = _resized(side)[:, :, side - _AROUND : 2 * side + _AROUND, side + cut :]
-        padded = pad_photos(crops, (padding, 0, 0, 0), mode).expand(-1, 3, -1, -1)
+        padded = pad_photos(crops, (padding, 0, 0, 0), mode)
+        if upside_down:
+            padded = torch.cat([padded[..., :padding].flip(2), crops], 3)
+        padded = padded.expand(-1, 3, -1, -1)
         scores = pnet()((padded - 127.5) / 128).scores
         left, right = max(0, -cut), side - cut  # of the visible part
         covered = overlap(scores.shape[1], 0, _AROUND, _AROUND + side)[:, None] * overlap(
@@ -104,10 +110,9 @@ def overlap(windows: int, padding: int, begin: float, end: float) -> Tensor:
     return ((first + PNet.receptive_field).clamp(max=end) - first.clamp(min=begin)).clamp(min=0)
 
 
-def share_below(scores: Float[Tensor, " n"], others: Float[Tensor, " m"]) -> Float[Tensor, " n"]:
-    """For each score, the share of `others` below it, equal ones counted half: its part of the area under ROC."""
-    above = (scores[:, None] > others).float() + 0.5 * (scores[:, None] == others).float()
-    return above.mean(1)
+def wins(scores: Float[Tensor, " n"], others: Float[Tensor, " m"]) -> Float[Tensor, "n m"]:
+    """Whether each score lies above each of `others`, equal ones a half; the mean is the area under ROC."""
+    return (scores[:, None] > others).float() + 0.5 * (scores[:, None] == others).float()
 
 
 @torch.inference_mode()

@@ -23,7 +23,8 @@ SIDE = 16
 PADDING = 5  # half of the receptive field, 10 pixels
 NOISE = 0.2
 BORDER, MIDDLE = (1, 2), (6, 9)  # where the object's centre lies along one axis, from a border
-_STEPS, _BATCH, _TEST = 250, 16, 256
+STEPS, FEW_STEPS, FIRST_STEPS = 2000, 250, 20  # all, a short training, and what another machine is asked
+_BATCH, _TEST = 16, 512
 _LEARNING_RATE = 0.01
 
 
@@ -43,31 +44,39 @@ class TinyNet(nn.Module):
 
 
 def scenes(
-    count: int, generator: torch.Generator, centers: tuple[int, int] | None = None
-) -> tuple[Float[Tensor, "n 1 side side"], Int64[Tensor, " n"]]:
-    """Noisy images with one object each, and its class.
+    count: int, generator: torch.Generator, centers: tuple[int, int] | None = None, side: int = SIDE
+) -> tuple[Float[Tensor, "n 1 side side"], Int64[Tensor, " n"], Float[Tensor, "n 4"]]:
+    """Noisy images of `side` pixels with one object each, its class, and the box x0 y0 x1 y1 of what is seen of it.
 
-    `centers`: least and greatest distance of the object's centre to the nearer border along one axis; by default
-    anywhere but the outermost pixel. What lies beyond the image is not seen.
+    `centers`: least and greatest distance of the object's centre to the nearer border along one axis, where the other
+    is that of the middle; by default anywhere but the outermost pixel. What lies beyond the image is not seen.
     """
     labels = torch.randint(4, (count,), generator=generator)
-    y, x = torch.randint(1, SIDE - 1, (2, count), generator=generator)
+    y, x = torch.randint(1, side - 1, (2, count), generator=generator)
     if centers:
         low, high = centers
         x = torch.randint(low, high + 1, (count,), generator=generator)
-        x = torch.where(torch.rand(count, generator=generator) < 0.5, x, SIDE - 1 - x)
-        y = torch.randint(MIDDLE[0], MIDDLE[1] + 1, (count,), generator=generator)
-    page = torch.zeros(count, SIDE + 4, SIDE + 4, dtype=torch.float64)
+        x = torch.where(torch.rand(count, generator=generator) < 0.5, x, side - 1 - x)
+        y = torch.randint(side // 2 - 2, side // 2 + 2, (count,), generator=generator)
+    page = torch.zeros(count, side + 4, side + 4, dtype=torch.float64)
     offset = torch.arange(5)
     rows, columns = (y[:, None] + offset)[:, :, None], (x[:, None] + offset)[:, None, :]
     page[torch.arange(count)[:, None, None], rows, columns] = _GLYPHS[labels]
     images = page[:, None, 2:-2, 2:-2]
-    return images + NOISE * torch.randn(images.shape, generator=generator, dtype=torch.float64), labels
+    noisy = images + NOISE * torch.randn(images.shape, generator=generator, dtype=torch.float64)
+    boxes = torch.stack([x - 2, y - 2, x + 3, y + 3], 1).clamp(0, side).double()
+    return noisy, labels, boxes
 
 
-def train(seeds: Sequence[int], padding: int) -> dict[str, list[float]]:
+def falling_rate(step: int, steps: int = STEPS) -> float:
+    """Factor of the learning rate: one for half of the steps, then down to zero."""
+    return min(1.0, 2 * (1 - step / steps))
+
+
+def train(seeds: Sequence[int], padding: int, steps: Sequence[int] = (FEW_STEPS, STEPS)) -> dict[str, list[float]]:
     """Train one net per seed on images padded by `padding` zeros; accuracy at the border and in the middle.
 
+    After each number of `steps`, `<place>_<steps>`; and the loss after `FIRST_STEPS`, as `loss`.
     Nets, images and their order depend on the seed alone, so both kinds of padding see the same. Double precision, so
     that rounding, which may depend on how many nets train at once, stays far below what is reported.
     """
@@ -75,15 +84,18 @@ def train(seeds: Sequence[int], padding: int) -> dict[str, list[float]]:
     nets = Ensemble(lambda: TinyNet().double(), seeds, optimizer="adam", learning_rate=_LEARNING_RATE)
 
     def batch(generators: list[torch.Generator], count: int, centers: tuple[int, int] | None) -> tuple[Tensor, Tensor]:
-        images, labels = zip(*(scenes(count, g, centers) for g in generators), strict=True)
+        images, labels, _ = zip(*(scenes(count, g, centers) for g in generators), strict=True)
         return F.pad(torch.stack(images), [padding] * 4), torch.stack(labels)
 
     def loss(net: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
         return F.cross_entropy(net(images), labels)
 
-    nets.fit(lambda _: batch(train_from, _BATCH, None), loss, steps=_STEPS, in_dims=0)
-    accuracies = {}
-    for place, centers in (("border", BORDER), ("middle", MIDDLE)):
-        images, labels = batch(test_from, _TEST, centers)
-        accuracies[place] = (nets.predict(images, in_dims=0).argmax(2) == labels).double().mean(1).tolist()
-    return accuracies
+    tests = {place: batch(test_from, _TEST, centers) for place, centers in (("border", BORDER), ("middle", MIDDLE))}
+    outcomes = {}
+    for until in steps:
+        new = until - nets.steps
+        nets.fit(lambda _: batch(train_from, _BATCH, None), loss, steps=new, schedule=falling_rate, in_dims=0)
+        for place, (images, labels) in tests.items():
+            right = nets.predict(images, in_dims=0).argmax(2) == labels
+            outcomes[f"{place}_{until}"] = right.double().mean(1).tolist()
+    return outcomes | {"loss": nets.losses[FIRST_STEPS - 1].tolist()}
