@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from fpnlib.claims import Claim, Measurement, Said, exceeds, interval_of_resamples, stays_within, within
+from fpnlib.claims import Claim, Measurement, Said, exceeds, interval_of_resamples, within
 from fpnlib.notes.padding import roi_nets, tiny_nets
 from fpnlib.notes.padding.examples import (
     MODES,
@@ -80,8 +80,8 @@ def _middle(gradient: Tensor) -> float:
 
 def _extent(centers: np.ndarray, begin: float, end: float) -> float:
     """Units between two pixel edges; the map has values from the centre of its first unit to that of its last."""
-    low, high = np.interp([begin - 0.5, end - 0.5], centers, np.arange(len(centers)))
-    return float(high - low)
+    low, high = np.interp([begin - 0.5, end - 0.5], centers, np.arange(len(centers))).tolist()
+    return high - low
 
 
 def _measured_nets() -> Iterator[tuple[nn.Module, int, np.ndarray]]:
@@ -113,8 +113,8 @@ def degenerate_rois() -> Measurement:
         field = receptive_field(net)
         axis = field.horizontal  # the kernels are square
         limits = {
-            "left": np.max(degenerate_width(field)),  # the same on both axes
-            "right": np.max(degenerate_width(field, image_size=(length, length))),
+            "left": float(np.max(degenerate_width(field))),  # the same on both axes
+            "right": float(np.max(degenerate_width(field, image_size=(length, length)))),
         }
         for width in range(1, length + 1):
             for border, (begin, end) in {"left": (0, width), "right": (length - width, length)}.items():
@@ -263,8 +263,7 @@ def amounts() -> Measurement:
     """The area under ROC for each way to pad and three amounts, and what each amount adds to the one before."""
     area = {(mode, amount): _mean_wins(amount, mode) for mode in MODES for amount in AMOUNTS}
     less, half, more = AMOUNTS
-    differences = {f"{mode}_beyond_half": area[mode, more] - area[mode, half] for mode in MODES}
-    differences |= {f"{mode}_up_to_half": area[mode, half] - area[mode, less] for mode in MODES}
+    differences = {f"{mode}_up_to_half": area[mode, half] - area[mode, less] for mode in MODES}
     none = _mean_wins(0)
     numbers = _over_photos(differences | {"padding_at_all": area["zero", half] - none})
     return Measurement(
@@ -273,6 +272,8 @@ def amounts() -> Measurement:
         len(lfw_is_face()),
         numbers
         | {"amounts": list(AMOUNTS), "none": none.mean().item()}
+        # No claim: a window further out holds too little of the face to count.
+        | {"most_beyond_half": max((area[mode, more] - area[mode, half]).mean().item() for mode in MODES)}
         | {mode: [area[mode, amount].mean().item() for amount in AMOUNTS] for mode in MODES},
     )
 
@@ -404,16 +405,10 @@ CLAIMS = (
     ),
     Claim(
         "PD-4",
-        "Half the receptive field of padding is enough, and less is too little.",
+        "Less padding than half the receptive field is too little.",
         Said("us"),
         {
-            f"that half is enough, with {_NAMES[mode]}": stays_within(
-                0.01, f"what 12 pixels add to 6, {_NAMES[mode]}", of=f"{mode}_beyond_half", because=_ONE_FACE
-            )
-            for mode in MODES
-        }
-        | {
-            f"that less is too little, with {_NAMES[mode]}": exceeds(
+            f"for {_NAMES[mode]}": exceeds(
                 0.01, f"what 6 pixels add to 2, {_NAMES[mode]}", of=f"{mode}_up_to_half", because=_ONE_FACE
             )
             for mode in MODES
