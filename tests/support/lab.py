@@ -1,10 +1,12 @@
 """A JupyterLab of its own on a copy of the book, and a browser's view of one notebook in it."""
 
+import ctypes
 import json
 import math
 import os
 import secrets
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -92,9 +94,12 @@ def jupyter_lab(folders: list[Path], home: Path) -> Iterator[Server]:
     command = [sys.executable, "-m", "jupyter", "lab", "--no-browser", "--ip=127.0.0.1", f"--port={port}"]
     command += ["--ServerApp.port_retries=0", f"--IdentityProvider.token={server.token}", "--allow-root"]
     command += [f"--ServerApp.root_dir={book}", "--LabApp.extension_manager=readonly"]
+    bound = _end_with_parent if sys.platform == "linux" else None
     with (
         (home / "server.log").open("w") as log,
-        subprocess.Popen(command, env=environment, cwd=home, stdout=log, stderr=subprocess.STDOUT) as process,
+        subprocess.Popen(
+            command, env=environment, cwd=home, stdout=log, stderr=subprocess.STDOUT, preexec_fn=bound
+        ) as process,
     ):
         try:
             _wait_for(server, process, home / "server.log")
@@ -105,6 +110,15 @@ def jupyter_lab(folders: list[Path], home: Path) -> Iterator[Server]:
                 process.wait(STEP_SECONDS)
             except subprocess.TimeoutExpired:
                 process.kill()
+
+
+# Loaded here, for little is safe between fork and exec.
+_C = ctypes.CDLL(None)
+
+
+def _end_with_parent() -> None:
+    """Ask Linux to end this process when its parent dies, of whatever; Chromium and kernels see that for themselves."""
+    _C.prctl(1, signal.SIGTERM)  # 1 is PR_SET_PDEATHSIG
 
 
 def _wait_for(server: Server, process: subprocess.Popen[bytes], log: Path) -> None:

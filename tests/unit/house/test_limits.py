@@ -1,11 +1,14 @@
 """A run ends within its limits whatever a test does: red, with the test's name, and with nothing left running."""
 
 import contextlib
+import os
+import subprocess
+import sys
 import tomllib
+from pathlib import Path
 
 import psutil
 import pytest
-from support.planted import run_planted
 
 from repository import ROOT
 
@@ -21,6 +24,24 @@ def test_dies():
     open("pid", "w").write(str(started.pid))
     os.abort()
 """
+
+
+def run_planted(folder: Path, files: dict[str, str], **limits: float) -> tuple[int, str]:
+    """Run these tests with two workers and the project's options; return the exit status and what was said.
+
+    `limits` replace those of pyproject.toml, in seconds. A run of more than a minute is an error.
+    """
+    for name, text in files.items():
+        (folder / name).write_text(text)
+    (folder / "conftest.py").write_text((ROOT / "conftest.py").read_text())
+    command = [sys.executable, "-m", "pytest", "-n", "2", "-c", ROOT / "pyproject.toml", "--rootdir", folder, folder]
+    # Only the plugins that the options name: to import the others takes longer than these runs last.
+    command += ["-p", "no:cacheprovider", "-p", "xdist", "-p", "pytest_timeout", "-p", "pytest_benchmark.plugin"]
+    command += [f"--override-ini={name}={seconds}" for name, seconds in limits.items()]
+    alone = os.environ | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    done = subprocess.run(command, cwd=folder, env=alone, capture_output=True, text=True, timeout=60)
+    print(done.stdout, done.stderr)
+    return done.returncode, done.stdout
 
 
 def test_the_limits_are_set():
