@@ -1,4 +1,4 @@
-"""How sharply the loss is curved, and how well Adam knows its second moments, for many members at once."""
+"""How sharply the loss is curved, and how far Adam's first steps go, for many members at once."""
 
 from collections.abc import Callable, Mapping
 
@@ -79,46 +79,55 @@ def sharpness(
     return largest if bool((largest >= 0).all()) else iterate(largest.clamp(max=0)).maximum(largest)
 
 
-def second_moment_spread(
+def adam_updates(
     net: nn.Module,
     parameters: Parameters,
     loss: Callable[..., Float[Tensor, ""]],
     inputs: Float[Tensor, "streams steps b ..."],
     targets: Tensor,
     *,
-    beta: float = 0.999,
-) -> Float[Tensor, "n steps"]:
-    """Return how far Adam's step sizes differ between streams of batches of the same data, step by step.
+    betas: tuple[float, float] = (0.9, 0.999),
+    eps: float = 1e-8,
+) -> tuple[Float[Tensor, "n steps"], Float[Tensor, "n steps"]]:
+    """Return how far Adam would move a parameter, in learning rates, and how alike streams of batches move them.
 
-    The parameters stay where they are, so that only chance differs. A stream's batches give Adam's bias-corrected
-    second moment v of each parameter; its step size is proportional to 1 / √v. Returned is the standard deviation over
-    streams of log √v, its mean over the parameters whose gradient is never 0. The log makes it free of scale; Liu et
-    al. 2020 (RAdam) take the variance of 1 / √v itself.
+    The parameters stay where they are; only the moments m and v gather. The first number is the root mean square of
+    m̂ / (√v̂ + eps): 1 at step 1, where it is the gradient's sign; the more the signs of later gradients differ, the
+    smaller it gets (Ma and Yarats 2021). The second is the mean cosine between the updates of two streams: 1 if chance
+    plays no part, 0 if there is nothing else. Parameters count whose gradient has not been 0 in any stream so far.
 
     Args:
         net, parameters, loss: as for `sharpness`.
-        inputs, targets: (streams, steps, batch, ...), the same for all members.
-        beta: Adam's second.
-    """
-    call = _WithLoss(net, loss)
+        inputs, targets: (streams, steps, batch, ...), two streams or more, the same for all members.
+        betas: Adam's.
+        eps: Adam's.
 
-    def squared_gradient(state: Mapping[str, Tensor], x: Tensor, t: Tensor) -> Tensor:
+    Errors: ValueError for fewer than two streams.
+    """
+    streams, steps = inputs.shape[:2]
+    require(streams > 1, "inputs", f"{streams} stream", "two streams or more")
+    call, (first, second) = _WithLoss(net, loss), betas
+
+    def gradient(state: Mapping[str, Tensor], x: Tensor, t: Tensor) -> Tensor:
         def loss_of(state: Mapping[str, Tensor]) -> Tensor:
             return functional_call(call, {f"net.{name}": value for name, value in state.items()}, (x, t))
 
-        return torch.cat([g.flatten() for g in grad(loss_of)(dict(state)).values()]).square()
+        return torch.cat([g.flatten() for g in grad(loss_of)(dict(state)).values()])
 
-    spreads = []
+    sizes, likeness = [], []
     for member in range(len(next(iter(parameters.values())))):
         state = {name: value[member] for name, value in parameters.items()}
-        moment, seen, spread = torch.zeros(()), None, []
-        for step in range(inputs.shape[1]):
-            squares = vmap(squared_gradient, in_dims=(None, 0, 0))(state, inputs[:, step], targets[:, step])
-            seen = (squares > 0).all(0) if seen is None else seen & (squares > 0).all(0)
-            moment = beta * moment + (1 - beta) * squares
-            spread.append((moment / (1 - beta ** (step + 1))).log().div(2).std(0))
-        spreads.append(torch.stack([one[seen].mean() for one in spread]))
-    return torch.stack(spreads)
+        mean, square, seen = torch.zeros(()), torch.zeros(()), torch.tensor(True)
+        for step in range(1, steps + 1):
+            found = vmap(gradient, in_dims=(None, 0, 0))(state, inputs[:, step - 1], targets[:, step - 1])
+            seen = seen & (found != 0).all(0)
+            mean = first * mean + (1 - first) * found
+            square = second * square + (1 - second) * found.square()
+            update = mean / (1 - first**step) / ((square / (1 - second**step)).sqrt() + eps)
+            power, shared = update[:, seen].square().mean(), update[:, seen].mean(0).square().mean()
+            sizes.append(power.sqrt())
+            likeness.append((streams * shared - power) / ((streams - 1) * power))
+    return torch.stack(sizes).view(-1, steps), torch.stack(likeness).view(-1, steps)
 
 
 class _WithLoss(nn.Module):

@@ -14,7 +14,7 @@ from matplotlib.patches import Rectangle
 from fpnlib.claims import Result
 from fpnlib.explore import Explorer, choice, counted, number, slider
 from fpnlib.explore.style import BLUE, FAINT, INK, MUTED, ORANGE, RED
-from fpnlib.notes.warmup.claims import RATES, WARMUPS
+from fpnlib.notes.warmup.rates import RATES, WARMUPS
 from fpnlib.notes.warmup.recorded import EVERY, loss_curves
 
 OPTIMIZERS = {"SGD with momentum": "sgd", "Adam": "adam"}

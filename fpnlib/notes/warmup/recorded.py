@@ -8,14 +8,17 @@ from jaxtyping import Float, UInt8
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from fpnlib.notes.warmup.claims import RATES, SHARP_STEPS, WARMUPS, sharpness_along
 from fpnlib.notes.warmup.nets import digits
+from fpnlib.notes.warmup.rates import RATES, WARMUPS
 from fpnlib.notes.warmup.runs import Run, grid, train_runs
+from fpnlib.notes.warmup.why import sharpness_along
 
 FILE = Path(__file__).parent / "curves.safetensors"
 SEEDS = range(16)
 EVERY = 4  # steps that one point of a loss curve is the mean of
 SHARP_RATES, SHARP_WARMUPS, SHARP_SEEDS = (0.1, 0.2, 0.4), (0, 20, 80), range(8)
+SHARP_EXAMPLES = 128
+SHARP_STEPS = (0, 2, 5, 10, 20, 40, 80, 120, 160, 200)
 _LOW, _HIGH = -4.0, 4.0  # log10 of the losses that a byte tells apart
 _DIVERGED = 255
 
@@ -65,7 +68,8 @@ def record() -> None:
         losses = thinned(train_runs(digits(), grid(rates, WARMUPS), SEEDS, optimizer=optimizer).losses)
         tensors[f"loss_{optimizer}"] = encode(losses.permute(1, 2, 0).unflatten(0, (len(rates), -1))).contiguous()
     for batch_norm in (False, True):
-        found = [sharpness_along(run, SHARP_SEEDS, batch_norm=batch_norm)[0].T for run in _sharp_runs()]
+        measure = functools.partial(sharpness_along, batch_norm=batch_norm, examples=SHARP_EXAMPLES)
+        found = [measure(run, SHARP_SEEDS, SHARP_STEPS)[0].T for run in _sharp_runs()]
         shape = len(SHARP_RATES), len(SHARP_WARMUPS), len(SHARP_SEEDS), len(SHARP_STEPS)
         tensors[f"sharpness_{_norm(batch_norm)}"] = torch.stack(found).view(shape).float()
     save_file(tensors, FILE)

@@ -22,16 +22,21 @@ FAILED = 0.85  # times the loss of chance: a net that ends above this has learnt
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """How one run is trained; after the warm-up, and over it, the rate falls to 0 along a cosine."""
+    """How one run is trained; after the warm-up, and over it, the rate falls to 0 along a cosine.
+
+    With `jump` the warm-up is cut short: from that step on the rate is the full one.
+    """
 
     rate: float
     warmup: int = 0
     mode: str = "linear"
     start_factor: float = 0.01
+    jump: int | None = None
 
     def factor(self, step: int, steps: int = STEPS) -> float:
         """Return what the rate is multiplied by at a step: the warm-up's factor times the cosine's."""
-        warmup = warmup_factor(step, self.warmup, mode=self.mode, start_factor=self.start_factor)
+        over = self.jump is not None and step >= self.jump
+        warmup = 1.0 if over else warmup_factor(step, self.warmup, mode=self.mode, start_factor=self.start_factor)
         return warmup * (1 + math.cos(math.pi * step / steps)) / 2
 
     def area(self, steps: int = STEPS) -> float:

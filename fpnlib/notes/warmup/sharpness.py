@@ -11,9 +11,9 @@ from matplotlib.figure import Figure
 
 from fpnlib.explore import Explorer, choice, number, slider, toggle
 from fpnlib.explore.style import BLUE, FAINT, RED, SKY
-from fpnlib.notes.warmup.claims import SHARP_STEPS, limit
-from fpnlib.notes.warmup.recorded import SHARP_RATES, SHARP_SEEDS, SHARP_WARMUPS, sharpness_curves
+from fpnlib.notes.warmup.recorded import SHARP_RATES, SHARP_SEEDS, SHARP_STEPS, SHARP_WARMUPS, sharpness_curves
 from fpnlib.notes.warmup.runs import STEPS, Run
+from fpnlib.notes.warmup.why import limit
 
 _MOMENTS = np.array(SHARP_STEPS)
 _FINE = np.arange(STEPS)

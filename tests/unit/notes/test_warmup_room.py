@@ -9,12 +9,15 @@ from torch import nn
 from torch.func import functional_call, grad, jacrev, stack_module_state
 from torch.optim import SGD, Adam
 
+from fpnlib.claims import Result
 from fpnlib.notes.warmup import designer, live, recorded
-from fpnlib.notes.warmup.claims import RATES, WARMUPS, rates_of, sharpness_along
-from fpnlib.notes.warmup.curvature import second_moment_spread, sharpness
+from fpnlib.notes.warmup.claims import rates_of
+from fpnlib.notes.warmup.curvature import adam_updates, sharpness
 from fpnlib.notes.warmup.explorers import live_training, schedule_designer
 from fpnlib.notes.warmup.nets import cross_entropy, digits, residual_net, scene_objects
+from fpnlib.notes.warmup.rates import RATES, WARMUPS, sums
 from fpnlib.notes.warmup.runs import Run, train_runs
+from fpnlib.notes.warmup.why import RATE, SMALL_RATE, concordance, ramp_until, sharpness_along, wait_until
 from fpnlib.schedules import MODES, WarmupLR
 
 
@@ -68,23 +71,70 @@ def test_sharpness_refuses_what_it_cannot_follow():
         sharpness(with_state, stack_module_state([with_state])[0], cross_entropy, *batch)
 
 
-def test_the_spread_is_that_of_torchs_adam():
+def test_the_updates_are_those_of_torchs_adam():
     net, streams, steps = tiny(0), 6, 5
     generator = torch.Generator().manual_seed(0)
     x = torch.randn(streams, steps, 8, 3, generator=generator, dtype=torch.float64)
     t = torch.randint(3, (streams, steps, 8), generator=generator)
-    found = second_moment_spread(net, stack_module_state([net])[0], cross_entropy, x, t)[0]
-    roots = []
+    size, alike = adam_updates(net, stack_module_state([net])[0], cross_entropy, x, t)
+    start, last = [p.detach().clone() for p in net.parameters()], []
     for stream in range(streams):
-        adam = Adam(net.parameters(), lr=0.0)
+        adam = Adam(net.parameters(), lr=1.0)
         for step in range(steps):
             adam.zero_grad()
             cross_entropy(net, x[stream, step], t[stream, step]).backward()
+            before = [p.detach().clone() for p in net.parameters()]
             adam.step()
-        moments = torch.cat([adam.state[p]["exp_avg_sq"].flatten() for p in net.parameters()])
-        roots.append((moments / (1 - 0.999**steps)).sqrt())
-    torch.testing.assert_close(found[-1].detach(), torch.stack(roots).log().std(0).mean())
-    assert (found.diff() < 0).all()
+            moved = torch.cat([(q - p).flatten() for p, q in zip(before, net.parameters(), strict=True)]).detach()
+            if step == 0:
+                torch.testing.assert_close(moved.abs(), torch.ones_like(moved), rtol=1e-4, atol=0)
+            with torch.no_grad():  # only the moments gather
+                for p, value in zip(net.parameters(), start, strict=True):
+                    p.copy_(value)
+        last.append(moved)
+    last = torch.stack(last)
+    torch.testing.assert_close(size[0, -1].detach(), last.square().mean().sqrt())
+    cosines = [(a @ b) / last.square().sum(1).mean() for i, a in enumerate(last) for b in last[:i]]
+    torch.testing.assert_close(alike[0, -1].detach(), torch.stack(cosines).mean())
+    assert size[0, 0] == pytest.approx(1, abs=1e-4)
+    assert (size[0, 1:] < 1).all()
+
+
+def test_updates_are_alike_for_equal_streams_and_one_stream_is_refused():
+    net = tiny(0)
+    x, t = torch.randn(1, 3, 8, 3, dtype=torch.float64).expand(4, -1, -1, -1), torch.zeros(4, 3, 8, dtype=torch.int64)
+    _, alike = adam_updates(net, stack_module_state([net])[0], cross_entropy, x, t)
+    torch.testing.assert_close(alike, torch.ones_like(alike))
+    with pytest.raises(ValueError, match="inputs: got 1 stream"):
+        adam_updates(net, stack_module_state([net])[0], cross_entropy, x[:1], t[:1])
+
+
+def test_a_jump_takes_the_full_rate_from_its_step_on_and_not_before():
+    ramp, cut, waits = Run(RATE, 80), ramp_until(10, RATE), wait_until(10, RATE, SMALL_RATE)
+    full, small = Run(RATE), Run(SMALL_RATE)
+    for step in range(200):
+        assert cut.rate * cut.factor(step) == pytest.approx((ramp if step < 10 else full).factor(step) * RATE)
+        held = small if step < 10 else full
+        assert waits.rate * waits.factor(step) == pytest.approx(held.rate * held.factor(step))
+
+
+def test_concordance_counts_the_pairs_that_risk_puts_in_order():
+    risk = torch.tensor([[3.0, 1, 1], [2, 2, 2], [1, 3, 1]])
+    failed = torch.tensor([[1.0, 1, 1], [0, 0, 1], [0, 0, 1]])
+    torch.testing.assert_close(concordance(risk, failed), torch.tensor([1, 0, 0.5]).double())
+
+
+def test_a_net_that_answers_all_digits_alike_is_lost():
+    _, loss, lost = sharpness_along(Run(25.6), [1, 2], (0, 20), examples=64)
+    assert lost.tolist() == [[False, False], [True, True]]
+    assert (loss[0] < 100).all()
+
+
+def test_the_sums_of_the_map_follow_from_its_cells():
+    stored = Result.load("WU-2").per_seed
+    again = sums({name: values for name, values in stored.items() if "_rate" in name})
+    for name, values in again.items():
+        assert stored[name] == pytest.approx(values, rel=1e-4, abs=1e-5), name
 
 
 def test_equal_area_is_equal_and_needs_no_warmup():
@@ -136,7 +186,7 @@ def test_recorded_losses_are_trained_again(optimizer, rate, warmup, seed):
 @pytest.mark.parametrize("batch_norm", [False, True])
 def test_recorded_sharpness_is_measured_again(batch_norm):
     run = Run(recorded.SHARP_RATES[1], recorded.SHARP_WARMUPS[1])
-    again = sharpness_along(run, [2], (0, 2, 5, 10), batch_norm=batch_norm)[0][:, 0]
+    again = sharpness_along(run, [2], (0, 2, 5, 10), batch_norm=batch_norm, examples=recorded.SHARP_EXAMPLES)[0][:, 0]
     torch.testing.assert_close(recorded.sharpness_curves(batch_norm)[1, 1, 2, :4], again.detach(), rtol=1e-3, atol=1e-5)
 
 
