@@ -20,7 +20,12 @@ from fpnlib.models.stacks import SKIPS, Skip, Stack
 from fpnlib.notes.add_vs_concat.digits import digits
 from fpnlib.notes.add_vs_concat.gradients import DEPTHS, make_stack
 
-START_NAMES = {"torch's initial weights": "torch", "He's initial weights": "he", "torch's, with batch norm": "norm"}
+START_NAMES = {
+    "torch's initial weights": "torch",
+    "He's initial weights": "he",
+    "He's, each branch divided by √60": "branch",
+    "torch's, with batch norm": "norm",
+}
 _BLOCKS = DEPTHS[-1]
 _ROWS = ("plain, λ = 0", "your λ", "residual, λ = 1", "concat")
 _LOOKS = {"plain": (MUTED, ":"), "residual": (BLUE, "-"), "scaled": (PURPLE, "--"), "concat": (GREEN, "-.")}
