@@ -149,12 +149,12 @@ def test_true_edges_mend_a_coarse_answer_and_void_has_no_share():
     torch.testing.assert_close(answer.sum(0), torch.ones(338, 500))
     assert len(answer) == 3
     before = cues._scores(name, answer.argmax(0).numpy())
-    after = cues._scores(name, cues.with_edges(answer, cues.edges_of(name, "truth"), cues.SURE))
+    after = cues._scores(name, cues.with_edges(answer, cues.edges_of(name, "truth"), cues.SURE["truth"]))
     assert after[0] > before[0] + 0.1
     assert cues._scores(name, cues._dense(name).numpy()) == (1, 1)
 
 
-@pytest.mark.parametrize("cue", cues.CUES_OF)
+@pytest.mark.parametrize("cue", list(cues.SURE))
 def test_edges_are_where_colours_or_labels_change(cue):
     edges = cues.edges_of("2011_000025", cue)
     assert edges.shape == (375, 500)
