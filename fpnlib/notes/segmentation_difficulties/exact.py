@@ -400,6 +400,7 @@ EXACT = (
         {"": within(0, "what a changed pixel reaches and the receptive fields that hold it (units beyond)")},
         measure_ties,
         check="convolutions are local by definition, and 割裂 says only that no layer labels pixels jointly",
+        told={"holds": "A pixel that changes is noticed only by the units whose receptive field holds it."},
     ),
     Claim(
         "SD-4",
@@ -425,6 +426,10 @@ EXACT = (
             within(0, "what a tight box loses", of="tight"),
             exceeds(_STEP, "what boxes of IoU .5 to .6 lose", of="lost_50", because=_COCO_STEP),
         ),
+        told={
+            "depends": "A box that most would call good cuts off enough of a mask to be seen in the score; a very good "
+            "box does not."
+        },
     ),
     Claim(
         "SD-5",
@@ -445,6 +450,9 @@ EXACT = (
         },
         measure_tasks,
         check="what an answer made from the truth loses is what its task leaves out by definition",
+        told={
+            "holds": "A semantic answer cannot tell one person from the next, an instance answer is silent on the rest."
+        },
     ),
     Claim(
         "SD-7",
@@ -465,6 +473,10 @@ EXACT = (
         control=exceeds(
             _CRF_GAIN, f"what a line of {_THICK} pixels costs without a border", of=f"line_{_THICK}_void_0"
         ),
+        told={
+            "depends": "VOC does not score the last pixels around an object, so a thin line costs nothing there; where "
+            "every pixel is scored, two pixels cost a lot."
+        },
     ),
     Claim(
         "SD-8",
@@ -487,6 +499,9 @@ EXACT = (
             )
         },
         measure_means,
+        told={
+            "holds": "Whether all images are counted as one or each by itself can decide which of two nets is better."
+        },
     ),
     Claim(
         "SD-9",
@@ -515,6 +530,10 @@ EXACT = (
         },
         measure_strides,
         control=exceeds(POINT, "gain from stride 64 to 32", of="gain_64_32", because=_A_POINT),
+        told={
+            "depends": "A map at every eighth pixel holds all that VOC scores; one at every thirty-second does not, "
+            "and small objects go first."
+        },
     ),
     Claim(
         "SD-10",
@@ -561,5 +580,9 @@ EXACT = (
             of="more_help",
             because=_A_POINT,
         ),
+        told={
+            "depends": "Old methods find regions without a label that nearly fit the labels; but small squares fit "
+            "them nearly as well."
+        },
     ),
 )
