@@ -1,4 +1,4 @@
-"""AC-4: two inputs whose channels mean the same to a degree, added or concatenated, with little data or much.
+"""AC-4 and AC-12: two inputs whose channels mean the same to a degree, added or concatenated, with little data or much.
 
 Both sets are real. `digits`: two images of the same digit, 64 grey values each; the channel is the pixel. `network`:
 two views of the same place in a photo, at full and at half size, through the same trained network; the channel is the
@@ -8,15 +8,16 @@ holds the same numbers in shuffled channels.
 
 import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal, NamedTuple
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
-from fpnlib.claims import Claim, Criterion, Measurement, Said, Verdict
+from fpnlib.claims import Claim, Said, all_of, exceeds
 from fpnlib.data import image_batch, photo, photo_names
 from fpnlib.models import EfficientNetLite0
 from fpnlib.models.unet import Merge, merge_module
@@ -31,6 +32,8 @@ SCARCE, RICH = SIZES[:2], SIZES[-2:]
 WIDTH = 32
 # Channels after the merge; `wide` adds, with a hidden layer that brings it to concat's parameters.
 KINDS = ("add", "wide", "concat")
+MARGIN = 0.02  # of accuracy
+_BECAUSE = "a third of the least that shuffling a network's channels costs an add with 40 pairs or more"
 STEPS, BATCH, LEARNING_RATE = 300, 32, 0.01
 _TEST = 500
 _SIDE, _STRIDE, _BLOCK = 256, 8, 4  # photos' crops in pixels, of the map used, and of the checkerboard in places
@@ -164,6 +167,21 @@ def accuracies(
             for alignment in alignments
         }
         members += [(mixed[alignment][0], mixed[alignment][1]) for alignment, _ in cells]
+    outcomes: dict[str, list[float]] = {}
+    for kind in kinds:
+        right = train_pairs(members, seeds, [size for _, size in cells], kind)
+        for (alignment, size), values in zip(cells, right.T.tolist(), strict=True):
+            outcomes[f"{data_set}_{kind}_{round(100 * alignment)}_{size}"] = values
+    return outcomes
+
+
+def train_pairs(
+    members: Sequence[tuple[Pairs, Pairs]], seeds: Sequence[int], sizes: Sequence[int], kind: str
+) -> Float[Tensor, "seeds cells"]:
+    """Train one net of a kind on the first pairs of each member, and return the share of its test pairs that are right.
+
+    `members`: for each seed and each of `sizes`, how many pairs to train on, what to train and to test on.
+    """
     channels, classes = members[0][0].first.shape[1], int(members[0][0].labels.max()) + 1
     generators = [torch.Generator().manual_seed(5000 + seed) for seed in seeds]
 
@@ -171,29 +189,21 @@ def accuracies(
         drawn = [torch.rand(BATCH, generator=generator) for generator in generators]
         picked = []
         for index, (train, _) in enumerate(members):
-            seed, cell = divmod(index, len(cells))
-            chosen = (drawn[seed] * cells[cell][1]).long()
+            seed, cell = divmod(index, len(sizes))
+            chosen = (drawn[seed] * sizes[cell]).long()
             picked.append([tensor[chosen] for tensor in train])
         return Pairs(*(torch.stack(tensors) for tensors in zip(*picked, strict=True)))
 
+    merge: Merge = "concat" if kind == "concat" else "add"
+    ensemble = Ensemble(
+        functools.partial(_double, channels, classes, merge, width_of(kind, channels, classes)),
+        [seed for seed in seeds for _ in sizes],
+        optimizer="adam",
+        learning_rate=LEARNING_RATE,
+    )
+    ensemble.fit(batches, _loss, steps=STEPS, in_dims=0)
     tests = Pairs(*(torch.stack(tensors) for tensors in zip(*(test for _, test in members), strict=True)))
-    outcomes: dict[str, list[float]] = {}
-    states = [generator.get_state() for generator in generators]
-    for kind in kinds:
-        for generator, state in zip(generators, states, strict=True):
-            generator.set_state(state)
-        merge: Merge = "concat" if kind == "concat" else "add"
-        ensemble = Ensemble(
-            functools.partial(_double, channels, classes, merge, width_of(kind, channels, classes)),
-            [seed for seed in seeds for _ in cells],
-            optimizer="adam",
-            learning_rate=LEARNING_RATE,
-        )
-        ensemble.fit(batches, _loss, steps=STEPS, in_dims=0)
-        right = ensemble.evaluate(_right, *tests, in_dims=0).view(len(seeds), len(cells))
-        for (alignment, size), values in zip(cells, right.T.tolist(), strict=True):
-            outcomes[f"{data_set}_{kind}_{round(100 * alignment)}_{size}"] = values
-    return outcomes
+    return ensemble.evaluate(_right, *tests, in_dims=0).view(len(seeds), len(sizes))
 
 
 def _double(channels: int, classes: int, merge: Merge, width: int) -> PairNet:
@@ -209,32 +219,90 @@ def _right(net: nn.Module, first: Tensor, second: Tensor, labels: Tensor) -> Ten
     return (net(first, second).argmax(1) == labels).double().mean()
 
 
+def gains(outcomes: Mapping[str, Sequence[float]]) -> dict[str, list[float]]:
+    """What add gains over concat at either end of the alignment, `<set>_<kind>_gain_<100 · alignment>_<size>`."""
+    found = {
+        f"{data_set}_{kind}_gain_{end}_{size}": np.subtract(
+            outcomes[f"{data_set}_{kind}_{end}_{size}"], outcomes[f"{data_set}_concat_{end}_{size}"]
+        )
+        for data_set in DATA_SETS
+        for kind in ("add", "wide")
+        for end in (100, 0)
+        for size in SIZES
+    }
+    # What is lost to shuffling: the aligned inputs are the same numbers in another order.
+    found |= {
+        f"network_lost_{size}": np.subtract(outcomes[f"network_add_100_{size}"], outcomes[f"network_add_0_{size}"])
+        for size in SIZES
+    }
+    effect = np.mean([values for name, values in found.items() if "_gain_100_" in name], 0)
+    return {name: values.tolist() for name, values in {"effect": effect, **found}.items()}
+
+
 def alignment_map(seeds: Sequence[int]) -> dict[str, list[float]]:
-    """Accuracy in every cell of both maps, and what add or concat gains in the two corners of the saying."""
+    """Accuracy in every cell of both maps, and what add gains over concat in aligned channels and in shuffled ones."""
     outcomes = {name: values for data_set in DATA_SETS for name, values in accuracies(data_set, seeds).items()}
+    return gains(outcomes) | outcomes
 
-    def mean(data_set: str, kind: str, alignment: float, sizes: Sequence[int]) -> Tensor:
-        cells = [outcomes[f"{data_set}_{kind}_{round(100 * alignment)}_{size}"] for size in sizes]
-        return torch.tensor(cells, dtype=torch.float64).mean(0)
 
-    corners: dict[str, Tensor] = {}
+def moving_pairs(seed: int) -> tuple[Pairs, Pairs]:
+    """Two frames of a digit that moves by a pixel, to the left or to the right; the label says which.
+
+    Pixel meets pixel, so the channels are aligned; but the sum of the two frames is the same for both directions.
+    """
+    parts = []
+    for pairs in pools("digits", seed):
+        still = pairs.first.view(-1, 8, 8)
+        moved = F.pad(still, (1, 0))[..., :8].flatten(1)
+        right = torch.arange(len(still)) % 2 == 1
+        first, second = torch.where(right[:, None], pairs.first, moved), torch.where(right[:, None], moved, pairs.first)
+        parts.append(Pairs(first, second, right.long()))
+    return parts[0], parts[1]
+
+
+def when_the_bet_is_lost(seeds: Sequence[int]) -> dict[str, list[float]]:
+    """Shuffled channels added, concatenated or left out; little aligned data; frames that only a difference tells."""
+    outcomes: dict[str, np.ndarray] = {}
+    sizes = (*SCARCE, *RICH)
     for data_set in DATA_SETS:
-        for kind in ("add", "wide"):
-            aligned, misaligned = (
-                mean(data_set, kind, at, sizes) - mean(data_set, "concat", at, sizes)
-                for at, sizes in ((1.0, SCARCE), (0.0, RICH))
-            )
-            corners[f"{data_set}_{kind}_wins"] = aligned
-            corners[f"{data_set}_concat_wins_over_{kind}"] = -misaligned
-    effect = torch.stack(list(corners.values())).mean(0)
-    return {"effect": effect.tolist(), **{name: values.tolist() for name, values in corners.items()}, **outcomes}
+        members: dict[str, list[tuple[Pairs, Pairs]]] = {"aligned": [], "shuffled": [], "first": []}
+        for seed in seeds:
+            parts = pools(data_set, seed)
+            order = shuffled(parts[0].first.shape[1], seed)
+            for _ in sizes:
+                members["aligned"].append(parts)
+                members["shuffled"].append(_with_second(parts, lambda p, order=order: p.second[:, order]))
+                members["first"].append(_with_second(parts, lambda p: torch.zeros_like(p.first)))
+        for how, kind in (
+            ("aligned", "add"),
+            ("aligned", "concat"),
+            ("shuffled", "add"),
+            ("shuffled", "concat"),
+            ("first", "add"),
+        ):
+            found = train_pairs(members[how], seeds, sizes, kind).T.numpy()
+            outcomes |= {f"{data_set}_{how}_{kind}_{size}": values for size, values in zip(sizes, found, strict=True)}
+    moving = [moving_pairs(seed) for seed in seeds for _ in sizes]
+    for kind in ("add", "concat"):
+        found = train_pairs(moving, seeds, sizes, kind).T.numpy()
+        outcomes |= {f"moving_{kind}_{size}": values for size, values in zip(sizes, found, strict=True)}
+
+    def over(name: str, other: str, those: Sequence[int]) -> np.ndarray:
+        return np.mean([outcomes[f"{name}_{size}"] - outcomes[f"{other}_{size}"] for size in those], 0)
+
+    compared = {
+        **{f"{one}_scarce_add": over(f"{one}_aligned_add", f"{one}_aligned_concat", SCARCE) for one in DATA_SETS},
+        **{f"{one}_left_out": over(f"{one}_first_add", f"{one}_shuffled_add", RICH) for one in DATA_SETS},
+        **{f"{one}_second_helps": over(f"{one}_shuffled_concat", f"{one}_first_add", RICH) for one in DATA_SETS},
+        "difference_lost": over("moving_concat", "moving_add", RICH),
+    }
+    every = {"effect": compared["network_left_out"], **compared, **outcomes}
+    return {name: values.tolist() for name, values in every.items()}
 
 
-def _judge_map(measurement: Measurement) -> Verdict:
-    corners = [name for name in measurement.numbers if "wins" in name and not name.endswith(("_low", "_high"))]
-    if all(measurement.numbers[f"{name}_low"] > 0 for name in corners):
-        return "holds"
-    return "fails" if measurement.interval[1] <= 0 else "depends"
+def _with_second(parts: tuple[Pairs, Pairs], second: Callable[[Pairs], Tensor]) -> tuple[Pairs, Pairs]:
+    train, test = (p._replace(second=second(p)) for p in parts)
+    return train, test
 
 
 def _corners(seeds: Sequence[int]) -> dict[str, list[float]]:
@@ -242,10 +310,11 @@ def _corners(seeds: Sequence[int]) -> dict[str, list[float]]:
     return accuracies("digits", seeds, *corners, ["concat"]) | accuracies("network", seeds, *corners, ["add"])
 
 
+_SET_NAMES = {"digits": "digits by two writers", "network": "a network's channels at two scales"}
 CLAIMS = (
     Claim(
         "AC-4",
-        "Add is a prior: right when corresponding channels mean similar things.",
+        "Add is a prior: where corresponding channels mean similar things, it can replace concat.",
         Said(
             "source",
             "加了一种prior",
@@ -253,16 +322,74 @@ CLAIMS = (
             "loosely: add can replace concat there",
         ),
         {
-            "": Criterion(
-                f"on digits and on a network's channels: at alignment 1 with {SCARCE[0]} and {SCARCE[1]} pairs add has "
-                f"the higher test accuracy, at alignment 0 with {RICH[0]} and {RICH[1]} pairs concat has (each mean's "
-                "whole interval above 0), at equal widths and at equal parameters; fails if the mean of these eight "
-                "gains is not above 0; else depends",
-                _judge_map,
+            f"for {_SET_NAMES[data_set]}": all_of(
+                *(
+                    exceeds(
+                        -MARGIN,
+                        f"test accuracy of add less concat's, {size} pairs, equal {equal}",
+                        of=f"{data_set}_{kind}_gain_100_{size}",
+                        because=_BECAUSE,
+                    )
+                    for kind, equal in (("add", "widths"), ("wide", "parameters"))
+                    for size in SIZES
+                )
             )
+            for data_set in DATA_SETS
         },
         alignment_map,
         seeds=16,
+        control=all_of(
+            *(
+                exceeds(
+                    MARGIN,
+                    f"test accuracy that an add loses on a network's shuffled channels, {size} pairs",
+                    of=f"network_lost_{size}",
+                    because=_BECAUSE,
+                )
+                for size in RICH
+            )
+        ),
         recheck=_corners,
+        told={
+            "holds": "Where channel k of one map means what channel k of the other means, adding them is as good as "
+            "concatenating, at any amount of data that we tried."
+        },
+    ),
+    Claim(
+        "AC-12",
+        "The bet pays with little data; lost, it costs more than leaving one input out; and a sum hides differences.",
+        Said("us"),
+        {
+            **{
+                f"that add beats concat with 10 and 20 aligned pairs, {_SET_NAMES[data_set]}": exceeds(
+                    MARGIN, "test accuracy of add less concat's", of=f"{data_set}_scarce_add", because=_BECAUSE
+                )
+                for data_set in DATA_SETS
+            },
+            **{
+                f"that shuffled channels added are worse than one input alone, {_SET_NAMES[data_set]}": exceeds(
+                    MARGIN,
+                    "test accuracy with the first input alone less that with both added, 320 and 640 pairs",
+                    of=f"{data_set}_left_out",
+                    because=_BECAUSE,
+                )
+                for data_set in DATA_SETS
+            },
+            "that add loses where the answer is in the difference, two frames of a moving digit": exceeds(
+                MARGIN, "test accuracy of concat less add's, 320 and 640 pairs", of="difference_lost", because=_BECAUSE
+            ),
+        },
+        when_the_bet_is_lost,
+        seeds=16,
+        control=exceeds(
+            MARGIN,
+            "test accuracy that a concat gains by the second, shuffled input of a network's channels, 320 and 640 pairs",
+            of="network_second_helps",
+            because=_BECAUSE,
+        ),
+        told={
+            "depends": "Adding maps whose channels do not match can be worse than throwing one of the two away.",
+            "holds": "Adding maps whose channels do not match can be worse than throwing one of the two away.",
+        },
     ),
 )

@@ -41,7 +41,7 @@ def make_stack(seed: int, skip: Skip, start: str, depth: int, scale: float = 0.5
     if start == "branch":
         with torch.no_grad():
             for kernel in stack.parameters():
-                kernel /= DEPTHS[-1] ** 0.5
+                kernel.div_(DEPTHS[-1] ** 0.5)
     return stem, stack
 
 
