@@ -25,6 +25,7 @@ _NORM_LAYER = ("fpnlib/models/batch_norm.py", ("tests/unit/models/test_batch_nor
 _SCHEDULES = ("fpnlib/schedules.py", ("tests/unit/schedules/test_schedules.py",))
 _FUSION = ("fpnlib/models/fusion.py", ("tests/unit/models/test_fusion.py",))
 _FPN = ("fpnlib/models/fpn.py", ("tests/unit/models/test_fpn.py",))
+_RESNET = ("fpnlib/models/resnet.py", ("tests/unit/models/test_strided_1x1.py",))
 _LSTM = ("fpnlib/models/lstm.py", ("tests/unit/models/test_lstm.py",))
 _SEGMENTATION = ("fpnlib/metrics/segmentation.py", ("tests/unit/metrics/test_segmentation.py",))
 _PANOPTIC = ("fpnlib/metrics/panoptic.py", ("tests/unit/metrics/test_panoptic.py",))
@@ -138,6 +139,14 @@ MUTANTS = (
         "F.interpolate(level, tuple(size), mode=self.upsampling)",
         "F.interpolate(level, scale_factor=2, mode=self.upsampling)",
     ),
+    _mutant("a map of the finer one's size is refused", _FPN, "small <= big for", "small < big for"),
+    _mutant(
+        "oneDNN gets the strided 1×1",
+        _RESNET,
+        "made = Subsampling1x1 if kernel == 1 and stride > 1 else nn.Conv2d",
+        "made = nn.Conv2d",
+    ),
+    _mutant("the places between are kept down the columns", _RESNET, "::down, ::across", "::across, ::across"),
     _mutant("nearest for bilinear in the pyramid", _FPN, "mode=self.upsampling)", 'mode="nearest")'),
     _mutant("the LSTM's gates in another order", _LSTM, "i, f, g, o = sums", "i, f, o, g = sums"),
     _mutant(
