@@ -369,6 +369,10 @@ CLAIMS = (
             ),
         },
         degenerate_rois,
+        told={
+            "depends": "At the right border a net without padding leaves an RoI a line, a point or nothing; at the left "
+            "border, code that divides by the stride hides it and looks elsewhere."
+        },
     ),
     Claim(
         "PD-2",
@@ -386,6 +390,7 @@ CLAIMS = (
             "with the units that were there before unchanged": within(EXACT, "an old unit", of="unit_change"),
         },
         padded_first,
+        told={"holds": "Pad the image by what the receptive field asks for, and an RoI at the border is whole again."},
     ),
     Claim(
         "PD-3",
@@ -402,6 +407,10 @@ CLAIMS = (
         },
         faces_at_the_border,
         control=exceeds(0.01, "the area under ROC lost, padding or not, to cutting off half", of="lost_to_cutting"),
+        told={
+            "depends": "P-Net loses faces at the border only when about half of the photo is cut off; there a few black "
+            "pixels bring many of them back."
+        },
     ),
     Claim(
         "PD-4",
@@ -415,6 +424,9 @@ CLAIMS = (
         },
         amounts,
         control=_PNET_GAIN,
+        told={
+            "depends": "A thin black frame does as much as a thick one; a mirror image needs half the receptive field."
+        },
     ),
     Claim(
         "PD-5",
@@ -474,5 +486,9 @@ CLAIMS = (
         },
         modes,
         control=_PNET_GAIN,
+        told={
+            "depends": "Around a photo its mean colour or its mirror image is better than black, and the mirror does not "
+            "work by completing the face."
+        },
     ),
 )

@@ -37,6 +37,8 @@ class GeometryData:
     kept: float  # what the last layer has of it
     limit: float  # width up to which an RoI at the left border is a point
     right_limit: float  # and at the right border
+    read: int  # units that RoIPool reads if the box is divided by the stride
+    asked: int  # and those that it asks for, whether the map has them or not
 
 
 class GeometryExplorer(Explorer[GeometryData]):
@@ -48,7 +50,7 @@ class GeometryExplorer(Explorer[GeometryData]):
     def make_controls(self) -> dict[str, Widget]:
         """Return the RoI and the layers, all alike."""
         return {
-            "position": slider("left edge of the RoI (pixels)", 8, 0, PIXELS - 1, 1),
+            "position": slider("left edge of the RoI (pixels)", 0, 0, PIXELS - 1, 1),
             "width": slider("width of the RoI (pixels)", 6, 1, 20, 1),
             "layers": slider("layers", 3, 1, MOST_LAYERS, 1),
             "kernel": slider("kernel", 3, 1, 5, 1),
@@ -71,6 +73,7 @@ class GeometryExplorer(Explorer[GeometryData]):
         x0, _, x1, _ = project_box(box, field).tolist()
         kept0, _, kept1, _ = project_box(box, field, clip_to=(units, units)).tolist()
         limit = degenerate_width(field)
+        first, last = (int(edge / axis.stride + 0.5) for edge in (begin, end))  # RoIPool rounds to whole units
         return GeometryData(
             begin=begin,
             end=end,
@@ -84,6 +87,8 @@ class GeometryExplorer(Explorer[GeometryData]):
             kept=kept1 - kept0,
             limit=float(limit),  # type: ignore[arg-type]
             right_limit=float(degenerate_width(field, image_size=(PIXELS, PIXELS))),  # type: ignore[arg-type]
+            read=max(0, min(last + 1, units) - first),
+            asked=last + 1 - first,
         )
 
     def build(self, figure: Figure) -> Iterable[Artist]:
@@ -115,16 +120,17 @@ class GeometryExplorer(Explorer[GeometryData]):
             (0.6, "RoI on the image, in pixels"),
             (0.51, "RoI / S, in units"),
             (0.42, "what the map keeps of it"),
+            (0.33, "units by box / S, on the map"),
         )
         for height, name in rows:
             text.text(0, height, name, va="top", fontsize=9.5, color=INK)
-        text.text(0, 0.28, "At the left border an RoI is a\npoint up to the width r / 2 − P:", va="top", fontsize=9.5)
+        text.text(0, 0.22, "At the left border an RoI is a\npoint up to the width r / 2 − P:", va="top", fontsize=9.5)
         self._numbers = [
             text.text(1, height, "", va="top", ha="right", fontsize=10, weight="bold", color=INK) for height, _ in rows
         ]
-        text.text(0, 0.02, "at the right border:", va="top", fontsize=9.5)
+        text.text(0, 0.0, "at the right border:", va="top", fontsize=9.5)
         place = {"va": "top", "ha": "right", "fontsize": 13, "weight": "bold", "color": ORANGE}
-        self._limits = [text.text(1, height, "", **place) for height in (0.15, 0.035)]
+        self._limits = [text.text(1, height, "", **place) for height in (0.12, 0.015)]
         return [self._field, self._cells, self._centers, self._bars, self._points, *self._numbers, *self._limits]
 
     def draw(self, data: GeometryData) -> None:
@@ -144,8 +150,8 @@ class GeometryExplorer(Explorer[GeometryData]):
         self._field.set_xy([(first - data.size / 2, _CELL), (first + data.size / 2, _CELL), (first, top), (first, top)])
         middle = data.start + 0.5
         values = (data.size, data.stride, data.padding, middle, data.end - data.begin, data.whole, data.kept)
-        for text, value in zip(self._numbers, values, strict=True):
-            text.set_text(number(value))
+        for text, value in zip(self._numbers, [*map(number, values), f"{data.read} of {data.asked}"], strict=True):
+            text.set_text(value)
         for text, limit in zip(self._limits, (data.limit, data.right_limit), strict=True):
             text.set_text(f"{number(limit)} pixels" if limit > 0 else "never")
 
@@ -157,11 +163,13 @@ class GeometryExplorer(Explorer[GeometryData]):
             f"up to a width of {number(limit)} pixels" if limit > 0 else "at no width"
             for limit in (data.limit, data.right_limit)
         )
+        asked = f"{data.asked} unit{'' if data.asked == 1 else 's'}"
         return (
             f"{layers} layer{'s' if layers > 1 else ''}: receptive field {data.size}, stride {data.stride}, the middle "
             f"of unit 0 at {number(data.start + 0.5)}. The RoI from {data.begin} to {data.end} should be "
             f"{_units(data.whole)} wide; on the feature map it is {shape}.\n"
-            f"At the left border an RoI shrinks to a point {left}, at the right border {right}."
+            f"At the left border an RoI shrinks to a point {left}, at the right border {right}. Code that divides by "
+            f"the stride asks RoIPool for {asked}; the map has {data.read} of them."
         )
 
     def invariants(self, data: GeometryData) -> dict[str, bool]:
@@ -173,6 +181,7 @@ class GeometryExplorer(Explorer[GeometryData]):
             "at the right border too": data.end < PIXELS
             or (data.kept == 0) == (data.end - data.begin <= max(data.right_limit, 0))
             or data.begin <= data.limit,
+            "no more units are read than asked for": 0 <= data.read <= data.asked,
             "the bar is what the numbers say": bool(
                 np.isclose((data.clipped[-1, 1] - data.clipped[-1, 0]) / data.stride, data.kept)
             ),

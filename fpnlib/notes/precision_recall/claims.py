@@ -240,6 +240,7 @@ CLAIMS = (
         every_threshold,
         check="It follows from counting: no example comes back when the threshold rises, so recall cannot grow, and "
         "precision falls just where what drops out is richer in positives than what was flagged",
+        told={"holds": "Raise the threshold and recall can only fall; precision mostly rises, but not always."},
     ),
     Claim(
         "PR-2",
@@ -279,6 +280,10 @@ CLAIMS = (
         ),
         check="Scores are fixed and negatives drawn from the same ones: under that assumption (label shift) recall and "
         "the false positive rate are each one class's, and precision = recall / (recall + r · FPR)",
+        told={
+            "holds": "The rarer the positives, the lower the precision of the same classifier; its recall and its ROC "
+            "curve stay, as long as each class keeps its scores."
+        },
     ),
     Claim(
         "PR-3",
@@ -297,6 +302,10 @@ CLAIMS = (
         },
         four_averages,
         control=exceeds(_AP_MATTERS, "the AP lost when one in thirty digits gets another's score", of="lost_to_mixing"),
+        told={
+            "depends": "AP read at eleven points is another number than AP over all points; other ways to sum up the "
+            "curve differ too little to matter, or too little to tell."
+        },
     ),
     Claim(
         "PR-4",
@@ -316,5 +325,9 @@ CLAIMS = (
         },
         detector_on_photos,
         control=exceeds(_AP_MATTERS, "the AP at .5 lost when the boxes get each other's scores", of="lost_to_mixing"),
+        told={
+            "holds": "The same boxes look excellent when a loose fit counts and useless when a tight one is asked; much "
+            "of that is only where the labels draw the edge."
+        },
     ),
 )

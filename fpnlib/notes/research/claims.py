@@ -36,5 +36,8 @@ CLAIMS = (
         measure_months,
         check="Three times three or four is nine to twelve. How long first papers take would need data on papers, "
         "which this book does not have; it is not measured",
+        told={
+            "holds": "Three times three or four months is about a year; how long a first paper takes is not measured."
+        },
     ),
 )

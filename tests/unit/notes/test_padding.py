@@ -9,7 +9,7 @@ from sklearn.metrics import roc_auc_score
 
 from fpnlib.data import photo
 from fpnlib.models import PNet
-from fpnlib.notes.padding import tiny_nets
+from fpnlib.notes.padding import roi_nets, tiny_nets
 from fpnlib.notes.padding.examples import (
     MODES,
     astronaut_scores,
@@ -18,10 +18,10 @@ from fpnlib.notes.padding.examples import (
     pad_photos,
     pnet,
     pnet_field,
-    share_below,
+    wins,
 )
-from fpnlib.notes.padding.explorers import face_at_border, roi_on_photo
-from fpnlib.ops import receptive_field
+from fpnlib.notes.padding.explorers import face_at_border, geometry, roi_on_photo
+from fpnlib.ops import receptive_field, roi_align, roi_pool
 
 NUMPY_MODES = {"zero": "constant", "reflect": "reflect", "replicate": "edge"}
 
@@ -64,8 +64,8 @@ def test_the_notes_p_net_is_the_models():
 
 @settings(deadline=None, max_examples=40)
 @given(st.lists(st.integers(0, 9), min_size=1, max_size=12), st.lists(st.integers(0, 9), min_size=1, max_size=12))
-def test_shares_below_average_to_the_area_under_roc(positives, negatives):
-    area = share_below(torch.tensor(positives).float(), torch.tensor(negatives).float()).mean().item()
+def test_wins_average_to_the_area_under_roc(positives, negatives):
+    area = wins(torch.tensor(positives).float(), torch.tensor(negatives).float()).mean().item()
     assert area == pytest.approx(
         roc_auc_score([1] * len(positives) + [0] * len(negatives), positives + negatives), abs=1e-6
     )
@@ -81,33 +81,81 @@ def test_amid_others_the_padding_is_out_of_reach():
     torch.testing.assert_close(lfw_border_scores(None, 0), lfw_border_scores(None, 6, "reflect"))
 
 
+def test_padding_upside_down_has_the_same_pixels_elsewhere():
+    upright, turned = (lfw_border_scores(0.3, 6, "reflect", upside_down=turned) for turned in (False, True))
+    assert (upright != turned).any()
+    # Padding of one colour looks the same either way.
+    torch.testing.assert_close(lfw_border_scores(0.3, 6), lfw_border_scores(0.3, 6, upside_down=True))
+
+
 def test_the_astronaut_is_lost_and_found():
     assert astronaut_scores(0.0, 0) > 0.99
     assert astronaut_scores(0.3, 0) < 0.5 < astronaut_scores(0.3, 6)
 
 
-def test_a_seeds_values_do_not_depend_on_the_seeds_beside_it(monkeypatch):
-    monkeypatch.setattr(tiny_nets, "_STEPS", 20)
-    together, alone = tiny_nets.train([3, 8, 5], 0), tiny_nets.train([5], 0)
-    assert {place: values[2:] for place, values in together.items()} == alone
+@pytest.mark.parametrize(
+    "train",
+    [
+        lambda seeds: tiny_nets.train(seeds, 0, (3, tiny_nets.FIRST_STEPS)),
+        lambda seeds: roi_nets.train(seeds, roi_nets.PROJECTED, 5, roi_nets.FIRST_STEPS),
+    ],
+)
+def test_a_seeds_values_do_not_depend_on_the_seeds_beside_it(train):
+    together, alone = train([3, 8, 5]), train([5])
+    for name, values in together.items():
+        assert values[2:] == pytest.approx(alone[name], rel=1e-9), name
 
 
-def test_tiny_nets_field_is_twice_their_padding():
-    field = receptive_field(tiny_nets.TinyNet().layers)
-    assert (field.size, field.stride, field.padding) == (2 * tiny_nets.PADDING, 2, 0)
+@pytest.mark.parametrize(("net", "field"), [(tiny_nets.TinyNet, 10), (roi_nets.RoiNet, roi_nets.FIELD.size)])
+def test_tiny_nets_field_is_twice_their_padding(net, field):
+    found = receptive_field(net().layers)
+    assert (found.size, found.stride, found.padding) == (2 * tiny_nets.PADDING, 2, 0)
+    assert found.size == field
+
+
+@pytest.mark.parametrize("way", [roi_nets.PROJECTED, roi_nets.DIVIDED])
+@pytest.mark.parametrize("is_padded", [False, True])
+def test_shares_are_roi_aligns(way, is_padded):
+    images, _, boxes = tiny_nets.scenes(9, torch.Generator().manual_seed(1), side=roi_nets.SIDE)
+    padding = way.padding if is_padded else 0
+    net = roi_nets.RoiNet().double()
+    features = net.layers(torch.nn.functional.pad(images, [padding] * 4))
+    on_map = way.on_map(boxes, padding)
+    pooled = roi_align(
+        features, [box[None] for box in on_map], roi_nets.BINS, sampling_ratio=2, aligned=True
+    )  # one box an image
+    down, across = roi_nets.shares(on_map, features.shape[3])
+    torch.testing.assert_close(torch.einsum("nbh,nchw,ndw->ncbd", down, features, across), pooled)
+
+
+def test_a_divided_box_finds_its_place_once_the_image_is_padded():
+    # Padding (field − stride) / 2 and leaving the box as it is makes division the projection.
+    way, boxes = roi_nets.DIVIDED, torch.tensor([[3.0, 4, 9, 12]])
+    torch.testing.assert_close(way.on_map(boxes, way.padding), roi_nets.PROJECTED.on_map(boxes, way.padding))
 
 
 @pytest.mark.parametrize("centers", [tiny_nets.BORDER, tiny_nets.MIDDLE])
 def test_objects_lie_where_they_should(centers, monkeypatch):
     monkeypatch.setattr(tiny_nets, "NOISE", 0.0)
-    images, labels = tiny_nets.scenes(200, torch.Generator().manual_seed(0), centers)
+    images, labels, boxes = tiny_nets.scenes(200, torch.Generator().manual_seed(0), centers)
     assert sorted(set(labels.tolist())) == [0, 1, 2, 3]
+    for image, (x0, y0, x1, y1) in zip(images[:, 0], boxes.long().tolist(), strict=True):
+        assert image[y0:y1, x0:x1].sum() == image.sum()
     columns = images[:, 0].amax(1) > 0
     for seen in columns:
         first, last = seen.nonzero().flatten()[[0, -1]].tolist()
         # The centre of a whole object; a cut one ends at the border.
         center = last - 2 if first == 0 else first + 2
         assert centers[0] <= min(center, tiny_nets.SIDE - 1 - center) <= centers[1]
+
+
+@pytest.mark.parametrize("position", [0, 13, 27, 34])
+def test_units_by_division_are_those_that_roi_pool_reads(position):
+    data = geometry(position=position, width=9).data
+    units = torch.arange(1.0, len(data.centers[-1]) + 1)[None, None, None]
+    box = torch.tensor([[0.0, data.begin, 0, data.end, 0]])
+    read = roi_pool(units, box, (1, data.asked), 1 / data.stride).flatten()
+    assert (read > 0).sum() == data.read
 
 
 def test_own_photo_on_the_feature_map():

@@ -6,7 +6,8 @@ import torch
 from PIL import Image
 from sklearn.metrics import average_precision_score, precision_score, recall_score
 
-from fpnlib.notes.precision_recall.examples import contact_sheet, digit_scores, sheet_detections
+from fpnlib.metrics import detection_average_precision
+from fpnlib.notes.precision_recall.examples import contact_sheet, digit_scores, sheet_by_photo, sheet_detections
 from fpnlib.notes.precision_recall.explorers import box_error, detection, interpolations, precision_recall, prevalence
 from fpnlib.notes.precision_recall.prevalence import precision_at_ratio
 
@@ -202,3 +203,11 @@ def test_the_lost_bottle_costs_a_class_of_four():
     explorer = box_error(iou=0.5)
     before, after = (explorer.set(error=pixels).data.at_iou for pixels in (13, 14))
     assert before - after == pytest.approx(1 / 4)
+
+
+def test_photo_by_photo_the_sheet_is_the_same():
+    found, labels = sheet_by_photo()
+    assert len(found) == len(labels) == 80
+    whole = detection_average_precision([sheet_detections()], [contact_sheet().targets])
+    parts = detection_average_precision(found, labels)
+    assert parts.per_iou.tolist() == pytest.approx(whole.per_iou.tolist())
