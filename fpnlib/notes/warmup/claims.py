@@ -120,9 +120,9 @@ CLAIMS = (
         Said("field", "Goyal et al., Accurate, Large Minibatch SGD, 2017, section 2.2"),
         {
             "": all_of(
-                within(1e-12, "of 60 random warm-ups and the tests of detectron2 and timm, any rate"),
-                within(0, "hand-overs to four decays that are a step early or late", of="off_by_one"),
-                within(0, "hand-overs with `delay` that miss the full rate", of="short_of_peak"),
+                within(1e-12, "any rate of 60 random warm-ups, and of those in detectron2's and timm's tests,"),
+                within(0, "decays that come a step early or late at 200 hand-overs", of="off_by_one"),
+                within(0, "waiting decays under which the full rate is missed", of="short_of_peak"),
             )
         },
         step_by_step,

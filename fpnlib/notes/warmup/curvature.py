@@ -63,7 +63,8 @@ def sharpness(
     def iterate(shift: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
         generator = torch.Generator().manual_seed(0)
         vector = {
-            name: torch.randn(value.shape[1:], generator=generator, dtype=value.dtype).expand_as(value)
+            # drawn in double, so that single precision starts from the same vector
+            name: torch.randn(value.shape[1:], generator=generator, dtype=torch.float64).to(value).expand_as(value)
             for name, value in parameters.items()
         }
         for _ in range(iterations):
