@@ -408,8 +408,8 @@ CLAIMS = (
         faces_at_the_border,
         control=exceeds(0.01, "the area under ROC lost, padding or not, to cutting off half", of="lost_to_cutting"),
         told={
-            "depends": "P-Net loses faces at the border only when about half of the photo is cut off; there a few black "
-            "pixels bring many of them back."
+            "depends": "As long as little of a face is cut off P-Net finds it without padding; where about half is gone, "
+            "a few black pixels bring many faces back."
         },
     ),
     Claim(
