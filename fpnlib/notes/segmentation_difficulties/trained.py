@@ -275,7 +275,7 @@ TRAINED = (
         seeds=SEEDS,
         recheck=early_losses,
         told={
-            "depends": "To average a net's answer over superpixels helped our better net; for the weak one nothing is shown."
+            "depends": "Averaging an answer over superpixels helped our better net; for the weak one it is not shown."
         },
     ),
     Claim(
