@@ -370,8 +370,8 @@ CLAIMS = (
         },
         degenerate_rois,
         told={
-            "depends": "At the right border a net without padding leaves an RoI a line, a point or nothing; at the left "
-            "border, code that divides by the stride hides it and looks elsewhere."
+            "depends": "At the right border a net without padding leaves an RoI a line, a point or nothing; at the "
+            "left border, code that divides by the stride hides it and looks elsewhere."
         },
     ),
     Claim(
@@ -408,8 +408,8 @@ CLAIMS = (
         faces_at_the_border,
         control=exceeds(0.01, "the area under ROC lost, padding or not, to cutting off half", of="lost_to_cutting"),
         told={
-            "depends": "As long as little of a face is cut off P-Net finds it without padding; where about half is gone, "
-            "a few black pixels bring many faces back."
+            "depends": "As long as little of a face is cut off P-Net finds it without padding; where about half is "
+            "gone, a few black pixels bring many faces back."
         },
     ),
     Claim(
@@ -487,8 +487,8 @@ CLAIMS = (
         modes,
         control=_PNET_GAIN,
         told={
-            "depends": "Around a photo its mean colour or its mirror image is better than black, and the mirror does not "
-            "work by completing the face."
+            "depends": "Around a photo its mean colour or its mirror image is better than black, and the mirror does "
+            "not work by completing the face."
         },
     ),
 )

@@ -326,8 +326,8 @@ CLAIMS = (
         detector_on_photos,
         control=exceeds(_AP_MATTERS, "the AP at .5 lost when the boxes get each other's scores", of="lost_to_mixing"),
         told={
-            "holds": "The same boxes look excellent when a loose fit counts and useless when a tight one is asked; much "
-            "of that is only where the labels draw the edge."
+            "holds": "The same boxes look excellent when a loose fit counts and useless when a tight one is asked; "
+            "much of that is only where the labels draw the edge."
         },
     ),
 )
