@@ -1,8 +1,8 @@
 # %% [markdown]
 # # 09 · On doing research
 #
-# **In one sentence:** the source gives a first paper about a year, in three parts of three or four months each, and
-# asks the reader to keep calm about what an early paper says of them.
+# **In one sentence:** the source, one page of a learner's notes, gives a student with a good base three or four months
+# for each of three parts of a first paper, and asks the reader to keep calm about what an early paper says of them.
 #
 # *Ten minutes. You need no earlier note.* Run every cell first (menu Run → Run All Cells), then move the sliders. They
 # work from the keyboard too: Tab to a slider, then the arrow keys.
@@ -69,10 +69,10 @@ print(f"{sum(agree)} of {len(agree)} plans end in the month that the calendar sa
 # %% [markdown]
 # ## Measure
 #
-# The parts are: read and code; find a sound route; results and writing. What can be tested here is only that the saying
-# agrees with itself: three parts of three or four months make nine to twelve. They do, for every choice of three, three
-# and a half or four months a part. That is arithmetic, and says nothing about papers. The test's words were made
-# clearer once after a look; what it asks did not change.
+# The parts are: learn to code and to read papers; find a technical route and write a first draft; make it work and
+# write it up. Three parts of three or four months make nine to twelve, about a year. That is arithmetic. It cannot
+# fail, says nothing about papers, and stands in the ledger as a check, not as a claim. An earlier version of this note
+# counted it as one that holds.
 
 # %%
 from fpnlib.claims import verdicts
@@ -80,13 +80,15 @@ from fpnlib.claims import verdicts
 verdicts("RS")
 
 # %% [markdown]
-# **What is not measured.** Whether a first paper really takes a year. The source speaks from experience, and this
-# repository holds no data on how long papers take. Read the three lengths as one person's advice and put in your own.
+# **What is not measured.** Whether a first paper really takes a year. The source speaks from experience and limits what
+# it says in two ways that are easily lost: it speaks of students with a good base (基础), and it names luck (运气) as a
+# part of the outcome. This repository holds no data on how long papers take. Read the three lengths as one person's
+# advice and put in your own.
 #
-# **RS-2, which cannot be measured here.** The source also says: a paper as first author early on tells little about how
-# good a researcher somebody is. The idea, the direction and the judgement behind a first paper are often an adviser's;
-# one's own come later. So keep calm when others publish first. That is a view on people, not on numbers. We know of no
-# test for it that a notebook could run, so the ledger, the book's table of measured claims, has no entry for it.
+# **RS-2, which cannot be measured here.** The source also says that even a paper as first author at a top venue does
+# not mean that somebody's ability for research is strong (即使发表了一作顶会并不意味着研究能力就很强了). So keep calm
+# when others publish first. That is a view on people, not on numbers. We know of no test for it that a notebook could
+# run, so the ledger, the book's table of measured claims, has no entry for it.
 
 # %% [markdown]
 # ## Try
@@ -112,9 +114,9 @@ check("latest start", ...)
 # |---|---|---|
 # | first author | 第一作者 | who did most of the work, named first |
 # | deadline | 截稿日期 | the last day on which a venue takes papers |
-# | research direction | 研究方向 | the questions one keeps working on |
+# | luck | 运气 | what no plan contains |
 #
 # ## References
 #
-# - The source: one learner's notes, the page from which this book grew. Nothing else was read, so nothing else is
-#   cited.
+# - The source: "Deep Into The Space", one page of a learner's notes, in Chinese, the page from which this book grew. We
+#   know no more of it than its title and its text. Nothing else was read, so nothing else is cited.
