@@ -1,5 +1,6 @@
-"""AC-2, AC-5 and AC-6: what add and concat cost, counted; and a small pyramid of each kind, trained."""
+"""AC-2, AC-5, AC-6 and AC-11: what add and concat cost, counted; and a small pyramid of each kind, trained."""
 
+import dataclasses
 import functools
 import itertools
 from collections.abc import Sequence
@@ -9,13 +10,15 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
-from fpnlib.claims import Claim, Criterion, Measurement, Said, Verdict
+from fpnlib.claims import Claim, Measurement, Said, exceeds, stays_within, within
 from fpnlib.data.scenes import SCENE_CLASSES, TRAINING_SEEDS, VALIDATION_SEEDS, scene_batch
-from fpnlib.models import FPN, EfficientNetLite0, cost
+from fpnlib.models import FPN, EfficientNetLite0, cost, resnet50
 from fpnlib.models.cost import count_parameters
+from fpnlib.models.cpn import RefineNet
 from fpnlib.models.unet import UNet
 from fpnlib.notes.add_vs_concat.pyramids import (
     CHANNELS,
+    KEYPOINTS,
     RESNET50,
     AddMerge,
     ConcatPyramid,
@@ -61,14 +64,20 @@ def next_convolution() -> Measurement:
     )
 
 
-@functools.cache
-def _counted() -> dict[str, float]:
-    """Millions of parameters and milliards of multiply-adds of the pyramids on ResNet-50's maps of 512×512."""
+def pyramid_costs() -> Measurement:
+    """What the pyramids on ResNet-50's maps cost at 512×512: millions of parameters, billions of multiply-adds.
+
+    `…_more` is by how many multiply-adds a concatenating pyramid exceeds FPN, as a multiple of ResNet-50's own.
+    """
+    with torch.device("meta"):  # to be counted, not run
+        nets = {**whole_pyramids(), "resnet": resnet50(num_classes=None)}
     numbers: dict[str, float] = {}
-    for name, net in whole_pyramids().items():
-        counted = cost(net, map_shapes(*_IMAGE))
+    for name, net in nets.items():
+        counted = cost(net, (1, 3, *_IMAGE) if name == "resnet" else map_shapes(*_IMAGE))
         numbers |= {f"{name}_parameters": counted.parameters / 1e6, f"{name}_macs": counted.macs / 1e9}
-    return numbers
+    for name in ("concat", "concat_uncut"):
+        numbers[f"{name}_more"] = (numbers[f"{name}_macs"] - numbers["fpn_macs"]) / numbers["resnet_macs"]
+    return Measurement.exact(numbers["concat_more"], n=len(RESNET50), **numbers)
 
 
 class SceneNet(nn.Module):
@@ -132,8 +141,8 @@ def _trained(kind: str, seeds: Sequence[int]) -> dict[str, list[float]]:
 
 
 def small_pyramids(seeds: Sequence[int]) -> dict[str, list[float]]:
-    """FPN, and concat at equal width and at equal parameters, trained; beside the exact counts of the large ones."""
-    outcome: dict[str, list[float]] = {name: [value] * len(seeds) for name, value in _counted().items()}
+    """FPN, and concat at equal width and at equal parameters, trained."""
+    outcome: dict[str, list[float]] = {}
     for kind in ("add", "concat", "concat_equal"):
         outcome |= _trained(kind, seeds)
     outcome["gain_equal_width"] = [b - a for a, b in zip(outcome["add"], outcome["concat"], strict=True)]
@@ -142,16 +151,7 @@ def small_pyramids(seeds: Sequence[int]) -> dict[str, list[float]]:
 
 
 def _recheck(seeds: Sequence[int]) -> dict[str, list[float]]:
-    return {name: [value] * len(seeds) for name, value in _counted().items()} | _trained("concat_equal", seeds)
-
-
-def _judge_pyramids(measurement: Measurement) -> Verdict:
-    at, (low, high) = measurement.numbers, measurement.interval
-    costly = all(at[f"concat_{what}"] >= 1.5 * at[f"fpn_{what}"] for what in ("parameters", "macs"))
-    uncut = all(at[f"concat_uncut_{what}"] >= 5 * at[f"fpn_{what}"] for what in ("parameters", "macs"))
-    if not (costly and uncut) or low > 0.02:
-        return "fails"
-    return "holds" if high < 0.02 else "depends"
+    return _trained("concat_equal", seeds)
 
 
 def cuts_before_the_add() -> Measurement:
@@ -162,19 +162,30 @@ def cuts_before_the_add() -> Measurement:
         counted = cost(AddMerge(RESNET50, CHANNELS, how), shapes)
         key = how.replace(" ", "_")
         numbers |= {f"{key}_parameters": counted.parameters / 1e6, f"{key}_macs": counted.macs / 1e9}
-    for name, net in whole_pyramids().items():
+    with torch.device("meta"):  # to be counted, not run
+        nets, refine = whole_pyramids(), RefineNet(len(RESNET50), CHANNELS, KEYPOINTS)
+    for name, net in nets.items():
         counted = cost(net, shapes)
         numbers |= {f"{name}_parameters": counted.parameters / 1e6, f"{name}_macs": counted.macs / 1e9}
-    return Measurement.exact(numbers["cut_macs"] / numbers["cut_twice_macs"], n=len(RESNET50), **numbers)
+    joined = [(1, CHANNELS, *shape[2:]) for shape in shapes]
+    numbers["refine_net_macs"] = cost(refine, joined).macs / 1e9
+    numbers["cpn_macs"] = numbers["global_net_macs"] + numbers["refine_net_macs"]
+    merge = AddMerge(RESNET50, CHANNELS, "cut twice")
+    first, second = merge.laterals[-1], merge.before_add[-1]
+    assert isinstance(first, nn.Conv2d)
+    assert isinstance(second, nn.Conv2d)
+    return Measurement.exact(
+        numbers["lift_macs"] / numbers["cut_macs"],
+        n=len(RESNET50),
+        first_keeps=first.out_channels / first.in_channels,
+        second_keeps=second.out_channels / second.in_channels,
+        saved_by_the_first=numbers["lift_macs"] / numbers["cut_macs"],
+        second_costs=numbers["cut_twice_macs"] / numbers["cut_macs"],
+        **numbers,
+    )
 
 
-def _judge_cuts(measurement: Measurement) -> Verdict:
-    at = measurement.numbers
-    if at["cut_twice_macs"] >= at["lift_macs"]:
-        return "fails"
-    return "holds" if measurement.effect > 1 else "depends"
-
-
+_CPN = "for CPN's second 1×1, on the enlarged map right before the add"
 CLAIMS = (
     Claim(
         "AC-2",
@@ -185,17 +196,20 @@ CLAIMS = (
             "it saves parameters and computation; concat takes twice add's",
         ),
         {
-            "": Criterion(
-                "the next convolution has exactly twice the weights and twice the multiply-adds, at equal output "
-                "channels, for every kernel, stride, dilation and group count tried",
-                lambda m: "holds" if m.effect == 0 else "fails",
+            "": within(
+                0,
+                "the weights and the multiply-adds of the next convolution, without bias, and twice as many, at equal "
+                "output channels, for every kernel, stride, dilation and group count tried",
             )
         },
         next_convolution,
+        check="two maps of c channels are 2c channels, and a convolution's cost is proportional to them: counting "
+        "cannot come out otherwise",
+        told={"holds": "After a concat the next convolution costs twice as much; the whole net does not."},
     ),
     Claim(
         "AC-5",
-        "FPN suits add; with concat the coarse levels' many channels would cost a lot.",
+        "FPN can use add; with concat the coarse levels' many channels would cost a lot.",
         Said(
             "source",
             "从性质上是可以用add的。如果用concat,因为分辨率小的特征通道数更多,计算量是一笔不少的开销",
@@ -203,32 +217,61 @@ CLAIMS = (
             "small expense",
         ),
         {
-            "": Criterion(
-                "on ResNet-50's maps a concatenating pyramid has 1.5 times FPN's parameters and multiply-adds or more, "
-                "one that takes the maps uncut 5 times or more; and in a small trained pyramid of equal parameters "
-                "concat gains less than .02 mean IoU over add (whole interval)",
-                _judge_pyramids,
+            f"for a pyramid that concatenates {words}": exceeds(
+                1,
+                f"multiply-adds of a pyramid that concatenates {words} beyond FPN's, over those of ResNet-50 itself",
+                of=f"{name}_more",
+                because="what costs more than the whole backbone below it is no small expense",
             )
+            for name, words in (("concat", "maps cut by a 1×1"), ("concat_uncut", "the maps as they are"))
         },
-        small_pyramids,
-        seeds=16,
-        recheck=_recheck,
+        pyramid_costs,
+        told={
+            "holds": "A pyramid that concatenated where FPN adds would cost more extra than all of ResNet-50 below it."
+        },
     ),
     Claim(
         "AC-6",
-        "CPN saves more by a 1×1 that cuts the coarse channels before the add.",
+        "CPN cuts the coarse maps' channels by a 1×1 before the add, which saves computation.",
         Said(
             "source",
             "对于分辨率小的特征图在add前用1x1的卷积减少了通道数",
             "coarse maps have their channels reduced by a 1×1 before the add",
         ),
         {
-            "": Criterion(
-                "bringing ResNet-50's levels together CPN's way takes fewer multiply-adds than FPN's; it depends when "
-                "it takes fewer only than an add at the coarsest map's channels",
-                _judge_cuts,
-            )
+            "for the 1×1 on each backbone map, which FPN has as well": exceeds(
+                2,
+                "multiply-adds of an add at the coarsest map's channels, over those after this 1×1",
+                of="saved_by_the_first",
+                because="a factor of two is what concat costs beside add",
+            ),
+            _CPN: dataclasses.replace(
+                within(0.5, "", of="second_keeps"),
+                text="it has half as many output channels as input channels, or less",
+            ),
         },
         cuts_before_the_add,
+        told={
+            "depends": "The 1×1 that cuts the coarse maps saves a lot, and FPN has it too; the one that CPN adds to it "
+            "cuts nothing."
+        },
+    ),
+    Claim(
+        "AC-11",
+        "In a small FPN, add can replace concat without a loss of accuracy.",
+        Said("us"),
+        {
+            "": stays_within(
+                0.02,
+                "mean IoU of concat less add's, equal parameters, small pyramids on frozen maps of scenes of 64 pixels",
+                because="another seed moves a mean IoU here by nearly so much: a standard deviation of 0.015",
+            )
+        },
+        small_pyramids,
+        seeds=16,
+        recheck=_recheck,
+        told={
+            "not shown": "In tiny pyramids concat is better at equal size, but they are too tiny to speak about FPN."
+        },
     ),
 )

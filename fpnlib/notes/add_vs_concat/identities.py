@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from fpnlib.claims import Claim, Criterion, Measurement, Said, Verdict
+from fpnlib.claims import Claim, Measurement, Said, all_of, exceeds, within
 from fpnlib.models.fusion import Add, embed_add_in_concat, tie_concat
 from fpnlib.models.unet import UNet
 
@@ -61,7 +61,7 @@ def _maps(rng: np.random.Generator, *shape: int) -> Float[Tensor, "*shape"]:
 def tied_kernels() -> Measurement:
     """Random convolutions after an add, then after a concat with tied kernels, loose ones, nudged ones."""
     rng = np.random.default_rng(0)
-    tied_apart, loose_apart, nudged_apart = [], [], []
+    tied_apart, loose_apart, nudged_apart, relu_apart = [], [], [], []
     for _ in range(_CONVOLUTIONS):
         conv, inputs = random_convolution(rng), int(rng.integers(2, 5))
         maps = _maps(rng, inputs, 2, conv.in_channels, 17, 16)
@@ -69,6 +69,7 @@ def tied_kernels() -> Measurement:
         added = conv(maps.sum(0))
         tied, loose, nudged = (tie_concat(conv, inputs) for _ in range(3))
         tied_apart.append(abs(tied(joined) - added).max().item())
+        relu_apart.append(abs(tied(joined.relu()) - conv(maps.sum(0).relu())).max().item())
         _drawn(loose, rng)
         loose_apart.append(abs(loose(joined) - added).max().item())
         nudged.weight[0, 0, 0, 0] += 0.01  # in one input's half alone
@@ -78,12 +79,8 @@ def tied_kernels() -> Measurement:
         n=_CONVOLUTIONS,
         least_untied=min(loose_apart),
         least_nudged=min(nudged_apart),
+        least_relu=min(relu_apart),
     )
-
-
-def _judge_tied(measurement: Measurement) -> Verdict:
-    apart = min(measurement.numbers["least_untied"], measurement.numbers["least_nudged"]) > _APART
-    return "holds" if measurement.effect <= _TOLERANCE and apart else "fails"
 
 
 class RandomAddNet(nn.Module):
@@ -134,7 +131,7 @@ def embedded_nets() -> Measurement:
     The way back fails where a net tells its inputs apart: after an add, exchanging the two inputs changes nothing.
     """
     rng = np.random.default_rng(1)
-    apart, exchanged = [], []
+    apart, exchanged, deeper = [], [], 0
     for number in range(_NETS):
         if number % 4:
             net: nn.Module = _drawn(RandomAddNet(rng).double(), rng).eval()
@@ -143,16 +140,17 @@ def embedded_nets() -> Measurement:
             widths = [int(rng.integers(2, 6)) for _ in range(3)]
             adding = _drawn(UNet(3, 2, widths, merge="add").double(), rng)
             net, other = adding, concat_u_net(adding)
+        deeper += _convolutions(other) > _convolutions(net)
         x = _maps(rng, 2, 3, 18, 17)
         apart.append(abs(net(x) - other(x)).max().item())
         conv = _drawn(nn.Conv2d(6, 3, 3).double(), rng)
         one, two = _maps(rng, 2, 1, 3, 8, 8)
         exchanged.append(abs(conv(torch.cat([one, two], 1)) - conv(torch.cat([two, one], 1))).max().item())
-    return Measurement.exact(max(apart), n=_NETS, least_exchanged=min(exchanged))
+    return Measurement.exact(max(apart), n=_NETS, least_exchanged=min(exchanged), deeper=deeper)
 
 
-def _judge_embedded(measurement: Measurement) -> Verdict:
-    return "holds" if measurement.effect <= _TOLERANCE and measurement.numbers["least_exchanged"] > _APART else "fails"
+def _convolutions(net: nn.Module) -> int:
+    return sum(isinstance(module, nn.Conv2d) for module in net.modules())
 
 
 CLAIMS = (
@@ -166,14 +164,26 @@ CLAIMS = (
             "kernel",
         ),
         {
-            "": Criterion(
-                "over 300 random convolutions (kernel, stride, dilation, padding, groups, 2 to 4 inputs) both differ "
-                "by at most 1e-12 in float64, and by more than 1e-3 with halves drawn apart, or with one weight moved "
-                "by .01",
-                _judge_tied,
+            "": within(
+                _TOLERANCE,
+                "the two outputs of 300 random convolutions (kernel, stride, dilation, padding, groups, 2 to 4 inputs)",
             )
         },
         tied_kernels,
+        control=all_of(
+            *(
+                exceeds(_APART, f"the least difference {words}", of=f"least_{name}")
+                for name, words in (
+                    ("untied", "with halves drawn apart"),
+                    ("nudged", "with one weight moved by 0.01"),
+                    ("relu", "with a ReLU before the convolution"),
+                )
+            )
+        ),
+        told={
+            "holds": "Adding two maps is concatenating them with one kernel for both, as long as the convolution "
+            "follows at once."
+        },
     ),
     Claim(
         "AC-3",
@@ -184,13 +194,14 @@ CLAIMS = (
             "one of the two contains the other",
         ),
         {
-            "": Criterion(
-                "60 random nets that add, U-Nets among them, each have a concatenating net whose outputs differ by at "
-                "most 1e-12 in float64; and exchanging the inputs of a random concat changes its output by more than "
-                "1e-3, which no add can do",
-                _judge_embedded,
+            "": within(
+                _TOLERANCE, "the outputs of 60 random nets that add, U-Nets among them, and of nets that concatenate"
             )
         },
         embedded_nets,
+        control=exceeds(
+            _APART, "the least change when a concat's inputs are exchanged, which no add notices", of="least_exchanged"
+        ),
+        told={"holds": "Whatever a net that adds can do, one that concatenates can do too; the reverse is not true."},
     ),
 )
