@@ -1,17 +1,21 @@
 """How much a pyramid's maps hold that the coarser level could not, and how far a shifted photo shifts them."""
 
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import product
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
 
-from fpnlib.data import photo, photo_names
-from fpnlib.models import FPN
-from fpnlib.models.detector import Detector
+from fpnlib.data import photo
+from fpnlib.models import FPN, EfficientNetLite0
+from fpnlib.notes.fpn.levels import LevelNet
 
+PHOTOS = ("rocket", "flower", "bin", "astronaut")  # on which no pyramid of `levels` was trained
 SIDE = 320  # of the square that the nets see
 MARGIN = 96  # pixels at each border that the zero padding may reach most
 LEVELS = (2, 3, 4)  # those that something is added to
@@ -19,12 +23,12 @@ LEVELS = (2, 3, 4)  # those that something is added to
 
 @dataclass(frozen=True, eq=False)
 class PyramidMaps:
-    """The maps of one level: its lateral, the level above enlarged, their sum M and the smoothed P; (1, C, H, W)."""
+    """The maps of one level, (1, C, H, W): its lateral, the sum M, the smoothed P, and M after a binomial filter."""
 
     lateral: Tensor
-    enlarged: Tensor
     merged: Tensor
     smoothed: Tensor
+    blurred: Tensor
 
 
 def high_frequency_share(level: Float[Tensor, "1 c h w"]) -> float:
@@ -54,51 +58,59 @@ def shift_error(
     return ((inner - shifted).square().mean() / spread.square().mean()).sqrt().item()
 
 
-def photo_squares(name: str, stride: int) -> tuple[Tensor, Tensor, Tensor]:
-    """A square of the photo `name`, that one place of `stride` further down, and that one place further right."""
+def photo_square(name: str, rows: int = 0, columns: int = 0) -> Float[Tensor, "1 3 h w"]:
+    """A square of the photo `name`, its values 0…1, so many pixels further down and further right."""
     image = Image.fromarray(photo(name))
     scale = (SIDE + 16) / min(image.size)
     size = [max(SIDE + 16, round(side * scale)) for side in image.size]
     pixels = np.asarray(image.resize(size, Image.Resampling.BILINEAR))
-    whole = torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None].float() / 255
-    still, down, right = (
-        whole[:, :, y : y + SIDE, x : x + SIDE].clone() for y, x in ((0, 0), (stride, 0), (0, stride))
-    )
-    return still, down, right
+    cut = pixels[rows : rows + SIDE, columns : columns + SIDE]
+    return torch.from_numpy(cut.copy()).permute(2, 0, 1)[None].float() / 255
 
 
 @torch.no_grad()
 def pyramid_maps(fpn: FPN, features: list[Tensor]) -> list[PyramidMaps]:
-    """The maps inside a pyramid, finest level first; where no level lies above, `enlarged` is 0."""
+    """The maps inside a pyramid, finest level first."""
     merged, smoothed = fpn.merged(features), fpn(features)
-    found = []
-    for level, feature in enumerate(features):
-        above = merged[level + 1] if level + 1 < len(features) else None
-        enlarged = torch.zeros_like(merged[level]) if above is None else fpn.enlarge(above, feature.shape[2:])
-        found.append(PyramidMaps(fpn.inner_blocks[level](feature), enlarged, merged[level], smoothed[level]))
-    return found
+    laterals = [block(feature) for block, feature in zip(fpn.inner_blocks, features, strict=True)]
+    binomial = torch.tensor([1.0, 2, 1])
+    kernel = (torch.outer(binomial, binomial) / 16).expand(fpn.out_channels, 1, 3, 3)
+    blurred = [F.conv2d(level, kernel, padding=1, groups=fpn.out_channels) for level in merged]
+    return [PyramidMaps(*maps) for maps in zip(laterals, merged, smoothed, blurred, strict=True)]
 
 
-def aliasing(detector: Detector, levels: tuple[int, ...] = LEVELS) -> dict[str, float]:
-    """Means over all photos and `levels`: `share_<map>` and `error_<map>` for lateral, enlarged, merged, smoothed.
+@lru_cache(maxsize=len(PHOTOS) * (1 + 2 * len(LEVELS)))
+def _features(name: str, rows: int, columns: int) -> list[Tensor]:
+    """C2…C5 that EfficientNet-Lite0 makes of a square of the photo, so many pixels further down and right."""
+    square = photo_square(name, rows, columns)
+    with torch.no_grad():
+        return _frozen().features((255 * square - 127) / 128)[1:]
 
-    Shares and errors are those of `high_frequency_share` and, for one place down and one right, `shift_error`.
+
+@lru_cache(maxsize=1)
+def _frozen() -> EfficientNetLite0:
+    return EfficientNetLite0.pretrained().requires_grad_(False)
+
+
+def aliasing(net: LevelNet) -> dict[str, float]:
+    """Means over PHOTOS and LEVELS of `high_frequency_share` and, for one place down and one right, `shift_error`.
+
+    `share_<map>` and `error_<map>` for lateral, merged, smoothed, and for blurred: M after a binomial 3×3, whatever the
+    pyramid has learnt.
     """
     found: dict[str, list[float]] = {}
-    for name in photo_names():
-        for level in levels:
-            place, stride = detector.levels.index(level), 2**level
-            still, down, right = (
-                pyramid_maps(detector.fpn, detector.maps(square))[place] for square in photo_squares(name, stride)
-            )
-            for kind in ("lateral", "enlarged", "merged", "smoothed"):
-                first = getattr(still, kind)
-                if not first.any():
-                    continue
-                errors = [
-                    shift_error(first, getattr(moved, kind), rows, columns, MARGIN // stride)
-                    for moved, rows, columns in ((down, 1, 0), (right, 0, 1))
-                ]
-                found.setdefault(f"share_{kind}", []).append(high_frequency_share(first))
-                found.setdefault(f"error_{kind}", []).append(sum(errors) / 2)
+    for name, level in product(PHOTOS, LEVELS):
+        stride = 2**level
+        still, *moved = (
+            pyramid_maps(net.fpn, net.scaled(_features(name, *by)))[level - 2]
+            for by in ((0, 0), (stride, 0), (0, stride))
+        )
+        for kind in ("lateral", "merged", "smoothed", "blurred"):
+            first = getattr(still, kind)
+            errors = [
+                shift_error(first, getattr(other, kind), rows, columns, MARGIN // stride)
+                for other, rows, columns in zip(moved, (1, 0), (0, 1), strict=True)
+            ]
+            found.setdefault(f"share_{kind}", []).append(high_frequency_share(first))
+            found.setdefault(f"error_{kind}", []).append(sum(errors) / 2)
     return {name: float(np.mean(values)) for name, values in found.items()}

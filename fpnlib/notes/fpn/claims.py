@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from fpnlib.claims import Claim, Criterion, Measurement, Said, Verdict
+from fpnlib.claims import Claim, Measurement, Said, within
 from fpnlib.models import FPN, ResNet, resnet18, resnet50
-from fpnlib.notes.fpn import ablation
+from fpnlib.notes.fpn import ablation, cue, smoothing
 from fpnlib.notes.fpn.recorded import CHANNELS, OUT, SIZES, fill, pyramid_input, recorded
 from fpnlib.ops import Add, receptive_field
 
@@ -76,12 +76,6 @@ def _stages_and_sums(net: ResNet, image: Tensor) -> tuple[list[Tensor], list[Ten
     return stages, [heard[block] + heard[branch] for block, branch in ends]
 
 
-def _judge_stages(measurement: Measurement) -> Verdict:
-    numbers = measurement.numbers
-    right = measurement.effect == 0 and numbers["wrong_sizes_and_strides"] == 0 and numbers["negative_values"] == 0
-    return "holds" if right and numbers["values_cut_by_relu"] > 0 else "fails"
-
-
 def plain_pyramid(pyramid: FPN, maps: Sequence[Tensor]) -> list[np.ndarray]:
     """P by the published recipe in NumPy, without a convolution: sums over channels, copied cells, shifted maps."""
     weights = {name: value.numpy() for name, value in pyramid.state_dict().items()}
@@ -137,6 +131,9 @@ def pyramid_equality() -> Measurement:
             torchvision, *((ours - theirs).abs().max().item() for ours, theirs in zip(answers, levels, strict=True))
         )
     full = FPN((256, 512, 1024, 2048), 256)
+    count = sum(parameter.numel() for parameter in full.parameters())
+    # 1×1 with bias from 3840 channels in all, and four 3×3 with bias.
+    miscounted = abs(count - (3840 * 256 + 4 * 256 + 4 * (9 * 256 + 1) * 256))
     return Measurement.exact(
         max(plain, torchvision),
         n=_PYRAMIDS + len(SIZES),
@@ -144,18 +141,11 @@ def pyramid_equality() -> Measurement:
         torchvision_difference=torchvision,
         odd_steps=odd,
         foreign_names=len(set(pyramid.state_dict()) ^ set(known.keys)),
-        resnet50_parameters=sum(parameter.numel() for parameter in full.parameters()),
+        resnet50_parameters=count,
+        miscounted=miscounted,
         lateral_parameters=sum(parameter.numel() for parameter in full.inner_blocks.parameters()),
         smoothing_parameters=sum(parameter.numel() for parameter in full.layer_blocks.parameters()),
     )
-
-
-def _judge_equality(measurement: Measurement) -> Verdict:
-    numbers = measurement.numbers
-    # 1×1 with bias from 3840 channels in all, and four 3×3 with bias.
-    counted = 3840 * 256 + 4 * 256 + 4 * (9 * 256 + 1) * 256
-    right = numbers["foreign_names"] == 0 and numbers["resnet50_parameters"] == counted and numbers["odd_steps"] > 0
-    return "holds" if right and measurement.effect <= EQUAL else "fails"
 
 
 CLAIMS = (
@@ -169,11 +159,15 @@ CLAIMS = (
             "ReLU",
         ),
         {
-            "": Criterion(
-                "for ResNet-18 and -50 at six even and odd sizes every C equals ReLU(shortcut + branch) of its last "
-                "block, and C and P have ⌈side / stride⌉ places a side, the stride that of the receptive fields",
-                _judge_stages,
-            )
+            "for add and ReLU": within(
+                0, "C of ResNet-18 and -50 at six even and odd sizes less ReLU(shortcut + branch) of its last block"
+            ),
+            "for the ReLU coming last": within(0, "values below 0 in C", of="negative_values"),
+            "for strides and sizes": within(
+                0,
+                "sizes of C or P that are not ⌈side / stride⌉, and strides that are not those of the receptive fields",
+                of="wrong_sizes_and_strides",
+            ),
         },
         stage_outputs,
     ),
@@ -187,13 +181,20 @@ CLAIMS = (
             "1×1 convolutions give M2 to M5 … M5 is doubled in size and added to M4, and so on … a 3×3 gives P5 to P2",
         ),
         {
-            "": Criterion(
-                "over 60 random pyramids with even and odd sizes P differs by at most 1e-6 from this recipe in NumPy, "
-                "and so from torchvision's own recorded answers; the weights have torchvision's names and number",
-                _judge_equality,
-            )
+            "for the recipe": within(
+                EQUAL, "P of 60 random pyramids with even and odd sizes and this recipe in NumPy", of="plain_difference"
+            ),
+            "for torchvision's answers": within(
+                EQUAL, "P and torchvision's own recorded answers", of="torchvision_difference"
+            ),
+            "for the weights' names": within(0, "names that only one of the two has", of="foreign_names"),
+            "for their number": within(
+                0, "weights more or fewer than 3840 · 256 + 4 · 256 + 4 · (9 · 256 + 1) · 256", of="miscounted"
+            ),
         },
         pyramid_equality,
     ),
+    *cue.CLAIMS,
+    *smoothing.CLAIMS,
     *ablation.CLAIMS,
 )

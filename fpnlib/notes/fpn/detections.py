@@ -26,6 +26,7 @@ from fpnlib.metrics import match_detections
 from fpnlib.models.detector import AREA_RANGES, Detector
 from fpnlib.notes.fpn.pixels import Pixels
 
+LARGER = "larger, trained longer"
 NETS = {
     "full pyramid": "full",
     "no top-down path": "no_top_down",
@@ -33,7 +34,7 @@ NETS = {
     "no 3×3": "no_smooth",
     "C4 alone": "c4",
     "C5 alone": "c5",
-    "larger, trained longer": "scenes",
+    LARGER: "scenes",
 }
 PHOTOS = ("astronaut", "cafe", "bin")
 SIDE = 128  # the shorter side at which the nets see a photo, as in the scenes
@@ -82,7 +83,7 @@ class Judged:
 
 @dataclasses.dataclass(frozen=True)
 class DetectionsData:
-    """The boxes kept on one page by kind, and recall by size: here as counts, and over scenes and seeds as AR."""
+    """The boxes kept on one page by kind; recall by size: as counts here, and as AR over seeds if measured."""
 
     net: str
     picture: str
@@ -113,7 +114,7 @@ class DetectionsExplorer(Explorer[DetectionsData]):
             page = Page("your photo", small(own), None)
             self._pages = {page.name: page} | self._pages
             self._judged |= {(net, page.name): judge(page, detect(net, page)) for net in NETS}
-        self._recall = {net: average_recall(net) for net in NETS}
+        self._recall = {net: average_recall(net) for net in NETS if net != LARGER}
         super().__init__()
 
     def make_controls(self) -> dict[str, Widget]:
@@ -146,7 +147,7 @@ class DetectionsExplorer(Explorer[DetectionsData]):
                 name = size_of(box)
                 objects[name] += 1
                 found[name] += int(hit)
-        ar, interval = self._recall[net]
+        ar, interval = self._recall.get(net, (np.zeros(0), np.zeros((2, 0))))  # of the larger one none was measured
         return DetectionsData(
             net=net,
             picture=picture,
@@ -175,7 +176,7 @@ class DetectionsExplorer(Explorer[DetectionsData]):
         picture.legend(loc="upper center", bbox_to_anchor=(0.5, 0.0), ncols=2)
         places = np.arange(len(_SIZES))
         for index, (ar, interval) in enumerate(self._recall.values()):
-            x = places + (index - 3) / 12
+            x = places + (index - 2.5) / 12
             recall.vlines(x, *interval, color=FAINT, lw=2)
             label = "the other detectors" if index == 0 else None
             recall.plot(x, ar, "o", ms=5, color=FAINT, mec="none", label=label)
@@ -202,10 +203,11 @@ class DetectionsExplorer(Explorer[DetectionsData]):
         self._picture.show(page, 0, 0, width * scale, SIDE)
         for kind, loop in self._loops.items():
             loop.set_segments(scale * data.boxes[kind][:, [[0, 1], [2, 1], [2, 3], [0, 3], [0, 1]]])
-        x = np.arange(len(_SIZES)) + (list(NETS).index(data.net) - 3) / 12
-        self._points.set_data(x, data.ar)
+        x = np.arange(len(_SIZES)) + (list(NETS).index(data.net) - 2.5) / 12
+        known = len(data.ar)
+        self._points.set_data(x[:known], data.ar)
         low, high = data.ar_interval
-        self._spread.set_segments([[(at, a), (at, b)] for at, a, b in zip(x, low, high, strict=True)])
+        self._spread.set_segments([[(at, a), (at, b)] for at, a, b in zip(x[:known], low, high, strict=True)])
 
     def describe(self, data: DetectionsData) -> str:
         """Say what was found here, and what this net finds on many scenes."""
@@ -219,12 +221,12 @@ class DetectionsExplorer(Explorer[DetectionsData]):
             here = f"nothing here is labelled, so none is right or wrong; by class: {said}."
         recalls = ", ".join(
             f"{number(value, 2)} for {size}" + ("" if data.net == "full pyramid" else f" (full {number(full, 2)})")
-            for size, value, full in zip(_SIZES, data.ar, data.ar_full, strict=True)
+            for size, value, full in zip(_SIZES, data.ar, data.ar_full, strict=False)
         )
-        seeds = "one training" if NETS[data.net] == "scenes" else "eight trainings"
+        average = f"on 256 scenes, eight trainings: {recalls} objects" if recalls else "of this one was not measured"
         return (
             f"Detector: {data.net}. On {data.picture}, boxes that score {number(data.score, 2)} or more: {here}\n"
-            f"Average recall on 256 scenes, {seeds}: {recalls} objects."
+            f"Average recall {average}."
         )
 
     def invariants(self, data: DetectionsData) -> dict[str, bool]:
@@ -307,14 +309,9 @@ def judged_pages(net: str) -> dict[str, Judged]:
 
 
 def average_recall(net: str) -> tuple[np.ndarray, np.ndarray]:
-    """AR by size, (3,), and its interval, (2, 3), as measured for FP-3; of the larger detector alone, for FP-5."""
-    name = NETS[net]
-    if name == "scenes":
-        result = Result.load("FP-5")
-        ar = np.array([result.number(f"ar_{size}") for size in _SIZES])
-        return ar, np.stack([ar, ar])
-    result = Result.load("FP-3")
-    keys = [f"{name}_ar_{size}" for size in _SIZES]
+    """AR by size, (3,), and its interval, (2, 3), as measured for FP-6."""
+    result = Result.load("FP-6")
+    keys = [f"{NETS[net]}_ar_{size}" for size in _SIZES]
     ar, low, high = (np.array([result.number(key + end) for key in keys]) for end in ("", "_low", "_high"))
     return ar, np.stack([low, high])
 

@@ -1,5 +1,5 @@
 """What note 04 shows: a photo's pyramid, one step of it, which level an object goes to, the architecture,
-a detector."""
+a detector, how far away a cue may lie."""
 
 from collections.abc import Callable
 from typing import Any
@@ -10,6 +10,7 @@ from fpnlib.explore import explorer
 from fpnlib.models import FPN
 from fpnlib.notes.fpn.architecture import ArchitectureExplorer
 from fpnlib.notes.fpn.assignment import AssignmentExplorer
+from fpnlib.notes.fpn.cue_distance import CueDistanceExplorer
 from fpnlib.notes.fpn.detections import DetectionsExplorer, own_picture
 from fpnlib.notes.fpn.photo_pyramid import Library, own_backbone
 from fpnlib.notes.fpn.pyramid import PyramidExplorer
@@ -96,4 +97,10 @@ def detections(photo: Any = None) -> DetectionsExplorer:
     return DetectionsExplorer(own_picture(photo))
 
 
-EXPLORERS = (pyramid, top_down_step, level_assignment, architecture, detections)
+@explorer
+def cue_distance() -> CueDistanceExplorer:
+    """An object whose class a distant square tells: move the square out of what P2 sees, with and without the path."""
+    return CueDistanceExplorer()
+
+
+EXPLORERS = (pyramid, top_down_step, level_assignment, architecture, detections, cue_distance)
