@@ -155,6 +155,10 @@ CLAIMS = (
         seeds=16,
         control=_saves("no warm-up, the three larger rates less the three smaller, both optimisers", "by_rate"),
         recheck=recheck_rate_map,
+        told={
+            "depends": "Without batch norm, warm-up saves nets at large rates and wins even when both are tuned; with it, "
+            "at the same rates, you hardly need it."
+        },
     ),
     Claim(
         "WU-3",
@@ -176,6 +180,10 @@ CLAIMS = (
             _points("and without", "long_by_rate"),
         ),
         fresh=8,
+        told={
+            "depends": "If you warm up for a few steps only, a low constant start is worse than none; if you warm up for "
+            "long, it helps as a ramp does."
+        },
     ),
     Claim(
         "WU-4",
@@ -263,5 +271,8 @@ CLAIMS = (
         seeds=16,
         control=_saves("no warm-up, the three higher of five rates less the two lower, both optimisers", "by_rate"),
         recheck=recheck_higher_rates,
+        told={
+            "depends": "Batch norm lets you go to higher rates, and there warm-up saves nets again, with Adam for certain."
+        },
     ),
 )
