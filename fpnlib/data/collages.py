@@ -19,7 +19,7 @@ from fpnlib.data.photos import photo
 from fpnlib.data.scenes import Piece, Scene, compose
 from fpnlib.validation import require, require_choice
 
-COLLAGE_CLASSES = ("background", "face", "coin", "zero", "four", "seven", "amber square", "blue square")
+COLLAGE_CLASSES = ("background", "face", "coin", "digit", "amber square", "blue square")
 """Names of the classes. The squares look alike: a square has the class of its marker's colour."""
 
 Split = Literal["train", "test"]
@@ -42,7 +42,6 @@ _PHOTOS: dict[Split, tuple[str, ...]] = {
     "train": ("coffee", "chelsea", "china", "brick", "grass", "retina", "stereo_motorcycle", "hubble_deep_field"),
     "test": ("rocket", "flower", "bin", "gravel", "moon", "immunohistochemistry"),
 }
-_DIGITS = {"zero": 0, "four": 4, "seven": 7}
 # x0 y0 x1 y1 of the 24 coins, which an ellipse fits.
 _COINS = (
     *((22, 35, 67, 74), (81, 39, 120, 74), (132, 28, 179, 74), (192, 30, 240, 73), (255, 34, 297, 72)),
@@ -168,7 +167,7 @@ def _photo(name: str) -> Image.Image:
 @lru_cache(maxsize=2 * len(COLLAGE_CLASSES))
 def _cut_outs(name: str, split: Split) -> tuple[Image.Image, ...]:
     """All looks of a class in one part: RGBA for faces and coins, grey (L) for the outline of a digit."""
-    found = {"face": _faces, "coin": _coins}.get(name, lambda: _outlines(_DIGITS[name]))()
+    found = {"face": _faces, "coin": _coins, "digit": _digits}[name]()
     # Two thirds are for training.
     return tuple(one for number, one in enumerate(found) if (number % 3 == 2) == (split == "test"))
 
@@ -191,10 +190,9 @@ def _round_cut_out(image: Image.Image) -> Image.Image:
     return cut_out.resize([side * _STORED // max(image.size) for side in image.size], Image.Resampling.BILINEAR)
 
 
-def _outlines(digit: int) -> list[Image.Image]:
-    images, labels = digits()
+def _digits() -> list[Image.Image]:
     found = []
-    for image in images[labels == digit].numpy():
+    for image in digits()[0].numpy():
         grey = Image.fromarray((image * 15).astype(np.uint8)).resize((_STORED, _STORED), Image.Resampling.BICUBIC)
         mask = np.asarray(grey) >= 104
         rows, columns = (np.flatnonzero(mask.any(axis)) for axis in (1, 0))
