@@ -13,7 +13,7 @@ from fpnlib.data import digits
 from fpnlib.training import Ensemble, minibatches
 from fpnlib.training.batches import Batches
 
-BATCH_SIZES = (2, 8, 32)
+BATCH_SIZES = (2, 32)
 REFERENCE_SIZE = 32
 SEEN = 4096  # digits in training, whatever the batch size
 EARLY = 1024  # digits seen when the control looks
