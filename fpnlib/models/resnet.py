@@ -26,10 +26,10 @@ class Subsampling1x1(nn.Conv2d):
     as oneDNN issue 6035. So no 1×1 with a stride may reach it, whatever layout and width a reader chooses.
     """
 
-    def forward(self, input: Float[Tensor, "n c h w"]) -> Float[Tensor, "n d h2 w2"]:
-        """(N, C, H, W) to (N, D, ⌈H / stride⌉, ⌈W / stride⌉)."""
+    # Not `forward`, so that `receptive_field` knows it for the convolution that it is.
+    def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         down, across = self.stride
-        return F.conv2d(input[:, :, ::down, ::across], self.weight, self.bias)
+        return F.conv2d(input[:, :, ::down, ::across], weight, bias)
 
 
 def _conv(cin: int, cout: int, kernel: int, stride: int = 1) -> nn.Conv2d:
