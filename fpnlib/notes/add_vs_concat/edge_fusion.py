@@ -50,7 +50,7 @@ class EdgeFusionExplorer(Explorer[EdgeFusionData]):
         super().__init__()
 
     def make_controls(self) -> dict[str, Widget]:
-        """Return a weight for each side output; HED has learned about .2 for each."""
+        """Return a weight for each side output; HED's training began at .2 for each and left it nearly there."""
         return {f"side_{n}": slider(f"weight of side output {n}", 0.2, 0.0, 1.0, 0.05) for n in range(1, SIDES + 1)}
 
     def compute(self, **weights: float) -> EdgeFusionData:

@@ -102,12 +102,12 @@ def _always_concat(design: str) -> str:
 
 def _measured() -> dict[str, str]:
     """Return why, and what was measured, for each design."""
-    pairs, edges = Result.load("AC-4"), Result.load("AC-7")
+    pairs, bet, edges = Result.load("AC-4"), Result.load("AC-12"), Result.load("AC-7")
     return {
         "few aligned digits": "Pixel meets pixel, and there is too little data to learn that: add is more accurate by "
-        f"{pairs.number('digits_add_wins'):.2f} (AC-4).",
+        f"{bet.number('digits_scarce_add'):.2f} (AC-12).",
         "many shuffled maps": "The channels do not correspond, and there is enough data to learn which belong "
-        f"together: concat is more accurate by {pairs.number('network_concat_wins_over_add'):.2f} (AC-4).",
+        f"together: concat is more accurate by {-pairs.number('network_add_gain_0_640'):.2f} (AC-4).",
         "five edge maps": "All five say the same thing, how likely an edge is: with one weight for each the sum's F is "
         f"{edges.number('fused'):.2f}, above every single map's (AC-7).",
     }

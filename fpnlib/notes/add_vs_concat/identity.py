@@ -27,6 +27,7 @@ class IdentityData:
     """Kernels and outputs; all maps are (H, W)."""
 
     tie: bool
+    relu: bool
     nudge: float
     kernel: np.ndarray  # after the add, (k, k)
     halves: np.ndarray  # after the concat, (2, k, k)
@@ -64,6 +65,7 @@ class IdentityExplorer(Explorer[IdentityData]):
         """Return the kernel, how it moves, and whether its halves are tied."""
         return {
             "tie": toggle("tie the two halves", True),
+            "relu": toggle("a ReLU between, as in a DenseNet"),
             "nudge": slider("move the middle weight of y's half by", 0.3, -1.0, 1.0, 0.05),
             "kernel": choice("kernel", KERNELS),
             "kernel_size": slider("kernel size", 3, 1, _LARGEST, 1),
@@ -73,7 +75,7 @@ class IdentityExplorer(Explorer[IdentityData]):
 
     @torch.no_grad()
     def compute(
-        self, tie: bool, nudge: float, kernel: str, kernel_size: int, stride: int, dilation: int
+        self, tie: bool, relu: bool, nudge: float, kernel: str, kernel_size: int, stride: int, dilation: int
     ) -> IdentityData:
         """Run both convolutions in float64."""
         conv = nn.Conv2d(1, 1, kernel_size, stride, dilation=dilation, bias=False).double()
@@ -85,10 +87,12 @@ class IdentityExplorer(Explorer[IdentityData]):
         if not tie:
             after_concat.weight[0, 1, middle, middle] += nudge
         x, y = self._x[None, None], self._y[None, None]
-        added, joined = conv(x + y), after_concat(Concat()(x, y))
+        total, both = x + y, Concat()(x, y)
+        added, joined = (conv(total.relu()), after_concat(both.relu())) if relu else (conv(total), after_concat(both))
         difference = added - joined
         return IdentityData(
             tie=tie,
+            relu=relu,
             nudge=nudge,
             kernel=conv.weight[0, 0].numpy(),
             halves=after_concat.weight[0].numpy(),
@@ -159,6 +163,8 @@ class IdentityExplorer(Explorer[IdentityData]):
             halves = f"The halves are free, and y's middle weight has moved by {number(data.nudge)} alone."
         else:
             halves = "The halves are free, but still equal."
+        if data.relu:
+            halves += " A ReLU stands before the convolution."
         same = "The outputs are equal" if data.largest <= _EQUAL else "The outputs differ"
         rows, columns = data.added.shape
         size, middle = len(data.kernel), data.kernel[len(data.kernel) // 2, len(data.kernel) // 2]
@@ -168,11 +174,11 @@ class IdentityExplorer(Explorer[IdentityData]):
         )
 
     def invariants(self, data: IdentityData) -> dict[str, bool]:
-        """Check that only halves that have parted make a difference."""
+        """Check that without a ReLU only halves that have parted make a difference."""
         parted = abs(data.halves[0] - data.halves[1]).max() > 0
         return {
-            "tied halves give equal outputs": not data.tie or data.largest <= _EQUAL,
-            "outputs differ just where halves do": parted == (data.largest > _EQUAL),
+            "tied halves give equal outputs": data.relu or not data.tie or data.largest <= _EQUAL,
+            "outputs differ just where halves do": data.relu or parted == (data.largest > _EQUAL),
             "both outputs have one shape": data.added.shape == data.joined.shape,
         }
 

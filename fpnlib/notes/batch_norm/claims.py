@@ -139,7 +139,7 @@ def bookkeeping() -> Measurement:
         for parameter in theirs.parameters():
             nn.init.normal_(parameter, generator=generator)
         ours.load_state_dict(theirs.state_dict())
-        # torch's layer sees all with the mean taken off, which is exact: at a large mean its own rounding would count.
+        # torch's layer sees all with the mean subtracted, which is exact: at a large mean its own rounding would count.
         if tracking:
             theirs.get_buffer("running_mean").sub_(mean)
         biased_running = torch.ones(3, dtype=torch.float64)
@@ -173,7 +173,7 @@ def bookkeeping() -> Measurement:
 
 
 def _single_precision_variances(generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Over the true variance, of 1000 channels of 64 values around 5000: E[x²] − E[x]², and the mean taken off first.
+    """Over the true variance, of 1000 channels of 64 values around 5000: E[x²] − E[x]², and the mean subtracted first.
 
     Added up one after another, so that every processor rounds alike.
     """

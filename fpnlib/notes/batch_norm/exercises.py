@@ -18,7 +18,7 @@ _EPS = 0.01
 
 
 def backward(grad: Tensor, x: Tensor, weight: Tensor, eps: float) -> Gradients:
-    """Return the gradients by x (N, C), weight (C,) and bias (C,), given the one by y."""
+    """Return the gradients with respect to x (N, C), weight (C,) and bias (C,), given that to y."""
     return _backward(grad, x, weight, eps)
 
 
@@ -82,7 +82,7 @@ def _few_channels(grad: Tensor, x: Tensor, weight: Tensor, eps: float) -> Gradie
 
 
 _BACKWARD_FAULTS = {
-    "Two terms are missing from your gradient by x: you took mean and variance for constants. Both move "
+    "Two terms are missing from your gradient with respect to x: you took mean and variance for constants. Both move "
     "when x moves.": _constants,
     "The term through the mean is missing. When one x grows, the mean grows by 1/n of it, and every output falls.": (
         _no_mean
@@ -91,7 +91,9 @@ _BACKWARD_FAULTS = {
     "shrink.": _no_variance,
     "Your sums want to be averages: mean and variance divide by n, and so do the terms that go through them.": _sums,
     "The weight γ is missing on the way back to x.": _no_weight,
-    "Your gradient by the weight multiplies with x. The weight multiplies x̂, the normalised value.": _weight_by_x,
+    "Your gradient with respect to the weight multiplies with x. The weight multiplies x̂, the normalised value.": (
+        _weight_by_x
+    ),
     "ε is missing: the standard deviation is √(variance + ε), backward as forward.": _no_eps,
 }
 
@@ -125,7 +127,7 @@ def _examine_backward(answer: Answer) -> str | None:
     if on(_batches(1, 5, mean=_LARGE)):
         return (
             f"Right while the mean is small, wrong at a mean of {_LARGE:,.0f}. Is your variance E[x²] − E[x]²? There "
-            "two large numbers cancel. Take the mean off first, then square."
+            "two large numbers cancel. Subtract the mean first, then square."
         )
     leaves = [t.requires_grad_() for t in _fresh()]
     if not torch.autograd.gradcheck(_as_function(answer), leaves, raise_exception=False):
@@ -226,7 +228,7 @@ def _eps_outside(
 
 _FOLD_FAULTS = {
     "The old bias was not multiplied. It passes through batch norm as well.": _bias_untouched,
-    "The running mean is missing: it is taken off before the scaling.": _forgets_mean,
+    "The running mean is missing: it is subtracted before the scaling.": _forgets_mean,
     "You divided by the variance. Batch norm divides by its root.": _by_variance,
     "ε belongs under the root, beside the variance.": _eps_outside,
 }
@@ -244,8 +246,8 @@ def _examine_fold(answer: Answer) -> str | None:
 EXERCISES = (
     Exercise(
         "batch norm backward",
-        "Write f(grad, x, weight, eps) that returns the gradients by x, by the weight and by the bias; grad and x are "
-        "tensors (N, C), weight is (C,).",
+        "Write f(grad, x, weight, eps) that returns the gradients with respect to x, the weight and the bias; grad and "
+        "x are tensors (N, C), weight is (C,).",
         _examine_backward,
         backward,
         (

@@ -22,7 +22,7 @@ Scalar = Float[Tensor, ""]
 
 @dataclasses.dataclass(frozen=True)
 class Node:
-    """A node's value and the gradient of the loss by it."""
+    """A node's value and the gradient of the loss with respect to it."""
 
     value: Tensor
     grad: Tensor
@@ -49,7 +49,7 @@ def forward_backward(
 ) -> Graph:
     """Go through the graph forward and back again, one line per node.
 
-    Shapes: `x` and `grad`, the gradient by y, (n,); `weight` and `bias` ().
+    Shapes: `x` and `grad`, the gradient with respect to y, (n,); `weight` and `bias` ().
     Errors: ValueError for an unknown variant.
     """
     require_choice("variant", variant, VARIANTS)

@@ -27,7 +27,14 @@ from fpnlib.ops import batch_norm_backward, batch_norm_forward
 
 COUNT = 4
 EPS = 1e-5
-CHECKS = ("outputs", "gradient by x", "gradient by γ", "gradient by β", "running variance", "gradients by x sum to 0")
+CHECKS = (
+    "outputs",
+    "gradient w.r.t. x",
+    "gradient w.r.t. γ",
+    "gradient w.r.t. β",
+    "running variance",
+    "gradients w.r.t. x sum to 0",
+)
 _COLUMNS = {"x": 0.0, "centered": 2.1, "normalized": 4.2, "y": 6.3}
 _STATISTICS = {"mean": 0.35, "variance": 2.45, "inverse_std": 4.0}
 _ROWS = (3.4, 2.6, 1.8, 1.0)
@@ -114,7 +121,7 @@ class PassesExplorer(Explorer[PassesData]):
         for i, name in enumerate(CHECKS):
             checks.text(0.16, 3.5 - 0.48 * i, name, va="center", fontsize=10, color=INK)
             self._marks.append(checks.text(0.0, 3.5 - 0.48 * i, "", va="center", fontsize=13, weight="bold"))
-        checks.text(0, 0.35, "gradient by x, ours and torch's", fontsize=9.5, color=MUTED)
+        checks.text(0, 0.35, "gradient w.r.t. x, ours and torch's", fontsize=9.5, color=MUTED)
         place = {"ha": "right", "va": "center", "fontsize": 10}
         self._pairs = [
             [checks.text(x, 0.02 - 0.34 * i, "", color=colour, **place) for x, colour in ((0.42, RED), (0.85, INK))]
@@ -145,8 +152,8 @@ class PassesExplorer(Explorer[PassesData]):
         return (
             f"Derivation: {data.variant}. Mean {_say(data.values['mean'][0])}, variance "
             f"{_say(data.values['variance'][0])}, running variance of this batch {_say(data.running)}. "
-            f"y = {_row(data.values['y'])}; gradient by x = {_row(data.grads['x'])}, by γ = "
-            f"{_say(data.grads['weight'][0])}, by β = {_say(data.grads['bias'][0])}.\n{verdict}"
+            f"y = {_row(data.values['y'])}; gradient with respect to x = {_row(data.grads['x'])}, to γ = "
+            f"{_say(data.grads['weight'][0])}, to β = {_say(data.grads['bias'][0])}.\n{verdict}"
         )
 
     def invariants(self, data: PassesData) -> dict[str, bool]:
@@ -199,7 +206,7 @@ def _node(graph: Axes, x: float, y: float) -> tuple[Artist, Artist]:
 
 
 def _truth(x: Tensor, weight: Tensor, bias: Tensor, grad: Tensor) -> tuple[Tensor, ...]:
-    """Output, the gradients by x, γ and β, and the stored variance, by torch in double precision."""
+    """Output, the gradients with respect to x, γ and β, and the stored variance, by torch in double precision."""
     values, gamma, beta = leaves = [t.double().requires_grad_() for t in (x[:, None], weight[None], bias[None])]
     mean, variance = torch.zeros(1, dtype=torch.float64), torch.ones(1, dtype=torch.float64)
     y = F.batch_norm(values, mean, variance, gamma, beta, training=True, momentum=1.0, eps=EPS)

@@ -112,6 +112,27 @@ def test_fusing_with_the_learned_weights_is_the_network_s_own_fusion():
     torch.testing.assert_close(found.fused(found.weights), own, rtol=1e-4, atol=1e-4)
 
 
+def test_counts_by_block_are_those_of_the_whole_photo():
+    maps = [one.edges.sides[1] for one in edges.scenes()]
+    counts = edges.block_counts(maps)
+    assert counts.edges.shape == (200, 24 * len(maps))
+    outlines = [one.reference.boundary.sum().item() for one in edges.scenes()]
+    assert counts.outline.sum() == sum(outlines)
+    assert (counts.right <= counts.edges).all()
+    assert (counts.found <= counts.outline).all()
+    alone = np.zeros((1, 24 * len(maps)))
+    alone[0, :24] = 1  # the café photo
+    whole = edges.scenes()[0].reference.curve(maps[0]).f
+    assert counts.f(alone)[0] == pytest.approx(whole, abs=0.005)
+    assert counts.f(2 * alone)[0] == pytest.approx(counts.f(alone)[0])
+
+
+def test_a_relu_parts_tied_halves():
+    explorer = add_is_tied_concat()
+    assert explorer.set(tie=True, relu=False).data.largest < 1e-9
+    assert explorer.set(tie=True, relu=True).data.largest > 1e-3
+
+
 def test_free_halves_differ_by_the_nudge_times_y():
     x, y = np.random.default_rng(0).normal(size=(2, 20, 20))
     explorer = add_is_tied_concat(x, y).set(tie=False, nudge=0.5, kernel="random", kernel_size=3)

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, jaccard_score
 
-from fpnlib.data import photo
 from fpnlib.models import LSTMCell
 from fpnlib.notes.add_vs_concat import alignment, gradients, skips
 from fpnlib.notes.add_vs_concat.highway import gradient_per_block
@@ -85,6 +85,38 @@ def test_the_pair_net_that_concatenates_with_equal_halves_adds():
     torch.testing.assert_close(adding(first, second), concatenating(first, second))
 
 
+def test_frames_of_a_moving_digit_have_one_sum_for_both_directions():
+    train, test = alignment.moving_pairs(2)
+    for pairs in (train, test):
+        assert abs(pairs.labels.double().mean() - 0.5) < 0.01
+        there, back = (pairs.labels == label for label in (1, 0))
+        still = torch.where(there[:, None], pairs.first, pairs.second).view(-1, 8, 8)
+        moved = torch.where(there[:, None], pairs.second, pairs.first).view(-1, 8, 8)
+        assert torch.equal(moved[..., 1:], still[..., :-1])
+        assert there.any()
+        assert back.any()
+
+
+def test_gains_are_differences_of_accuracies():
+    rng = np.random.default_rng(0)
+    names = [
+        f"{one}_{kind}_{end}_{size}"
+        for one in alignment.DATA_SETS
+        for kind in alignment.KINDS
+        for end in (100, 0)
+        for size in alignment.SIZES
+    ]
+    outcomes = {name: rng.random(3).tolist() for name in names}
+    found = alignment.gains(outcomes)
+    expected = np.subtract(outcomes["network_wide_0_80"], outcomes["network_concat_0_80"])
+    assert found["network_wide_gain_0_80"] == pytest.approx(expected)
+    lost = np.subtract(outcomes["network_add_100_40"], outcomes["network_add_0_40"])
+    assert found["network_lost_40"] == pytest.approx(lost)
+    aligned = [values for name, values in found.items() if "gain_100" in name]
+    assert len(aligned) == 28
+    assert found["effect"] == pytest.approx(np.mean(aligned, 0))
+
+
 def test_a_seeds_accuracies_do_not_depend_on_the_seeds_and_cells_beside_it(monkeypatch):
     monkeypatch.setattr(alignment, "STEPS", 15)
     together = alignment.accuracies("digits", [3, 8], (0.0, 1.0), (10, 40), ["add"])
@@ -133,29 +165,54 @@ def test_all_lstm_cells_of_a_seed_have_the_same_weights_but_for_the_forget_bias(
         assert (raised == 0).all()
 
 
-def test_a_wider_gate_hands_more_on_until_the_row_begins():
+def test_a_wider_gate_hands_more_on():
     forced = gradients_per_lag()["forced"]
     assert (np.diff(forced[[0, 30, 50, 70, 90, 100], 99]) > 0).all()
-    assert abs(forced[100, 99]) < 0.5
 
 
 def test_behind_an_open_gate_only_the_beginning_of_a_row_counts_more():
-    image = torch.from_numpy(photo("coffee")[:60:4].copy()).double()
-    far = []
-    for steps in (201, 401):
-        rows = ((image - image.mean()) / image.std())[:, -steps:]
-        decades = []
-        for seed in range(4):
-            cell, _ = gradients.make_cells(seed)["forced"]
-            cell.forget = 1.0
-            x = rows.transpose(0, 1).clone().requires_grad_()
-            (gradient,) = torch.autograd.grad(gradients.last_output(cell, x).sum(), x)
-            size = gradient.flatten(1).norm(dim=1).log10().flip(0)
-            decades.append(size - size[1])
-        far.append(torch.stack(decades).mean(0))
-    assert far[0][200] > 0.5
-    assert abs(far[1][200]) < 0.5
-    assert far[1][400] > 0.5
+    assert gradients_per_lag(0)["forced"][100, -1] > 0.5
+    assert abs(gradients_per_lag()["forced"][100, -1]) < 0.5
+
+
+@given(st.floats(0, 300), st.integers(1, 9))
+@settings(max_examples=30)
+def test_the_length_of_small_gradients_does_not_underflow(power, n):
+    values = torch.full((2, n), 10.0**-power, dtype=torch.float64)
+    torch.testing.assert_close(
+        gradients.log_norm(values), torch.full((2,), -power + np.log10(n) / 2, dtype=torch.float64)
+    )
+
+
+def test_the_cell_path_alone_hands_on_the_product_of_the_gates_and_all_paths_more():
+    cell = gradients.make_cells(3)["lstm"][0]
+    x = gradients.scanlines()[:2, :30].transpose(0, 1)
+    assert gradients.carousel_gap(cell, x) < 1e-12
+    first = torch.zeros(2, gradients.HIDDEN, dtype=torch.float64, requires_grad=True)
+    h, c, product = first.detach(), first, torch.ones_like(first)
+    for step in x:
+        product = product * cell.gates(step, h).forget.detach()
+        h, c = cell(step, (h, c))
+    (gradient,) = torch.autograd.grad(c.sum(), first)
+    assert (gradient / product - 1).abs().max() > 1e-3
+
+
+def test_the_product_of_gains_is_worked_out_from_the_weights_variance():
+    inside = (22 / 24) ** 2
+    assert gradients.expected_decades("plain", "he", 59) == pytest.approx(59 * np.log10(inside) / 2)
+    assert gradients.expected_decades("plain", "torch", 1) == pytest.approx(np.log10(inside / 6) / 2)
+    assert gradients.expected_decades("residual", "he", 10) == pytest.approx(5 * np.log10(1 + inside))
+    ones = torch.ones(1, 1, 8, 8)
+    assert F.conv2d(ones, torch.ones(1, 1, 3, 3), padding=1).sum().item() / 9 / 64 == pytest.approx(inside)
+    _, stack = gradients.make_stack(0, "plain", "torch", 30)
+    variances = [kernel.var().item() for kernel in stack.parameters()]
+    assert 9 * gradients.WIDTH * np.mean(variances) / 2 == pytest.approx(1 / 6, rel=0.05)
+
+
+def test_a_branch_divided_by_the_root_of_the_depth():
+    (_, whole), (_, divided) = (gradients.make_stack(2, "residual", start, 4) for start in ("he", "branch"))
+    for one, other in zip(whole.parameters(), divided.parameters(), strict=True):
+        torch.testing.assert_close(other, one / 60**0.5)
 
 
 @pytest.mark.parametrize("net", skips.NETS)

@@ -1,16 +1,17 @@
 import inspect
 import re
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fpnlib.notes.batch_norm import digits
-from fpnlib.notes.batch_norm.claims import constant_statistics
+from fpnlib.notes.batch_norm.claims import _folded_forward, constant_statistics, split_gain, surviving_share
 from fpnlib.notes.batch_norm.explorers import distribution, folding, passes, running_statistics
 from fpnlib.notes.batch_norm.graph import (
     BIASED_RUNNING,
@@ -76,12 +77,12 @@ def test_a_constant_statistic_is_what_autograd_makes_of_a_detached_one():
     ("variant", "shift", "red"),
     [
         (RIGHT, 5000, set()),
-        (CONSTANT_STATISTICS, 0, {"gradient by x", "gradients by x sum to 0"}),
-        (CONSTANT_MEAN, 0, {"gradient by x", "gradients by x sum to 0"}),
-        (CONSTANT_VARIANCE, 0, {"gradient by x"}),
+        (CONSTANT_STATISTICS, 0, {"gradient w.r.t. x", "gradients w.r.t. x sum to 0"}),
+        (CONSTANT_MEAN, 0, {"gradient w.r.t. x", "gradients w.r.t. x sum to 0"}),
+        (CONSTANT_VARIANCE, 0, {"gradient w.r.t. x"}),
         (BIASED_RUNNING, 0, {"running variance"}),
         (SQUARES, 0, set()),
-        (SQUARES, 5000, {"outputs", "gradient by x", "gradient by γ", "running variance"}),
+        (SQUARES, 5000, {"outputs", "gradient w.r.t. x", "gradient w.r.t. γ", "running variance"}),
     ],
 )
 def test_which_check_goes_red(variant, shift, red):
@@ -149,17 +150,67 @@ def test_digits_are_parted_once_and_normalised():
 
 def test_both_kinds_of_net_begin_with_the_same_weights():
     nets = []
-    for norm in (True, False):
+    for kind in digits.KINDS:
         torch.manual_seed(3)
-        nets.append(digits.DigitNet(4, norm))
-    with_norm, without = (dict(net.named_parameters()) for net in nets)
-    assert set(without) < set(with_norm)
-    assert all(torch.equal(value, with_norm[name]) for name, value in without.items())
+        nets.append(dict(digits.DigitNet(4, kind).named_parameters()))
+    *normed, without = nets
+    for with_norm in normed:
+        assert set(without) < set(with_norm)
+        assert all(torch.equal(value, with_norm[name]) for name, value in without.items())
+
+
+def test_the_scale_multiplies_the_convolutions_alone():
+    nets = []
+    for scale in (1.0, 10.0):
+        torch.manual_seed(3)
+        nets.append(digits.DigitNet(3, "plain", scale))
+    for module, scaled in zip(*(net.features for net in nets), strict=True):
+        if isinstance(module, torch.nn.Conv2d):
+            torch.testing.assert_close(scaled.weight, 10 * module.weight)
+    assert torch.equal(nets[0].head.weight, nets[1].head.weight)
+
+
+def test_the_grid_of_rates_and_scales_is_what_its_trainings_say(monkeypatch):
+    monkeypatch.setattr(digits, "_RATE_STEPS", 3)
+    found = digits.rates_and_scales([7], [digits.USUAL, 0])
+    data = digits.load()
+    net = partial(digits.DigitNet, 4, "plain", 0.1)
+    alone = digits.train([7], digits.RATES[4:5], net, 32, 3)
+    wrong = digits.errors(alone, data.test_images, data.test_labels)
+    assert found["plain_error_0_4"] == wrong.tolist()
+    at = int(found["plain_best_0"][0])
+    assert found["plain_tuned_0"] == found[f"plain_error_0_{at}"]
+    assert not any(name.endswith(("_tuned_1", "_best_3")) for name in found)
+
+
+@given(st.integers(2, 12))
+@settings(max_examples=10)
+def test_two_of_n_directions_are_lost(n):
+    assert surviving_share(n) == pytest.approx((n - 2) / n, abs=1e-12)
+
+
+def test_the_gain_is_split_at_the_plain_nets_rate():
+    usual = digits.USUAL
+    errors = {f"norm_error_{usual}_{i}": [0.5 - 0.05 * i] for i in range(len(digits.RATES))}
+    errors |= {f"plain_error_{usual}_{i}": [0.6] for i in range(len(digits.RATES))}
+    errors |= {f"norm_tuned_{usual}": [0.2], f"plain_tuned_{usual}": [0.6]}
+    errors |= {f"norm_best_{usual}": [6.0], f"plain_best_{usual}": [4.0]}
+    found = split_gain(errors)
+    assert found["same_rate_gain"] == pytest.approx([0.3])
+    assert found["other_rate_gain"] == pytest.approx([0.1])
+    assert found["effect"] == pytest.approx([0.2])
+
+
+def test_batch_norm_before_a_padded_convolution_folds_only_inside():
+    border, inside = _folded_forward(torch.Generator().manual_seed(9))
+    assert border > 0.1
+    assert inside < 1e-12
 
 
 def test_a_seeds_nets_do_not_depend_on_the_seeds_beside_it():
     data = digits.load()
-    together, alone = (digits.train(seeds, (0.03, 0.3), 2, True, 8, 10) for seeds in ([3, 8, 5], [5]))
+    net = partial(digits.DigitNet, 2, "norm")
+    together, alone = (digits.train(seeds, (0.03, 0.3), net, 8, 10) for seeds in ([3, 8, 5], [5]))
     torch.testing.assert_close(
         together.predict(data.test_images)[4:], alone.predict(data.test_images), rtol=1e-10, atol=1e-10
     )
@@ -167,7 +218,7 @@ def test_a_seeds_nets_do_not_depend_on_the_seeds_beside_it():
 
 def test_a_diverged_net_knows_no_better_than_chance():
     data = digits.load()
-    ensemble = digits.train([0], (0.1, 1e200), 2, True, 8, 60)
+    ensemble = digits.train([0], (0.1, 1e200), partial(digits.DigitNet, 2, "norm"), 8, 60)
     learned, diverged = digits.errors(ensemble, data.test_images, data.test_labels)
     assert diverged == 0.9
     assert learned < 0.7
