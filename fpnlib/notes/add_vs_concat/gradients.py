@@ -269,7 +269,7 @@ CLAIMS = (
         ),
         told={
             "holds": "An LSTM's cell state is added to, as a ResNet's features are: with the forget gate open, a "
-            "gradient comes back through two hundred steps as large as through one."
+            "gradient comes back through two hundred steps nearly as large as through one."
         },
     ),
 )
