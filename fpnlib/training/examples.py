@@ -66,37 +66,41 @@ class Examples:
 class Backbone(nn.Module):
     """EfficientNet-Lite0 without its head, from images (n, 3, H, W) 0…255 to its maps at strides 4, 8, 16, 32.
 
-    `seed` None: with ImageNet's weights. A number: with random ones, batch norm's statistics taken from training
-    scenes, so that its maps have values of a sensible size.
+    `seed` None: with ImageNet's weights. A number: with random ones, and batch norm's statistics taken from training
+    scenes. Either way each channel of each map is shifted and scaled so that it has mean 0 and deviation 1 on these
+    scenes; the two numbers then stay as they are.
     """
 
     def __init__(self, seed: int | None = None) -> None:
         super().__init__()
-        if seed is None:
-            net = EfficientNetLite0.pretrained()
-        else:
-            with torch.random.fork_rng():
-                torch.manual_seed(seed)
-                net = EfficientNetLite0()
+        with torch.random.fork_rng():
+            torch.manual_seed(seed or 0)
+            net = EfficientNetLite0.pretrained() if seed is None else EfficientNetLite0()
         self.stem, self.stages = net.stem, net.stages
-        if seed is not None:
-            self._take_statistics()
+        self.scales = nn.ModuleList(nn.BatchNorm2d(channels, affine=False) for channels in CHANNELS)
+        for layer in self.modules():
+            if isinstance(layer, nn.BatchNorm2d):
+                layer.momentum = 1.0
+        # Only layers in training mode take statistics.
+        self.train(seed is not None)
+        self.scales.train()
+        with torch.no_grad():
+            self(torch.stack([collage(number, size=128).image for number in range(_CALIBRATION)]))
+        for layer in self.modules():
+            if isinstance(layer, nn.BatchNorm2d):
+                layer.momentum = 0.1
+        self.eval()
+
+    def train(self, mode: bool = True) -> "Backbone":
+        """Set the mode of all but the last shift and scale."""
+        super().train(mode)
+        self.scales.eval()
+        return self
 
     def forward(self, images: Shaped[Tensor, "n 3 h w"]) -> list[Float[Tensor, "n _ _ _"]]:
         """Maps of 24, 40, 112 and 320 channels."""
-        return EfficientNetLite0.features(self, (images - 127.0) / 128)[1:]  # type: ignore[arg-type]
-
-    @torch.no_grad()
-    def _take_statistics(self) -> None:
-        norms = [layer for layer in self.modules() if isinstance(layer, nn.BatchNorm2d)]
-        momenta = [norm.momentum for norm in norms]
-        for norm in norms:
-            norm.momentum = 1.0
-        self.train()
-        self(torch.stack([collage(seed, size=128).image for seed in range(_CALIBRATION)]))
-        for norm, momentum in zip(norms, momenta, strict=True):
-            norm.momentum = momentum
-        self.eval()
+        maps = EfficientNetLite0.features(self, (images - 127.0) / 128)[1:]  # type: ignore[arg-type]
+        return [scale(level) for scale, level in zip(self.scales, maps, strict=True)]
 
 
 @lru_cache(maxsize=3)

@@ -35,12 +35,13 @@ def test_maps_and_labels_are_those_of_the_scenes(kept):
     scenes = [collage(seed, split="test", size=SIZE, cue_distance=9) for seed in (2, 3, 4)]
     batch = torch.stack([(one.image.float() - 127) / 128 for one in scenes])
     with torch.no_grad():
-        wanted = EfficientNetLite0.pretrained().features(batch)[1:]
-    assert [one.shape[1] for one in wanted] == list(CHANNELS)
-    for level, stride, right in zip(made.batch([0, 1, 2]), STRIDES, wanted, strict=True):
+        raw = EfficientNetLite0.pretrained().features(batch)[1:]
+    assert [one.shape[1] for one in raw] == list(CHANNELS)
+    scales = Backbone().scales
+    for level, stride, right, scale in zip(made.batch([0, 1, 2]), STRIDES, raw, scales, strict=True):
         assert level.shape[2] == SIZE // stride
         assert level.dtype == torch.float32
-        torch.testing.assert_close(level, right, rtol=2e-3, atol=2e-2)
+        torch.testing.assert_close(level, scale(right), rtol=2e-3, atol=2e-3)
     for row, scene in enumerate(scenes):
         assert torch.equal(made.semantic[row].long(), scene.semantic)
         assert torch.equal(made.instances[row].long(), scene.instances)
@@ -111,18 +112,35 @@ print(len(made))
     assert sorted(process.communicate(timeout=120)[0].strip() for process in both) == ["0", "1"]
 
 
-def test_a_random_backbone_has_maps_of_a_sensible_size_and_leaves_torchs_numbers_alone():
+@pytest.mark.parametrize("seed", [None, 3])
+def test_every_channel_has_mean_0_and_deviation_1_on_the_scenes_it_is_set_by(seed):
     before = torch.get_rng_state()
-    net = Backbone(3)
+    net = Backbone(seed)
     assert torch.equal(torch.get_rng_state(), before)
     assert not net.training
     with torch.no_grad():
-        levels = net(collage(5, size=SIZE).image[None])
+        levels = net(torch.stack([collage(number, size=128).image for number in range(16)]))
     assert [level.shape[1] for level in levels] == list(CHANNELS)
-    assert all(0.2 < level.std() < 5 for level in levels)
-    assert net.state_dict().keys() == Backbone(4).state_dict().keys()
+    for level in levels:
+        assert level.mean((0, 2, 3)).abs().max() < 0.05
+        deviation = level.std((0, 2, 3))
+        assert (
+            (deviation - 1).abs() < 0.05
+        ).float().mean() > 0.95  # some channels of a random net are all but constant
+
+
+def test_a_backbones_weights_are_those_of_its_seed_and_its_scale_stays():
+    assert torch.equal(
+        Backbone().stages[0][0].layers[0].weight, EfficientNetLite0.pretrained().stages[0][0].layers[0].weight
+    )
+    net = Backbone(3)
     assert not torch.equal(net.stem[0].weight, Backbone(4).stem[0].weight)
     assert torch.equal(net.stem[0].weight, Backbone(3).stem[0].weight)
+    mean = net.scales[0].running_mean.clone()
+    stem = net.stem[1].running_mean.clone()
+    net.train()(torch.zeros(2, 3, 64, 64))
+    assert torch.equal(net.scales[0].running_mean, mean)
+    assert not torch.equal(net.stem[1].running_mean, stem)
 
 
 def test_images_are_the_scenes_themselves():
