@@ -12,8 +12,8 @@ from PIL import Image
 from torch import Tensor
 
 from fpnlib.data import photo
-from fpnlib.models import FPN, EfficientNetLite0
-from fpnlib.notes.fpn.levels import LevelNet
+from fpnlib.models import FPN
+from fpnlib.training.examples import Backbone
 
 PHOTOS = ("rocket", "flower", "bin", "astronaut")  # on which no pyramid of `levels` was trained
 SIDE = 320  # of the square that the nets see
@@ -59,13 +59,13 @@ def shift_error(
 
 
 def photo_square(name: str, rows: int = 0, columns: int = 0) -> Float[Tensor, "1 3 h w"]:
-    """A square of the photo `name`, its values 0…1, so many pixels further down and further right."""
+    """A square of the photo `name`, its values 0…255, so many pixels further down and further right."""
     image = Image.fromarray(photo(name))
     scale = (SIDE + 16) / min(image.size)
     size = [max(SIDE + 16, round(side * scale)) for side in image.size]
     pixels = np.asarray(image.resize(size, Image.Resampling.BILINEAR))
     cut = pixels[rows : rows + SIDE, columns : columns + SIDE]
-    return torch.from_numpy(cut.copy()).permute(2, 0, 1)[None].float() / 255
+    return torch.from_numpy(cut.copy()).permute(2, 0, 1)[None].float()
 
 
 @torch.no_grad()
@@ -82,17 +82,16 @@ def pyramid_maps(fpn: FPN, features: list[Tensor]) -> list[PyramidMaps]:
 @lru_cache(maxsize=len(PHOTOS) * (1 + 2 * len(LEVELS)))
 def _features(name: str, rows: int, columns: int) -> list[Tensor]:
     """C2…C5 that EfficientNet-Lite0 makes of a square of the photo, so many pixels further down and right."""
-    square = photo_square(name, rows, columns)
     with torch.no_grad():
-        return _frozen().features((255 * square - 127) / 128)[1:]
+        return _backbone()(photo_square(name, rows, columns))
 
 
 @lru_cache(maxsize=1)
-def _frozen() -> EfficientNetLite0:
-    return EfficientNetLite0.pretrained().requires_grad_(False)
+def _backbone() -> Backbone:
+    return Backbone().eval().requires_grad_(False)
 
 
-def aliasing(net: LevelNet) -> dict[str, float]:
+def aliasing(fpn: FPN) -> dict[str, float]:
     """Means over PHOTOS and LEVELS of `high_frequency_share` and, for one place down and one right, `shift_error`.
 
     `share_<map>` and `error_<map>` for lateral, merged, smoothed, and for blurred: M after a binomial 3×3, whatever the
@@ -102,8 +101,7 @@ def aliasing(net: LevelNet) -> dict[str, float]:
     for name, level in product(PHOTOS, LEVELS):
         stride = 2**level
         still, *moved = (
-            pyramid_maps(net.fpn, net.scaled(_features(name, *by)))[level - 2]
-            for by in ((0, 0), (stride, 0), (0, stride))
+            pyramid_maps(fpn, _features(name, *by))[level - 2] for by in ((0, 0), (stride, 0), (0, stride))
         )
         for kind in ("lateral", "merged", "smoothed", "blurred"):
             first = getattr(still, kind)

@@ -17,15 +17,16 @@ from jaxtyping import Float, Int64, UInt8
 from PIL import Image
 from torch import Tensor, nn
 
-from fpnlib.claims import Claim, Criterion, Said, all_of, exceeds, stays_within
+from fpnlib.claims import Claim, Criterion, Result, Said, all_of, exceeds, stays_within
 from fpnlib.data import photo
-from fpnlib.models import FPN, EfficientNetLite0, ResNet
+from fpnlib.models import FPN, ResNet
 from fpnlib.models.resnet import BasicBlock
 from fpnlib.notes.fpn.levels import early_loss, scores, trained
 from fpnlib.training.batches import minibatches
 from fpnlib.training.ensemble import Ensemble
+from fpnlib.training.examples import CHANNELS, Backbone
 
-Backbone = Literal["scratch", "imagenet"]
+Weights = Literal["scratch", "imagenet"]
 Split = Literal["train", "test"]
 
 SIDE, SQUARE, RADIUS, STRIDE = 64, 8, 5, 4
@@ -41,19 +42,19 @@ VARIANTS: dict[str, dict[str, Any]] = {
 }
 """With the top-down path, without it, with the mean in place of the sum; and without it, trained `LONGER` times."""
 LONGER = 2
-MEASURED: dict[Backbone, dict[str, tuple[int, ...]]] = {
+MEASURED: dict[Weights, dict[str, tuple[int, ...]]] = {
     "scratch": {"full": DISTANCES, "none": DISTANCES, "mean": (24,), "longer": (18,)},
     "imagenet": {"full": DISTANCES, "none": DISTANCES},
 }
-FIELD: dict[Backbone, tuple[int, int]] = {"scratch": (-17, 17), "imagenet": (-10, 16)}
+FIELD: dict[Weights, tuple[int, int]] = {"scratch": (-17, 17), "imagenet": (-10, 16)}
 """First and last pixel, from a cell's middle, that a P2 sees which nothing is handed down to; a test derives them."""
-WITHIN: dict[Backbone, tuple[int, ...]] = {"scratch": (6, 12), "imagenet": (6,)}
+WITHIN: dict[Weights, tuple[int, ...]] = {"scratch": (6, 12), "imagenet": (6,)}
 BEYOND = (18, 24, 30)
 CHANCE = 0.5
 SEEDS = 8
 _CHANNELS, _WIDTH = 16, 8
 _TRAIN, _TEST = 1024, 512
-_STEPS: dict[Backbone, int] = {"scratch": 150, "imagenet": 240}
+_STEPS: dict[Weights, int] = {"scratch": 150, "imagenet": 240}
 _BATCH, _RATE = 16, 4e-3
 _PHOTOS: dict[Split, tuple[str, ...]] = {"train": ("coffee", "chelsea", "china"), "test": ("rocket", "flower", "bin")}
 
@@ -110,22 +111,18 @@ def _grey(name: str) -> UInt8[np.ndarray, "h w"]:
 class CueNet(nn.Module):
     """A pyramid and, at every cell of P2, the scores of two classes; on a small ResNet of its own or on given maps."""
 
-    def __init__(self, backbone: Backbone, **pyramid: Any) -> None:
+    def __init__(self, backbone: Weights, **pyramid: Any) -> None:
         super().__init__()
         if backbone == "scratch":
             self.backbone = ResNet(BasicBlock, (1, 1, 1, 1), width=_WIDTH, num_classes=None)
-        channels = self.backbone.channels if backbone == "scratch" else EfficientNetLite0.channels[1:]
-        # The channels of ImageNet's maps differ a hundredfold in size.
-        norms = [nn.Identity() if backbone == "scratch" else nn.BatchNorm2d(count, affine=False) for count in channels]
-        self.norms = nn.ModuleList(norms)
+        channels = self.backbone.channels if backbone == "scratch" else CHANNELS
         self.fpn = FPN(channels, _CHANNELS, **pyramid)
         self.classify = nn.Conv2d(_CHANNELS, len(COLOURS), 1)
 
     def forward(self, *inputs: Float[Tensor, "n _ _ _"]) -> Float[Tensor, "n 2 h w"]:
         """From pictures (N, 3, H, W), or from a frozen backbone's maps, to logits (N, 2, H / 4, W / 4)."""
         maps = self.backbone.stages(*inputs) if len(inputs) == 1 else inputs
-        maps = [norm(one) for norm, one in zip(self.norms, maps, strict=True)]
-        return self.classify(F.relu(self.fpn(maps)[0]))
+        return self.classify(F.relu(self.fpn(list(maps))[0]))
 
 
 def _said(net: nn.Module, cells: Tensor, inputs: Sequence[Tensor]) -> Float[Tensor, "n 2"]:
@@ -144,19 +141,18 @@ def _right(net: nn.Module, labels: Tensor, cells: Tensor, *inputs: Tensor) -> Te
 
 
 @lru_cache(maxsize=2)
-def _tensors(backbone: Backbone, distance: int | None, split: Split) -> tuple[Tensor, ...]:
+def _tensors(backbone: Weights, distance: int | None, split: Split) -> tuple[Tensor, ...]:
     """Classes, cells, and what the net takes, in half precision: the pictures, or a frozen backbone's maps of them."""
     made = cue_pictures(distance, split, _TRAIN if split == "train" else _TEST)
-    scaled = (made.images.float() - 127) / 128
     if backbone == "scratch":
-        return made.labels, made.cells, scaled.half()
-    net = EfficientNetLite0.pretrained().requires_grad_(False).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    parts = [net.features(part)[1:] for part in scaled.contiguous(memory_format=torch.channels_last).split(64)]
+        return made.labels, made.cells, ((made.images.float() - 127) / 128).half()
+    net = Backbone().requires_grad_(False).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    parts = [net(part) for part in made.images.contiguous(memory_format=torch.channels_last).split(64)]
     return made.labels, made.cells, *(torch.cat(level).half().contiguous() for level in zip(*parts, strict=True))
 
 
 def train(
-    seeds: Sequence[int], backbone: Backbone, variant: str, distance: int | None, stop: int | None = None
+    seeds: Sequence[int], backbone: Weights, variant: str, distance: int | None, stop: int | None = None
 ) -> Ensemble:
     """Train a net from each seed by Adam, with a short warm-up and then half a cosine; `stop` ends it early."""
     steps = _STEPS[backbone] * (LONGER if variant == "longer" else 1)
@@ -170,7 +166,7 @@ def train(
     return nets
 
 
-def accuracy(seeds: Sequence[int], backbone: Backbone, variant: str, distance: int | None) -> list[float]:
+def accuracy(seeds: Sequence[int], backbone: Weights, variant: str, distance: int | None) -> list[float]:
     """The share of test objects that each seed's net names rightly."""
     nets = train(seeds, backbone, variant, distance)
     found: list[float] = nets.evaluate(_right, *_tensors(backbone, distance, "test")).tolist()
@@ -198,7 +194,7 @@ def cue_at_distances(seeds: Sequence[int]) -> dict[str, list[float]]:
     return {"effect": found["scratch_beyond"], **found}
 
 
-def _gain(found: dict[str, list[float]], backbone: Backbone, variant: str, distances: Sequence[int]) -> list[float]:
+def _gain(found: dict[str, list[float]], backbone: Weights, variant: str, distances: Sequence[int]) -> list[float]:
     """By how much each seed's net of `variant` is better than that without the top-down path, over `distances`."""
     with_it, without = (
         np.mean([found[f"{backbone}_{one}_{distance}"] for distance in distances], 0) for one in (variant, "none")
@@ -211,6 +207,28 @@ def first_losses(seeds: Sequence[int]) -> dict[str, list[float]]:
     """The loss of the third step on either backbone with the cue at 24 pixels, and of the first step on collages."""
     found = {f"early_{one}": train(seeds, one, "full", 24, stop=3).losses[-1].tolist() for one in MEASURED}
     return found | {"early_small": [early_loss(seed) for seed in seeds]}
+
+
+def accuracies(result: Result) -> str:
+    """FP-3's shares of test objects named rightly, by backbone, variant and distance, as lines of text."""
+    lines = ["distance of the cue, pixels".ljust(46) + "".join(f"{one:>6}" for one in DISTANCES)]
+    names = {"scratch": "small ResNet, trained too", "imagenet": "ImageNet's weights, frozen"}
+    paths = {"full": "top-down", "none": "none", "mean": "top-down, mean", "longer": f"none, {LONGER}× as long"}
+    for backbone, variants in MEASURED.items():
+        for variant, distances in variants.items():
+            cells = (
+                f"{result.number(f'{backbone}_{variant}_{one}'):.2f}" if one in distances else "" for one in DISTANCES
+            )
+            lines.append(f"{names[backbone]:28}{paths[variant]:18}" + "".join(f"{cell:>6}" for cell in cells))
+        seen = FIELD[backbone]
+        sees = (
+            "yes" if one <= min(-seen[0], seen[1]) else "part" if one <= max(-seen[0], seen[1]) else "no"
+            for one in DISTANCES
+        )
+        lines.append(" " * 28 + "P2 alone sees it".ljust(18) + "".join(f"{word:>6}" for word in sees))
+    small = (f"{result.number(f'small_{one}'):.2f}" for one in ("full", "none"))
+    lines.append("small objects without a cue, ImageNet's weights: top-down {}, none {}".format(*small))
+    return "\n".join(lines)
 
 
 _MATTERS, _SMALL_MATTERS = 0.06, 0.05

@@ -13,10 +13,10 @@ from matplotlib.patches import Rectangle
 from fpnlib.claims import Result
 from fpnlib.explore import Explorer, choice, number, slider
 from fpnlib.explore.style import BLUE, FAINT, INK, MUTED, ORANGE, RED
-from fpnlib.notes.fpn.cue import CHANCE, DISTANCES, FIELD, SIDE, STRIDE, Backbone, cue_pictures
+from fpnlib.notes.fpn.cue import CHANCE, DISTANCES, FIELD, SIDE, STRIDE, Weights, cue_pictures
 from fpnlib.notes.fpn.pixels import Pixels
 
-BACKBONES: dict[str, Backbone] = {"small ResNet, trained with it": "scratch", "ImageNet's weights, frozen": "imagenet"}
+BACKBONES: dict[str, Weights] = {"small ResNet, trained with it": "scratch", "ImageNet's weights, frozen": "imagenet"}
 PATHS = {"with the top-down path": "full", "without it": "none"}
 _COLOURS = {"full": BLUE, "none": ORANGE}
 

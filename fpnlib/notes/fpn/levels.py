@@ -4,7 +4,6 @@ The backbone has ImageNet's weights and stays as it is; the scenes of training a
 cut-outs. As in `lite_pyramid`, one classifier reads all levels.
 """
 
-import dataclasses
 import hashlib
 import os
 import sys
@@ -20,13 +19,12 @@ from torch import Tensor, nn
 
 from fpnlib.claims import RESULTS
 from fpnlib.data import collages
+from fpnlib.data.collages import COLLAGE_CLASSES
 from fpnlib.metrics import confusion_matrix, iou_per_class
-from fpnlib.models import FPN, EfficientNetLite0, fpn
+from fpnlib.models import FPN, fpn
 from fpnlib.training.batches import minibatches
-from fpnlib.training.examples import Examples, examples
+from fpnlib.training.examples import CHANNELS, Examples, examples
 
-CLASSES = ("background", "face", "coin", "digit", "amber square", "blue square")
-_CLASS_OF = torch.tensor((0, 1, 2, 3, 3, 3, 4, 5), dtype=torch.uint8)  # of COLLAGE_CLASSES: all digits are one
 SMALL = 32
 """Pixels: an object whose longer side is at most this is small, as in COCO."""
 RUNS = RESULTS / ".partial" / "levels"  # not committed
@@ -35,24 +33,16 @@ _CHANNELS, _STEPS, _BATCH, _RATE = 24, 300, 4, 6e-3
 
 
 class LevelNet(nn.Module):
-    """A pyramid on given maps, and one classifier for the cells of all its levels.
-
-    Batch norm comes first, since the channels of ImageNet's maps differ a hundredfold in size.
-    """
+    """A pyramid on given maps, and one classifier for the cells of all its levels."""
 
     def __init__(self, **pyramid: Any) -> None:
         super().__init__()
-        self.norms = nn.ModuleList(nn.BatchNorm2d(c, affine=False) for c in EfficientNetLite0.channels[1:])
-        self.fpn = FPN(EfficientNetLite0.channels[1:], _CHANNELS, **pyramid)
-        self.classify = nn.Conv2d(_CHANNELS, len(CLASSES), 1)
+        self.fpn = FPN(CHANNELS, _CHANNELS, **pyramid)
+        self.classify = nn.Conv2d(_CHANNELS, len(COLLAGE_CLASSES), 1)
 
     def forward(self, maps: list[Float[Tensor, "n _ _ _"]]) -> list[Float[Tensor, "n classes _ _"]]:
         """Logits of each level, finest first."""
-        return [self.classify(F.relu(level)) for level in self.fpn(self.scaled(maps))]
-
-    def scaled(self, maps: list[Float[Tensor, "n _ _ _"]]) -> list[Float[Tensor, "n _ _ _"]]:
-        """What the pyramid takes."""
-        return [norm(one) for norm, one in zip(self.norms, maps, strict=True)]
+        return [self.classify(F.relu(level)) for level in self.fpn(maps)]
 
 
 def _targets(semantic: Tensor, level: Tensor) -> Int64[Tensor, "n h w"]:
@@ -60,10 +50,8 @@ def _targets(semantic: Tensor, level: Tensor) -> Int64[Tensor, "n h w"]:
     return F.interpolate(semantic[:, None].float(), level.shape[2:], mode="nearest-exact")[:, 0].long()
 
 
-@lru_cache(maxsize=2)
 def _scenes(split: Literal["train", "test"]) -> Examples:
-    found = examples(_SCENES if split == "train" else _TEST, split=split)
-    return dataclasses.replace(found, semantic=_CLASS_OF[found.semantic.int()])
+    return examples(_SCENES if split == "train" else _TEST, split=split)
 
 
 def _train(seed: int, options: dict[str, bool], stop: int | None = None) -> tuple[LevelNet, float]:
@@ -114,13 +102,13 @@ def _recipe() -> str:
 def scores(net: LevelNet) -> dict[str, float]:
     """At P2 on test scenes: the mean IoU over classes, and the share of the cells of small objects named rightly."""
     scenes = _scenes("test")
-    confusion = torch.zeros(len(CLASSES), len(CLASSES), dtype=torch.int64)
+    confusion = torch.zeros(len(COLLAGE_CLASSES), len(COLLAGE_CLASSES), dtype=torch.int64)
     right = cells = 0
     for picked in torch.arange(len(scenes)).split(16):
         said = net(scenes.batch(picked))[0]
         target, owner = _targets(scenes.semantic[picked], said), _targets(scenes.instances[picked], said)
         found = said.argmax(1)
-        confusion += confusion_matrix(found, target, len(CLASSES))
+        confusion += confusion_matrix(found, target, len(COLLAGE_CLASSES))
         for place, number in enumerate(picked.tolist()):
             boxes = scenes.boxes[number]
             small = ((boxes[:, 2:] - boxes[:, :2]).amax(1) <= SMALL).nonzero()[:, 0] + 1

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from itertools import product
 
-from fpnlib.claims import Claim, Said, all_of, exceeds
+from fpnlib.claims import Claim, Result, Said, all_of, exceeds
 from fpnlib.notes.fpn.aliasing import aliasing
 from fpnlib.notes.fpn.levels import early_loss, scores, trained
 
@@ -22,7 +22,7 @@ def two_by_two(seeds: Sequence[int]) -> dict[str, list[float]]:
         row: dict[str, float] = {}
         for name, options in NETS.items():
             net = trained(seed, **options)
-            row |= {f"{name}_{key}": value for key, value in {**aliasing(net), **scores(net)}.items()}
+            row |= {f"{name}_{key}": value for key, value in {**aliasing(net.fpn), **scores(net)}.items()}
         added, single = "added_smoothed", "single_smoothed"
         for kind in ("share", "error"):
             row[f"{kind}_of_adding"] = row[f"{added}_{kind}_merged"] - row[f"{added}_{kind}_lateral"]
@@ -41,6 +41,17 @@ def two_by_two(seeds: Sequence[int]) -> dict[str, list[float]]:
 def first_losses(seeds: Sequence[int]) -> dict[str, list[float]]:
     """The loss of each net's first step."""
     return {f"early_{name}": [early_loss(seed, **options) for seed in seeds] for name, options in NETS.items()}
+
+
+def four_nets(result: Result) -> str:
+    """FP-4's numbers of the four pyramids, as lines of text: of what the classifier reads, and its mIoU."""
+    heads = ("fine energy", "shift error", "mIoU at P2")
+    lines = [" " * 26 + "".join(f"{head:>14}" for head in heads)]
+    for name, options in NETS.items():
+        words = ("top-down" if options["top_down"] else "laterals alone") + (", 3×3" if options["smooth"] else "")
+        values = (result.number(f"{name}_{key}") for key in ("share_smoothed", "error_smoothed", "miou"))
+        lines.append(f"{words:26}" + "".join(f"{value:>14.3f}" for value in values))
+    return "\n".join(lines)
 
 
 _SHARE, _ERROR, _MIOU = 0.02, 0.1, 0.025
