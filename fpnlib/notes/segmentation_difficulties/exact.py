@@ -39,7 +39,7 @@ from fpnlib.notes.segmentation_difficulties.masks import (
     swapped,
     through_stride,
     tight_box,
-    with_void,
+    with_border,
 )
 from fpnlib.ops import AxisField, achievable_accuracy, graph_cut, potts_energy
 
@@ -214,7 +214,7 @@ def measure_errors() -> Measurement:
 @functools.cache
 def _counted(name: str, width: int) -> Tensor:
     """The classes of a photo with a void border."""
-    return with_void(photos()[name].classes, photos()[name].instances, width)
+    return with_border(photos()[name].classes, photos()[name].instances, width)
 
 
 def _regions() -> dict[str, float]:

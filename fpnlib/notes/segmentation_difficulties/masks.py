@@ -13,7 +13,7 @@ from torch import Tensor
 
 from fpnlib.data import labelled_photo
 from fpnlib.data.photos import LabelledPhoto
-from fpnlib.data.voc import VOC_CLASSES, VOID, voc_examples
+from fpnlib.data.voc import VOC_CLASSES, VOID, voc_examples, with_void
 from fpnlib.validation import require
 
 STRIDES = (4, 8, 16, 32)
@@ -88,20 +88,12 @@ def void_border(instances: Int64[Tensor, "h w"], width: int) -> Bool[Tensor, "h 
     Of an odd width the larger half lies on the background; where two objects touch it is a pixel narrower.
     """
     require(width >= 0, "width", width, "0 or more")
-    inner, outer = width // 2, width - width // 2
-    thing = (instances > 0) & (instances != VOID)
-    return _near_another(instances, outer) & ~thing | _near_another(instances, inner) & thing
+    nothing, thing = torch.zeros_like(instances), (instances > 0) & (instances != VOID)
+    inner, outer = (with_void(nothing, instances, side) == VOID for side in (width // 2, width - width // 2))
+    return torch.where(thing, inner, outer)
 
 
-def _near_another(instances: Int64[Tensor, "h w"], pixels: int) -> Bool[Tensor, "h w"]:
-    """Return where the square of 2·pixels + 1 around a pixel holds another instance, or the background."""
-    values = instances.float()[None, None]
-    side = 2 * pixels + 1
-    most, least = F.max_pool2d(values, side, 1, pixels), -F.max_pool2d(-values, side, 1, pixels)
-    return (most != least)[0, 0]
-
-
-def with_void(labels: Int64[Tensor, "h w"], instances: Int64[Tensor, "h w"], width: int) -> Int64[Tensor, "h w"]:
+def with_border(labels: Int64[Tensor, "h w"], instances: Int64[Tensor, "h w"], width: int) -> Int64[Tensor, "h w"]:
     """Return labels with `VOID` along the contours of `instances`, as VOC marks them."""
     return labels.where(~void_border(instances, width), VOID)
 

@@ -36,7 +36,7 @@ from fpnlib.notes.segmentation_difficulties.masks import (
     through_stride,
     tight_box,
     void_border,
-    with_void,
+    with_border,
 )
 from fpnlib.notes.segmentation_difficulties.tasks import TASKS
 
@@ -88,12 +88,12 @@ def test_a_line_moves_every_boundary_by_its_width_and_a_border_twice_as_wide_hid
     wrong = lines_off(labels, pixels)
     filtered = ndimage.maximum_filter if pixels > 0 else ndimage.minimum_filter
     assert (wrong.numpy() == filtered(labels.numpy(), 2 * abs(pixels) + 1, mode="nearest")).all()
-    assert mean_iou([wrong], [with_void(labels, labels, 2 * abs(pixels))], 4, ignore_index=VOID) in (
+    assert mean_iou([wrong], [with_border(labels, labels, 2 * abs(pixels))], 4, ignore_index=VOID) in (
         1,
         pytest.approx(1),
     )
     if (wrong != labels).any():
-        assert mean_iou([wrong], [with_void(labels, labels, 2 * abs(pixels) - 2)], 4, ignore_index=VOID) < 1
+        assert mean_iou([wrong], [with_border(labels, labels, 2 * abs(pixels) - 2)], 4, ignore_index=VOID) < 1
 
 
 def test_void_neither_moves_nor_is_moved():
