@@ -17,23 +17,25 @@ from fpnlib.validation import require
 Norm = Callable[[int], nn.Module]
 
 
+# oneDNN's 1×1 with a stride, in channels-last layout and with fewer input channels than a register holds numbers (8 on
+# AVX2, 16 on AVX-512), writes past its workspace in the backward pass by the weights: a crash, an endless loop, or
+# wrong gradients without a word. Seen with oneDNN 3.12 in torch 2.13; open as oneDNN issue 6035. So a narrow one never
+# reaches it, whatever the processor and the layout. A wide one does: by another kernel, which sums in another order,
+# ordinary nets would no longer give torchvision's results to the last bits.
+_NARROW = 16
+
+
 class Subsampling1x1(nn.Conv2d):
-    """A 1×1 convolution with a stride: drops the places between, then convolves what is left with stride 1.
+    """A 1×1 convolution that drops the places between its strides first; its numbers are `torch.nn.Conv2d`'s."""
 
-    The numbers are those of `torch.nn.Conv2d`. But oneDNN's own kernel for it, in channels-last layout and with fewer
-    input channels than a register holds (8 on AVX2, 16 on AVX-512), writes past its workspace in the backward pass by
-    the weights: a crash, an endless loop, or wrong gradients without a word. Seen with oneDNN 3.12 in torch 2.13; open
-    as oneDNN issue 6035. So no 1×1 with a stride may reach it, whatever layout and width a reader chooses.
-    """
-
-    # Not `forward`, so that `receptive_field` knows it for the convolution that it is.
-    def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    def forward(self, input: Float[Tensor, "n c h w"]) -> Float[Tensor, "n d h2 w2"]:
+        """(N, C, H, W) to (N, D, ⌈H / stride⌉, ⌈W / stride⌉)."""
         down, across = self.stride
-        return F.conv2d(input[:, :, ::down, ::across], weight, bias)
+        return F.conv2d(input[:, :, ::down, ::across], self.weight, self.bias)
 
 
 def _conv(cin: int, cout: int, kernel: int, stride: int = 1) -> nn.Conv2d:
-    made = Subsampling1x1 if kernel == 1 and stride > 1 else nn.Conv2d
+    made = Subsampling1x1 if kernel == 1 and stride > 1 and cin < _NARROW else nn.Conv2d
     return made(cin, cout, kernel, stride, kernel // 2, bias=False)
 
 

@@ -13,10 +13,10 @@ from torch import Tensor, nn
 
 from fpnlib.models.resnet import _conv
 
-WIDTHS, STRIDES = range(1, 13), (2, 3)
+WIDTHS, STRIDES = range(1, 17), (2, 3)
 LAYOUTS = {"contiguous": torch.contiguous_format, "channels last": torch.channels_last}
 SIZES = ((8, 16), (8, 32), (16, 64), (3, 17))  # images, and their side
-REPEATS = 3  # what lies beyond the workspace differs from call to call
+REPEATS = 2  # what lies beyond the workspace differs from call to call
 
 
 def gradients(conv: nn.Conv2d, x: Tensor, *, onednn: bool) -> tuple[Tensor, ...]:
