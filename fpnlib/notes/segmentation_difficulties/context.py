@@ -227,8 +227,8 @@ CONTEXT = (
         ),
         recheck=early_losses,
         told={
-            "depends": "Inside an image a net says of a pixel what it says of the patch around it alone; at the image's "
-            "border its padding tells it more."
+            "depends": "Inside an image a net says of a pixel what it says of the patch around it alone; at the "
+            "image's border its padding tells it more."
         },
     ),
 )

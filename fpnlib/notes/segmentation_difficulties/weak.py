@@ -275,5 +275,6 @@ WEAK = (
         seeds=SEEDS,
         control=exceeds(GAIN, f"what {_COUNT} points give more than {COUNTS[0]}", of="more_labels", because=_STEP),
         recheck=few_labels,
+        told={"holds": "The image itself makes more of a few labelled pixels, or of a box, than distance alone."},
     ),
 )
