@@ -1,7 +1,8 @@
-"""What note 05 shows: a schedule designer, the map of rates and warm-ups, sharpness, and training while you watch."""
+"""What note 05 shows: a schedule designer, the map of rates, sharpness, jumps, and training while you watch."""
 
 from fpnlib.explore import explorer
 from fpnlib.notes.warmup.designer import DesignerExplorer
+from fpnlib.notes.warmup.jump import JumpExplorer
 from fpnlib.notes.warmup.live import LiveExplorer
 from fpnlib.notes.warmup.rate_map import RateMapExplorer
 from fpnlib.notes.warmup.sharpness import SharpnessExplorer
@@ -26,9 +27,15 @@ def sharpness() -> SharpnessExplorer:
 
 
 @explorer
+def jump_to_full_rate() -> JumpExplorer:
+    """Jump to the full learning rate at a step, and see which nets survive."""
+    return JumpExplorer()
+
+
+@explorer
 def live_training() -> LiveExplorer:
     """Train sixteen nets here, in a few seconds, with warm-up and without."""
     return LiveExplorer()
 
 
-EXPLORERS = (schedule_designer, rate_map, sharpness, live_training)
+EXPLORERS = (schedule_designer, rate_map, sharpness, jump_to_full_rate, live_training)

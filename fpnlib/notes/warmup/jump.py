@@ -1,0 +1,115 @@
+"""Explorer (e): claim WU-4's jumps to the full rate, and which nets survive them."""
+
+import dataclasses
+from collections.abc import Iterable
+
+import numpy as np
+from ipywidgets import Widget
+from matplotlib.artist import Artist
+from matplotlib.collections import LineCollection
+from matplotlib.figure import Figure
+
+from fpnlib.claims import Result
+from fpnlib.explore import Explorer, choice, counted, number
+from fpnlib.explore.style import BLUE, FAINT, INK, MUTED, ORANGE, RED
+from fpnlib.notes.warmup.why import JUMPS, RATE, SMALL_RATE
+
+WAYS = {"a ramp of 80 steps": "ramp", f"the small rate, {SMALL_RATE}": "small"}
+_COLOURS = {"ramp": ORANGE, "small": INK}
+_PLACES = np.arange(len(JUMPS))
+
+
+@dataclasses.dataclass(frozen=True)
+class JumpData:
+    """Sharpness times rate over the limit of all seeds at all moments, and who failed after the chosen jump."""
+
+    way: str
+    place: int
+    loads: np.ndarray  # (moments, seeds): sharpness · full rate / (2 (1 + momentum))
+    failed: np.ndarray  # (seeds,), whether
+    survived: dict[str, np.ndarray]  # by way: (moments,), the share
+
+
+class JumpExplorer(Explorer[JumpData]):
+    """How far each net is above the limit of the full rate, and who survives a jump to it."""
+
+    title = "Jump to the full rate: how far above its limit each net is at that moment, and who survives"
+    size = (1000, 420)
+
+    def __init__(self) -> None:
+        stored = Result.load("WU-4").per_seed
+        self._over, self._failed = (
+            {way: np.array([stored[f"{way}_{kind}_{step}"] for step in JUMPS]) for way in WAYS.values()}
+            for kind in ("over", "failed")
+        )
+        super().__init__()
+
+    def make_controls(self) -> dict[str, Widget]:
+        """Return what comes before the jump, and when it comes."""
+        return {
+            "way": choice("until the jump", list(WAYS)),
+            "step": choice("jump to the full rate at step", JUMPS, JUMPS[0]),
+        }
+
+    def compute(self, way: str, step: int) -> JumpData:
+        """Look up the chosen jump."""
+        name, place = WAYS[way], JUMPS.index(step)
+        survived = {other: 1 - failed.mean(1) for other, failed in self._failed.items()}
+        return JumpData(name, place, 2.0 ** self._over[name], self._failed[name][place] > 0, survived)
+
+    def build(self, figure: Figure) -> Iterable[Artist]:
+        """Lay out the nets' paths and the shares."""
+        paths, shares = figure.subplots(1, 2, width_ratios=[1.5, 1])
+        for axes in (paths, shares):
+            axes.set_xticks(_PLACES, list(map(str, JUMPS)))
+            axes.set(xlim=(-0.4, len(JUMPS) - 0.6), xlabel="step of the jump")
+            axes.grid(color=FAINT, lw=0.6)
+        paths.set(yscale="log", ylim=(0.05, 60), ylabel="sharpness × full rate / (2 (1 + momentum))")
+        paths.set_title("Each net at each moment; 1 is the limit")
+        paths.axhline(1, color=RED, ls="--", lw=1.8)
+        self._paths = paths.add_collection(LineCollection([], colors=FAINT, linewidths=1))
+        (self._alive,) = paths.plot([], [], "o", color=BLUE, ms=7, alpha=0.8, label="survives the jump")
+        (self._dead,) = paths.plot([], [], "X", color=RED, ms=8, alpha=0.8, label="fails after it")
+        paths.legend(loc="lower left")
+        shares.set(ylim=(-0.03, 1.03), title="Share of nets that survive")
+        for label, way in WAYS.items():
+            shares.plot(_PLACES, 1 - self._failed[way].mean(1), "o-", color=_COLOURS[way], ms=4, label=label)
+        shares.legend(loc="upper left")
+        self._place = shares.axvline(0, color=MUTED, lw=1.2)
+        (self._chosen,) = shares.plot([], [], "o", color=BLUE, ms=11)
+        return [self._paths, self._alive, self._dead, self._place, self._chosen]
+
+    def draw(self, data: JumpData) -> None:
+        """Move paths, dots and the chosen share."""
+        self._paths.set_segments([np.stack([_PLACES, one], 1) for one in data.loads.T])
+        spread = data.place + np.linspace(-0.2, 0.2, len(data.failed))  # side by side, to be told apart
+        now = data.loads[data.place]
+        self._alive.set_data(spread[~data.failed], now[~data.failed])
+        self._dead.set_data(spread[data.failed], now[data.failed])
+        self._place.set_xdata([data.place] * 2)
+        self._chosen.set_data([data.place], [data.survived[data.way][data.place]])
+
+    def describe(self, data: JumpData) -> str:
+        """Say who survives, above the limit and below."""
+        above, seeds = data.loads[data.place] > 1, len(data.failed)
+        before = "with a ramp" if data.way == "ramp" else f"at {SMALL_RATE}"
+        parts = [
+            f"of the {int(side.sum())} {word} the limit {int((side & ~data.failed).sum())}"
+            for side, word in ((above, "above"), (~above, "below"))
+            if side.any()
+        ]
+        return (
+            f"{counted(JUMPS[data.place], 'step')} {before}, then the full rate, {RATE}: {int((~data.failed).sum())} "
+            f"of {seeds} nets survive; {' and '.join(parts)}. In the middle they stand at "
+            f"{number(float(np.median(data.loads[data.place])), 2)} times the limit."
+        )
+
+    def invariants(self, data: JumpData) -> dict[str, bool]:
+        """Check that a jump at step 0 knows no way, and that the shares are those of the dots."""
+        first = [share[0] for share in data.survived.values()]
+        return {
+            "at step 0 both ways are one": len(set(first)) == 1,
+            "the share is that of the dots": bool(
+                np.isclose(data.survived[data.way][data.place], 1 - data.failed.mean())
+            ),
+        }
