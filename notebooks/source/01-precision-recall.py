@@ -69,7 +69,7 @@ precision_recall()
 
 # %% [markdown]
 # The whole curve costs one sort. Walk down the sorted scores and count. In NumPy it takes a few lines; the library's
-# own function treats ties and missed objects too, and must give the same.
+# own function, which counts missed objects too, must give the same.
 
 # %%
 import numpy as np
@@ -114,8 +114,8 @@ prevalence()
 # compared by precision alone, and a detector that looks fine on a balanced set can drown in false alarms once deployed.
 #
 # One assumption is in all of this, and it is called **label shift**: only the mix of the classes changes, while each
-# class keeps its scores. In another place the negatives are often also other things, and then recall, the false
-# positive rate and ROC move too.
+# class keeps its scores. In another place the negatives are often also other things, and then the false positive rate
+# and ROC move too; where the positives look different, so does recall.
 
 # %%
 from fpnlib.explore import source

@@ -469,6 +469,10 @@ CLAIMS = (
         seeds=16,
         control=exceeds(_SPREAD, "the accuracy lost with an RoI that lies elsewhere", of="lost_elsewhere"),
         recheck=first_roi_losses,
+        told={
+            "depends": "Where code divides the box by the stride, a net without padding can only guess at the right "
+            "border, as its RoI features are zeros; a mere point or line it can mostly learn to read."
+        },
     ),
     Claim(
         "PD-7",
