@@ -28,6 +28,9 @@ from fpnlib.validation import require, require_choice
 
 Feature = Literal["pyramid", "C4", "C5"]
 FEATURES = ("pyramid", "C4", "C5")
+Images = Float[Tensor, "b 3 h w"] | Sequence[Float[Tensor, "b _ _ _"]]
+"""Images, or, for a detector without a backbone, four maps (B, C, H, W) at strides 4, 8, 16, 32."""
+
 WEIGHTS = Path(__file__).parent / "weights"
 
 CANONICAL_SIZE = 32.0
@@ -75,6 +78,8 @@ class Detector(nn.Module):
         channels: of the pyramid and the head.
         features: "pyramid" for P2…P5, or the one backbone map that the head sees, after a 1×1 and a 3×3.
         pyramid: options of `FPN`: top_down, lateral, smooth, upsampling, merge.
+        in_channels: of the maps of another backbone at strides 4, 8, 16, 32. Then the detector has none of its own, and
+            takes these four maps wherever else it takes images.
     """
 
     def __init__(
@@ -85,6 +90,7 @@ class Detector(nn.Module):
         channels: int = 32,
         features: Feature = "pyramid",
         pyramid: Mapping[str, Any] | None = None,
+        in_channels: Sequence[int] | None = None,
     ) -> None:
         super().__init__()
         require(num_classes >= 1, "num_classes", num_classes, "at least 1")
@@ -99,10 +105,16 @@ class Detector(nn.Module):
         }
         self.options |= {"pyramid": dict(pyramid)} if pyramid else {}
         self.levels = {"pyramid": (2, 3, 4, 5), "C4": (4,), "C5": (5,)}[features]
-        self.backbone = ResNet(BasicBlock, (1, 1, 1, 1), width=width, num_classes=None)
-        if features == "C4":
-            self.backbone.layer4 = nn.Sequential()  # nothing reads C5
-        self.fpn = FPN([self.backbone.channels[level - 2] for level in self.levels], channels, **(pyramid or {}))
+        self.backbone: ResNet | None = None
+        if in_channels is None:
+            self.backbone = ResNet(BasicBlock, (1, 1, 1, 1), width=width, num_classes=None)
+            if features == "C4":
+                self.backbone.layer4 = nn.Sequential()  # nothing reads C5
+            in_channels = self.backbone.channels
+        else:
+            require(len(in_channels) == 4, "in_channels", in_channels, "four numbers")
+            self.options["in_channels"] = list(in_channels)
+        self.fpn = FPN([in_channels[level - 2] for level in self.levels], channels, **(pyramid or {}))
         self.tower = nn.Conv2d(channels, channels, 3, padding=1)
         self.heads = nn.Conv2d(channels, num_classes + 5, 1)
         self.num_classes = num_classes
@@ -118,12 +130,17 @@ class Detector(nn.Module):
         """The stride of each level that the head sees."""
         return tuple(2**level for level in self.levels)
 
-    def maps(self, images: Float[Tensor, "b 3 h w"]) -> list[Tensor]:
+    def maps(self, images: Images) -> list[Tensor]:
         """The backbone's maps that the pyramid takes, finest first; `images` are RGB, 0…1."""
-        stages = self.backbone.stages((images - 0.45) / 0.25)
+        if self.backbone is None:
+            require(not isinstance(images, Tensor), "images", "a tensor", "the four maps of another backbone")
+            stages = images
+        else:
+            require(isinstance(images, Tensor), "images", type(images).__name__, "a tensor (B, 3, H, W)")
+            stages = self.backbone.stages((images - 0.45) / 0.25)  # type: ignore[operator, arg-type]
         return [stages[level - 2] for level in self.levels]
 
-    def forward(self, images: Float[Tensor, "b 3 h w"]) -> Predictions:
+    def forward(self, images: Images) -> Predictions:
         """What every cell says. `images` (B, 3, H, W) are RGB, 0…1; ValueError for another number of channels."""
         answers = []
         levels = self.fpn(self.maps(images))
@@ -140,7 +157,7 @@ class Detector(nn.Module):
     @torch.no_grad()
     def detect(
         self,
-        images: Float[Tensor, "b 3 h w"],
+        images: Images,
         *,
         score_threshold: float = 0.02,
         iou_threshold: float = 0.6,
@@ -155,7 +172,8 @@ class Detector(nn.Module):
         scores = (said.logits.sigmoid() * said.quality.sigmoid()[..., None]).sqrt()
         score, best = scores.flatten(1).topk(min(_CANDIDATES * most, scores[0].numel()), dim=1)
         label = best % self.num_classes
-        height, width = images.shape[2:]
+        shape, stride = (images.shape, 1) if isinstance(images, Tensor) else (images[0].shape, 4)
+        height, width = shape[2] * stride, shape[3] * stride
         edge = torch.tensor([width, height, width, height])
         boxes = said.boxes.gather(1, (best // self.num_classes)[..., None].expand(-1, -1, 4)).clamp(
             torch.zeros(4), edge
@@ -224,17 +242,17 @@ def cells_of(sizes: tuple[tuple[int, int], ...], levels: tuple[int, ...]) -> Cel
     return Cells(torch.cat(centres), torch.cat(strides), torch.cat(numbers))
 
 
-def assign(cells: Cells, boxes: Sequence[Tensor]) -> Int64[Tensor, "b a"]:
+def assign(cells: Cells, boxes: Sequence[Tensor], canonical_size: float = CANONICAL_SIZE) -> Int64[Tensor, "b a"]:
     """Which object each cell answers for: its place among all boxes of the batch in order, or -1.
 
-    `boxes` are one (n, 4) tensor an image. An object's level is `pyramid_level(…, canonical_size=CANONICAL_SIZE)`,
+    `boxes` are one (n, 4) tensor an image. An object's level is `pyramid_level(…, canonical_size=canonical_size)`,
     cut off at the levels there are. On it the cell that holds the box's centre answers for it, and those inside the
     box less than a stride away. Where two objects want a cell the smaller gets it.
     """
     image = torch.repeat_interleave(torch.arange(len(boxes)), torch.tensor([len(box) for box in boxes]))
     every = torch.cat([*boxes])
     first, last = int(cells.level.min()), int(cells.level.max())
-    level = pyramid_level(every, canonical_size=CANONICAL_SIZE, levels=(first, last))
+    level = pyramid_level(every, canonical_size=canonical_size, levels=(first, last))
     area = (every[:, 2:] - every[:, :2]).prod(1)
     rank = area.argsort(descending=True, stable=True)  # later wins, so the smallest
     centre, half = (every[rank, 2:] + every[rank, :2]) / 2, (every[rank, 2:] - every[rank, :2]) / 2

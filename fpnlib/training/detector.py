@@ -6,7 +6,6 @@
 import argparse
 import copy
 import hashlib
-import math
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -31,7 +30,7 @@ from fpnlib.models.detector import (
     detection_loss,
     detection_targets,
 )
-from fpnlib.training.loop import History, train
+from fpnlib.training.loop import History, clip_gradients, train, warm_cosine
 from fpnlib.training.progress import ProgressCallback
 from fpnlib.validation import require, require_choice
 
@@ -39,7 +38,7 @@ SIZE = 128
 POOL = 2048  # scenes that one seed trains on
 BATCH = 8
 STEPS, RATE = 900, 4e-3  # of the ablation
-_CLIP = 10.0  # the largest norm of a gradient
+CLIP = 10.0  # the largest norm of a gradient
 RUNS = Path(__file__).parents[1] / "results" / ".partial" / "detectors"  # not committed
 
 VARIANTS: Mapping[str, Mapping[str, Any]] = {
@@ -119,16 +118,7 @@ def train_detector(
     scenes = scene_pool(training_seeds(seed, pool))
     cells = cells_of(tuple((SIZE // s, SIZE // s) for s in detector.strides), detector.levels)
     optimizer = torch.optim.AdamW(detector.parameters(), lr=rate, weight_decay=1e-4)
-
-    def clip(*_: object) -> None:
-        nn.utils.clip_grad_norm_(detector.parameters(), _CLIP)
-
-    optimizer.register_step_pre_hook(clip)
-    warm = max(1, steps // 10)
-    schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimizer,
-        lambda i: (i + 1) / warm if i < warm else (1 + math.cos(math.pi * (i - warm) / max(1, steps - warm))) / 2,
-    )
+    clip_gradients(optimizer, CLIP)
     places, mirrored = _order(seed, steps, pool)
 
     def loss(model: nn.Module, place: Tensor, mirror: Tensor) -> Tensor:
@@ -145,7 +135,7 @@ def train_detector(
         loss,
         optimizer=optimizer,
         steps=steps if stop is None else stop,
-        scheduler=schedule,
+        scheduler=warm_cosine(optimizer, steps),
         checkpoint=checkpoint,
         checkpoint_every=500,
         progress=progress,
@@ -228,15 +218,19 @@ def validation_scenes(count: int = 256) -> tuple[Scene, ...]:
 
 def score(detector: Detector, scenes: Sequence[Scene]) -> dict[str, float]:
     """What `score_detections` says of the detector's answers."""
-    return score_detections(detections(detector, scenes), scenes)
-
-
-def score_detections(found: Sequence[dict[str, Tensor]], scenes: Sequence[Scene]) -> dict[str, float]:
-    """AP@[.5:.95], AP at IoU .5 and AR at 100 detections, over all objects and by size (`AREA_RANGES`)."""
     targets = detection_targets([one.boxes for one in scenes], [one.classes for one in scenes])
+    return score_detections(detections(detector, scenes), targets)
+
+
+def score_detections(
+    found: Sequence[dict[str, Tensor]],
+    targets: Sequence[dict[str, Tensor]],
+    area_ranges: Mapping[str, tuple[float, float]] = AREA_RANGES,
+) -> dict[str, float]:
+    """AP@[.5:.95], AP at IoU .5 and AR at 100 detections, over all objects and by size."""
     whole = detection_average_precision(found, targets)
     numbers = {"ap": whole.mean, "ap50": whole.per_iou[0].item(), "ar": whole.average_recall}
-    for name, area_range in AREA_RANGES.items():
+    for name, area_range in area_ranges.items():
         part = detection_average_precision(found, targets, area_range=area_range)
         numbers |= {f"ap_{name}": part.mean, f"ar_{name}": part.average_recall}
     return numbers

@@ -1,5 +1,6 @@
 """One training loop, which goes on where it was interrupted."""
 
+import math
 import os
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -12,7 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LRScheduler
+from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 
 from fpnlib.training.batches import Batches
 from fpnlib.training.progress import ProgressCallback, reporting
@@ -98,6 +99,25 @@ def train(
                     on_step(step, history.losses[-1])
                 report(done, steps)
     return history
+
+
+def warm_cosine(optimizer: Optimizer, steps: int) -> LambdaLR:
+    """A schedule: a tenth of the steps of linear warm-up, then half a cosine to 0."""
+    warm = max(1, steps // 10)
+    return LambdaLR(
+        optimizer,
+        lambda i: (i + 1) / warm if i < warm else (1 + math.cos(math.pi * (i - warm) / max(1, steps - warm))) / 2,
+    )
+
+
+def clip_gradients(optimizer: Optimizer, most: float) -> None:
+    """From now on cut the length of the gradient of all parameters together to `most` before each step."""
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+
+    def clip(*_: object) -> None:
+        nn.utils.clip_grad_norm_(parameters, most)
+
+    optimizer.register_step_pre_hook(clip)
 
 
 def _save(path: Path, parts: dict[str, Any], seed: int | None, history: History) -> None:

@@ -1,14 +1,13 @@
 """Training a segmentation decoder on collages and scoring it on others, which share nothing with them.
 
-python -m fpnlib.training.segmenter trains one and prints its scores.
+model, history = train_segmenter(0)
+given = data(TEST_SCENES, split="test")
+score_segmenter(predict(model, given), given)
 """
 
-import argparse
 import math
-import os
-import sys
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -16,38 +15,23 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int64, UInt8
 from torch import Tensor, nn
 
-from fpnlib.data.collages import COLLAGE_CLASSES, Split
+from fpnlib.data.collages import COLLAGE_CLASSES
 from fpnlib.data.voc import VOID, with_void
 from fpnlib.metrics import boundary_iou, confusion_matrix, iou_per_class
 from fpnlib.models.fpn import FPN
 from fpnlib.models.segmenter import Head, Neck, Segmenter, standard_head
-from fpnlib.training.batches import minibatches
-from fpnlib.training.examples import CHANNELS, STRIDES, Backbone, Examples, examples, images
-from fpnlib.training.loop import History, train
-from fpnlib.training.progress import ProgressCallback
-from fpnlib.validation import require, require_choice
+from fpnlib.training.decoders import train_decoder
+from fpnlib.training.examples import CHANNELS, STRIDES, Examples
+from fpnlib.training.loop import History
+from fpnlib.validation import require_choice
 
 CLASSES = len(COLLAGE_CLASSES)
-SCENES, STEPS, BATCH, RATE = 512, 400, 8, 3e-3
-TEST_SCENES = 128
 SIDES = {"small": (0, 32), "medium": (32, 64), "large": (64, 10**6)}
 """Sizes of objects by the longer side of the box, in pixels of a scene of 256."""
 
 _LOSS_STRIDE = 4  # the loss is taken on every fourth pixel of every fourth row, whatever the output stride
 _PART = 16  # scenes scored at once
 _SQUARE = COLLAGE_CLASSES.index("amber square")
-
-
-class FineTuned(nn.Module):
-    """A backbone that learns, and what is trained on its maps; takes images (n, 3, H, W) 0…255 in a list of one."""
-
-    def __init__(self, backbone: Backbone, decoder: nn.Module) -> None:
-        super().__init__()
-        self.backbone, self.decoder = backbone, decoder
-
-    def forward(self, inputs: Sequence[Float[Tensor, "n 3 h w"]]) -> object:
-        """What the decoder says."""
-        return self.decoder(self.backbone(inputs[0]))
 
 
 def train_segmenter(
@@ -57,24 +41,12 @@ def train_segmenter(
     channels: int = 32,
     neck: Neck = FPN,
     head: Head = standard_head,
-    scenes: int = SCENES,
-    steps: int = STEPS,
-    rate: float = RATE,
     void: int = 2,
-    size: int = 256,
-    cue_distance: int | None = None,
-    backbone: int | None = None,
-    fine_tune: bool = False,
-    stop: int | None = None,
-    checkpoint: str | os.PathLike[str] | None = None,
-    progress: bool | ProgressCallback = False,
-    on_step: Callable[[int, float], object] | None = None,
+    **course: Any,
 ) -> tuple[nn.Module, History]:
-    """Train a decoder from `seed` on batches of 8 scenes; all seeds share the scenes, each has its own order of them.
+    """Train a decoder; `predict` takes the model, and `score_segmenter` what that says.
 
-    Adam with decoupled decay, a tenth of the steps of linear warm-up, then half a cosine to 0. Pixels within `void` of
-    a boundary have no part in the loss. The model comes in eval mode, beside it the losses; `predict` and
-    `score_segmenter` take it.
+    Pixels within `void` of a boundary have no part in the loss, cross-entropy.
 
     Args:
         seed: of the first weights and the order of the scenes.
@@ -82,91 +54,27 @@ def train_segmenter(
         channels: of the neck.
         neck: see `Segmenter`.
         head: see `Segmenter`.
-        scenes: how many it learns from.
-        steps: of the whole course.
-        rate: the highest learning rate; a backbone that is tuned has a tenth of it if it is pretrained.
         void: pixels on either side of a boundary.
-        size: of the scenes.
-        cue_distance: as for `collage`.
-        backbone: seed of a random backbone; None for ImageNet's weights.
-        fine_tune: train the backbone too. Then nothing is read from disk, and a step takes ten times as long or more.
-        stop: end after so many steps of the course.
-        checkpoint: as for `fpnlib.training.train`.
-        progress: as for `fpnlib.training.train`.
-        on_step: as for `fpnlib.training.train`.
+        course: options of `train_decoder`: scenes, steps, rate, size, cue_distance, backbone, fine_tune and so on.
 
-    Errors: ValueError for numbers out of range, and what `examples` raises.
+    Errors: ValueError for another stride; and as `train_decoder`.
     """
     require_choice("stride", stride, STRIDES)
-    require(steps >= 1, "steps", steps, "1 or more")
-    learnt = data(scenes, size=size, cue_distance=cue_distance, backbone=backbone, fine_tune=fine_tune)
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        kept = CHANNELS[STRIDES.index(stride) :]
-        model: nn.Module = Segmenter(kept, CLASSES, channels=channels, neck=neck, head=head)
-    optimizer = adam(model, rate)
-    if fine_tune:
-        model, optimizer = tuned(model, backbone, rate)
-    target = void_classes(learnt, void)[:, _LOSS_STRIDE // 2 :: _LOSS_STRIDE, _LOSS_STRIDE // 2 :: _LOSS_STRIDE]
+    kept = CHANNELS[STRIDES.index(stride) :]
 
-    def loss(model: nn.Module, places: Tensor) -> Tensor:
-        logits = model(learnt.batch(places))
-        wanted = target[places]
+    @lru_cache(maxsize=1)
+    def targets(learnt: Examples) -> Tensor:
+        first = _LOSS_STRIDE // 2
+        return void_classes(learnt, void)[:, first::_LOSS_STRIDE, first::_LOSS_STRIDE].contiguous()
+
+    def loss(logits: Tensor, places: Tensor, learnt: Examples) -> Tensor:
+        wanted = targets(learnt)[places]
         if logits.shape[2:] != wanted.shape[1:]:
             logits = F.interpolate(logits, wanted.shape[1:], mode="bilinear")
         return F.cross_entropy(logits, wanted, ignore_index=VOID)
 
-    history = train(
-        model.train(),
-        minibatches(torch.arange(scenes), size=min(BATCH, scenes), seed=seed),
-        loss,
-        optimizer=optimizer,
-        steps=steps if stop is None else stop,
-        scheduler=warm_cosine(optimizer, steps),
-        seed=seed,
-        checkpoint=checkpoint,
-        progress=progress,
-        on_step=on_step,
-    )
-    return model.eval(), history
-
-
-def data(
-    scenes: int,
-    *,
-    split: Split = "train",
-    size: int = 256,
-    cue_distance: int | None = None,
-    backbone: int | None = None,
-    fine_tune: bool = False,
-) -> Examples:
-    """Scenes 0 … `scenes` − 1 of a part as the model takes them: as maps, or as images if the backbone is tuned."""
-    if fine_tune:
-        return images(scenes, split=split, size=size, cue_distance=cue_distance)
-    return examples(scenes, split=split, size=size, cue_distance=cue_distance, backbone=backbone)
-
-
-def adam(model: nn.Module, rate: float) -> torch.optim.Optimizer:
-    """Adam with decoupled decay for all of the model's parameters."""
-    return torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=1e-4)
-
-
-def tuned(model: nn.Module, backbone: int | None, rate: float) -> tuple[FineTuned, torch.optim.Optimizer]:
-    """The model with a backbone before it, and an optimizer for both: a pretrained backbone has a tenth of the rate."""
-    whole = FineTuned(Backbone(backbone), model)
-    groups: list[dict[str, Any]] = [
-        {"params": model.parameters()},
-        {"params": whole.backbone.parameters(), "lr": rate / 10 if backbone is None else rate},
-    ]
-    return whole, torch.optim.AdamW(groups, lr=rate, weight_decay=1e-4)
-
-
-def warm_cosine(optimizer: torch.optim.Optimizer, steps: int) -> torch.optim.lr_scheduler.LRScheduler:
-    """A tenth of the steps of linear warm-up, then half a cosine to 0."""
-    warm = max(1, steps // 10)
-    return torch.optim.lr_scheduler.LambdaLR(
-        optimizer,
-        lambda i: (i + 1) / warm if i < warm else (1 + math.cos(math.pi * (i - warm) / max(1, steps - warm))) / 2,
+    return train_decoder(
+        seed, lambda: Segmenter(kept, CLASSES, channels=channels, neck=neck, head=head), loss, **course
     )
 
 
@@ -255,31 +163,3 @@ def object_accuracy(
 def _stacked(masks: Bool[Tensor, "n h w"]) -> Bool[Tensor, "rows w"]:
     """All masks below each other with an empty row between, so that an image's edge stays a boundary."""
     return F.pad(masks, (0, 0, 0, 1)).flatten(0, 1)
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Train one decoder and print its scores."""
-    parser = argparse.ArgumentParser(prog="python -m fpnlib.training.segmenter", description="Train a decoder.")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--stride", type=int, default=4)
-    parser.add_argument("--scenes", type=int, default=SCENES)
-    parser.add_argument("--steps", type=int, default=STEPS)
-    parser.add_argument("--size", type=int, default=256)
-    parser.add_argument("--cue-distance", type=int, help="by default each square shows its own colour")
-    parser.add_argument("--random-backbone", type=int, metavar="SEED", help="by default ImageNet's weights")
-    parser.add_argument("--fine-tune", action="store_true")
-    parser.add_argument("--test-scenes", type=int, default=TEST_SCENES)
-    asked = parser.parse_args(arguments)
-    options = {"size": asked.size, "cue_distance": asked.cue_distance, "backbone": asked.random_backbone}
-    options |= {"fine_tune": asked.fine_tune}
-    model, _ = train_segmenter(
-        asked.seed, stride=asked.stride, scenes=asked.scenes, steps=asked.steps, progress=True, **options
-    )
-    given = data(asked.test_scenes, split="test", **options)
-    for name, value in score_segmenter(predict(model, given), given).items():
-        print(f"{name} {value:.3f}")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -257,3 +257,15 @@ def test_bad_input(tmp_path):
     for name in ("foreign", "broken", "missing"):
         with pytest.raises(ValueError, match=rf"path: cannot read .*{name}.* as a detector"):
             Detector.load(tmp_path / f"{name}.safetensors")
+
+
+def test_a_detector_of_given_maps_is_kept_and_read(tmp_path):
+    made = Detector(3, channels=4, in_channels=(2, 3, 4, 5)).eval()
+    assert not any(name.startswith("backbone") for name in made.state_dict())
+    made.save(tmp_path / "maps.safetensors")
+    again = Detector.load(tmp_path / "maps.safetensors")
+    maps = [torch.randn(1, channels, 16 >> k, 16 >> k) for k, channels in enumerate((2, 3, 4, 5))]
+    torch.testing.assert_close(again(maps).logits, made(maps).logits, rtol=1e-2, atol=1e-2)
+    (found,) = again.detect(maps, score_threshold=0.0)
+    assert (found["boxes"] <= 64).all(), "maps of stride 4 and 16 cells: a picture of 64 pixels"
+    assert (found["boxes"][:, 2:] > 32).any()

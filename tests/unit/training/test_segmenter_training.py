@@ -13,8 +13,8 @@ from fpnlib.data.collages import COLLAGE_CLASSES
 from fpnlib.metrics import boundary_iou, mean_iou
 from fpnlib.models.fpn import FPN
 from fpnlib.models.segmenter import Segmenter, standard_head
+from fpnlib.training import decoders
 from fpnlib.training import examples as examples_module
-from fpnlib.training import segmenter as module
 from fpnlib.training.examples import STRIDES, Backbone, Examples
 from fpnlib.training.segmenter import (
     Segmented,
@@ -37,7 +37,7 @@ def easy(monkeypatch):
         asked.append({"scenes": scenes, "split": split, "size": size} | options)
         return easy_examples(scenes, split=split, size=size)
 
-    monkeypatch.setattr(module, "data", data)
+    monkeypatch.setattr(decoders, "data", data)
     return asked
 
 
