@@ -34,7 +34,7 @@ WIDTH = 32
 # Channels after the merge; `wide` adds, with a hidden layer that brings it to concat's parameters.
 KINDS = ("add", "wide", "concat")
 MARGIN = 0.02  # of accuracy
-_BECAUSE = "a third of the least that shuffling a network's channels costs an add with 40 pairs or more"
+_BECAUSE = "about a third of what shuffling a network's channels costs an add at 40 pairs, and at more it costs more"
 STEPS, BATCH, LEARNING_RATE = 300, 32, 0.01
 _TEST = 500
 _SIDE, _STRIDE, _BLOCK = 256, 8, 4  # photos' crops in pixels, of the map used, and of the checkerboard in places

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from ipywidgets import Widget
 from jaxtyping import Float
+from matplotlib import colormaps
 from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 from torch import Tensor, nn
@@ -20,6 +21,7 @@ from fpnlib.validation import require
 KERNELS = ("edges", "blur", "random")
 _LARGEST = 5
 _EQUAL = 1e-9
+_GREYS = 10  # few, so that a saved picture stays small
 
 
 @dataclasses.dataclass(frozen=True)
@@ -106,7 +108,8 @@ class IdentityExplorer(Explorer[IdentityData]):
         """Lay out two rows, add above and concat below, and the difference to the right."""
         grid = figure.add_gridspec(2, 5, width_ratios=[1, 1, 1, 1, 1])
         span = 2 * max(self._x.abs().max().item(), self._y.abs().max().item())
-        maps = {"cmap": "gray", "vmin": -span / 2, "vmax": span / 2}
+        grey = colormaps["gray"].resampled(_GREYS)
+        maps = {"cmap": grey, "vmin": -span / 2, "vmax": span / 2}
         fixed = (("x", self._x, 0, 0), ("y", self._y, 1, 0), ("x + y", self._x + self._y, 0, 1))
         for name, values, row, column in fixed:
             self._panel(figure, grid[row, column], name).imshow(values.numpy(), **maps)
@@ -121,9 +124,8 @@ class IdentityExplorer(Explorer[IdentityData]):
             self._panel(figure, pair[0, side], name).imshow(empty, **kernels)
             for side, name in enumerate(("for x", "for y"))
         ]
-        outputs = {"cmap": "gray", "vmin": -span / 2, "vmax": span / 2}
-        self._added = self._panel(figure, grid[0, 3], "add, then convolve").imshow(empty, **outputs)
-        self._joined = self._panel(figure, grid[1, 3], "concat, then convolve").imshow(empty, **outputs)
+        self._added = self._panel(figure, grid[0, 3], "add, then convolve").imshow(empty, **maps)
+        self._joined = self._panel(figure, grid[1, 3], "concat, then convolve").imshow(empty, **maps)
         difference = self._panel(figure, grid[0, 4], "the difference")
         self._difference = difference.imshow(empty, cmap="PuOr_r", vmin=-span / 4, vmax=span / 4)
         told = figure.add_subplot(grid[1, 4])

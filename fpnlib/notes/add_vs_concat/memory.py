@@ -18,8 +18,8 @@ from fpnlib.notes.add_vs_concat.gradients import BURN_IN, LAGS, last_output, log
 _LAGS = LAGS[-1]
 _GATES = np.arange(101) / 100
 _FLOOR = -14.0  # decades shown
-_ROW = 180  # which row of the photos
-_BURN_INS = (50, 20, 0)  # and `BURN_IN`
+_ROW = 180  # the row of the photos that is shown
+_ROWS = range(0, 400, 50)  # those that are read
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,26 +42,26 @@ class MemoryData:
 
 @functools.cache
 def gradients_per_lag(burn_in: int = BURN_IN) -> dict[str, np.ndarray]:
-    """Decades against lag 1 for each lag: `forced` (101, 200), one row for each gate, `lstm` and `rnn` (200,).
+    """Decades against lag 1, over eight rows: `forced` (101, 200), gates by lags, `lstm` and `rnn` (200,).
 
     `burn_in`: how many pixels the cell has read before the furthest lag's.
     """
     cells = make_cells(0)
-    row = scanlines()[_ROW, BURN_IN - burn_in :]
+    rows = scanlines()[list(_ROWS), BURN_IN - burn_in :]
     forced, _ = cells["forced"]
-    forced.forget = torch.from_numpy(_GATES)[:, None]
+    forced.forget = torch.from_numpy(_GATES).repeat_interleave(len(_ROWS))[:, None]
     found = {}
     for name, (cell, count) in {"forced": (forced, len(_GATES)), "lstm": cells["lstm"], "rnn": cells["rnn"]}.items():
-        found[name] = _against_lag_1(cell, row, count)
+        found[name] = _against_lag_1(cell, rows, count)
     return {"forced": found["forced"], "lstm": found["lstm"][0], "rnn": found["rnn"][0]}
 
 
-def _against_lag_1(cell: nn.Module, row: torch.Tensor, count: int) -> np.ndarray:
-    x = row[:, None].expand(-1, count, -1).clone().requires_grad_()
+def _against_lag_1(cell: nn.Module, rows: torch.Tensor, count: int) -> np.ndarray:
+    x = rows.transpose(0, 1)[:, None].expand(-1, count, -1, -1).flatten(1, 2).clone().requires_grad_()
     out = last_output(cell, x)
     reading = torch.ones(out.shape[1], dtype=out.dtype) / out.shape[1] ** 0.5
     (gradient,) = torch.autograd.grad((out @ reading).sum(), x)
-    decades = log_norm(gradient).flip(0)[1 : _LAGS + 1].T
+    decades = log_norm(gradient.view(len(x), count, -1)).flip(0)[1 : _LAGS + 1].T
     return (decades - decades[:, :1]).numpy()
 
 
@@ -76,7 +76,7 @@ class MemoryExplorer(Explorer[MemoryData]):
         return {
             "forget": slider("forget gate, held at", 0.9, 0.0, 1.0, 0.01),
             "lag": slider("lag (steps back)", 100, 1, _LAGS, 1),
-            "burn_in": choice("pixels read before these", (BURN_IN, *_BURN_INS)),
+            "burn_in": choice("pixels read before these", (BURN_IN, 0)),
         }
 
     def compute(self, forget: float, lag: int, burn_in: int) -> MemoryData:
@@ -109,7 +109,7 @@ class MemoryExplorer(Explorer[MemoryData]):
         (self._forced,) = curve.plot([], [], color=BLUE, label="LSTM, gate held")
         (self._point,) = curve.plot([], [], "o", ms=9, color=BLUE, mec=INK, clip_on=False)
         curve.set(xlim=(_LAGS, 0), ylim=(_FLOOR, 2), ylabel="decades against lag 1", xlabel="lag (steps back)")
-        curve.set_title("How much an input counts, steps later")
+        curve.set_title("How much an input counts, steps later (eight rows of a photo)")
         curve.legend(loc="lower left", ncols=2)
         pixels = scanlines()[_ROW, BURN_IN:].numpy()
         colours = (pixels - pixels.min()) / (pixels.max() - pixels.min())
@@ -117,7 +117,7 @@ class MemoryExplorer(Explorer[MemoryData]):
         row.imshow(colours[None], extent=across, aspect="auto")
         self._seen = seen.imshow(np.zeros((1, _LAGS + 1)), extent=across, aspect="auto", cmap="gray", vmin=0, vmax=1)
         self._marks = [panel.axvline(1, color=ORANGE, lw=2) for panel in (row, seen)]
-        for panel, name in ((row, "the row"), (seen, "seen of it")):
+        for panel, name in ((row, "a row"), (seen, "seen of it")):
             panel.set(xlim=(_LAGS, 0), xticks=[])
             panel.set_yticks([0.5], [name])
             panel.tick_params(axis="y", length=0)
@@ -140,7 +140,7 @@ class MemoryExplorer(Explorer[MemoryData]):
         """Say what is left at the lag."""
         left = {name: times(float(curve[data.lag - 1])) for name, curve in data.others.items()}
         begun = (
-            f"{data.burn_in} pixels before these were read." if data.burn_in else "The row begins with these pixels."
+            f"{data.burn_in} pixels before these were read." if data.burn_in else "The rows begin with these pixels."
         )
         return (
             f"Forget gate held at {number(data.forget)}: {counted(data.lag, 'step')} back an input counts "

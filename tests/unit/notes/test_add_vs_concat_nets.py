@@ -149,7 +149,7 @@ def test_many_gates_at_once_are_the_gates_one_by_one():
     for place in (0, 3, cells - 1):
         one = LSTMCell(3, gradients.HIDDEN, forget=gradients.FORGETS[place]).double()
         one.load_state_dict(cell.state_dict())
-        torch.testing.assert_close(gradients.lag_gradients(4, one)[:, 0], together[:, place])
+        torch.testing.assert_close(gradients.lag_gradients(4, one)[:, 0], together[:, place], rtol=0, atol=1e-4)
 
 
 def test_all_lstm_cells_of_a_seed_have_the_same_weights_but_for_the_forget_bias():
@@ -171,8 +171,10 @@ def test_a_wider_gate_hands_more_on():
 
 
 def test_behind_an_open_gate_only_the_beginning_of_a_row_counts_more():
-    assert gradients_per_lag(0)["forced"][100, -1] > 0.5
-    assert abs(gradients_per_lag()["forced"][100, -1]) < 0.5
+    whole, begun = gradients_per_lag()["forced"][100], gradients_per_lag(0)["forced"][100]
+    assert abs(whole[19:]).max() < 0.5
+    assert abs(begun[19:150]).max() < 0.5
+    assert begun[-1] > 1
 
 
 @given(st.floats(0, 300), st.integers(1, 9))
