@@ -166,7 +166,7 @@ CLAIMS = (
         Said("field", "Goyal et al., Accurate, Large Minibatch SGD, 2017, table 1"),
         {
             f"{kind}: {claim}": _points(f"{what}, mean over two rates", f"{setting}_{of}")
-            for setting, kind in (("short", "short, with batch norm"), ("long", "long, without"))
+            for setting, kind in (("short", "short, with batch norm"), ("long", "long, without batch norm"))
             for claim, what, of in (
                 ("ramp beats none", "none less ramp", "none_less_linear"),
                 ("ramp beats constant", "constant less ramp", "constant_less_linear"),

@@ -34,7 +34,7 @@ class JumpExplorer(Explorer[JumpData]):
     """How far each net is above the limit of the full rate, and who survives a jump to it."""
 
     title = "Jump to the full rate: how far above its limit each net is at that moment, and who survives"
-    size = (1000, 420)
+    size = (880, 360)
 
     def __init__(self) -> None:
         stored = Result.load("WU-4").per_seed
@@ -64,12 +64,12 @@ class JumpExplorer(Explorer[JumpData]):
             axes.set_xticks(_PLACES, list(map(str, JUMPS)))
             axes.set(xlim=(-0.4, len(JUMPS) - 0.6), xlabel="step of the jump")
             axes.grid(color=FAINT, lw=0.6)
-        paths.set(yscale="log", ylim=(0.05, 60), ylabel="sharpness × full rate / (2 (1 + momentum))")
+        paths.set(yscale="log", ylim=(0.05, 60), ylabel="sharpness / limit of the full rate")
         paths.set_title("Each net at each moment; 1 is the limit")
         paths.axhline(1, color=RED, ls="--", lw=1.8)
         self._paths = paths.add_collection(LineCollection([], colors=FAINT, linewidths=1))
-        (self._alive,) = paths.plot([], [], "o", color=BLUE, ms=7, alpha=0.8, label="survives the jump")
-        (self._dead,) = paths.plot([], [], "X", color=RED, ms=8, alpha=0.8, label="fails after it")
+        (self._alive,) = paths.plot([], [], "o", color=BLUE, ms=6, label="survives the jump")
+        (self._dead,) = paths.plot([], [], "X", color=RED, ms=6.5, label="fails after it")
         paths.legend(loc="lower left")
         shares.set(ylim=(-0.03, 1.03), title="Share of nets that survive")
         for label, way in WAYS.items():
@@ -82,7 +82,7 @@ class JumpExplorer(Explorer[JumpData]):
     def draw(self, data: JumpData) -> None:
         """Move paths, dots and the chosen share."""
         self._paths.set_segments([np.stack([_PLACES, one], 1) for one in data.loads.T])
-        spread = data.place + np.linspace(-0.2, 0.2, len(data.failed))  # side by side, to be told apart
+        spread = data.place + np.linspace(-0.36, 0.36, len(data.failed))  # side by side, to be told apart
         now = data.loads[data.place]
         self._alive.set_data(spread[~data.failed], now[~data.failed])
         self._dead.set_data(spread[data.failed], now[data.failed])
