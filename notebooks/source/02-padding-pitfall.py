@@ -327,7 +327,8 @@ verdicts("PD")
 # If the box is divided by the stride, the RoIs that are a point by projection fare worse on the right:
 # <span title="PD-1 nothing_right">260</span> of the <span title="PD-1 degenerate_right">268</span> read no unit at all,
 # the others one. On the left, <span title="PD-1 read_left">179</span> of <span title="PD-1 degenerate_left">247</span>
-# read two units or more. There the source's sentence is not true: the RoI feature is whole and looks elsewhere.
+# read two units or more. There the source's sentence is not true: the RoI feature is whole and looks elsewhere. An
+# earlier version asked only about projected boxes at the left border.
 #
 # **Pad first.** With the least padding the extent is whole in all <span title="PD-2 n">414</span> cases, at either
 # border. With one pixel less on a side that was padded it never is.
@@ -351,9 +352,9 @@ for i, percent in enumerate((0, 10, 20, 30, 40, 50)):
     )
 
 # %% [markdown]
-# So it depends on how much is cut off. A face of which a fifth is missing is found anyway; at three tenths a hundred
-# faces cannot tell; at half, P-Net without padding does hardly better than a coin. Intervals come from faces and others
-# drawn again. An earlier version averaged over all six rows, which hid this.
+# So it depends on how much is cut off. A face of which a tenth is missing is found anyway; with a fifth or three tenths
+# missing a hundred faces cannot tell; at half, P-Net without padding does hardly better than a coin. Intervals come
+# from faces and others drawn again. An earlier version averaged over all six rows, which hid this.
 #
 # A word of caution. Padded by whole strides, as here, the old windows stay and new ones come, so a best score can only
 # rise, for faces and for others alike. The others rise too, from <span title="PD-3 half_other_plain">0.11</span> to
@@ -413,7 +414,7 @@ for way in ("projected", "divided"):
 # Where the box is divided by the stride, it is as the source says, and worse. At the right border the RoI features are
 # zeros, the nets without padding name <span title="PD-6 right_divided_plain">0.25</span> of the shapes, and one of four
 # is what a guess gives. With padding they name <span title="PD-6 right_divided_padded">1.000</span>. At the other three
-# borders most nets without padding learn nearly all there is, some less: the gains lie around three in a hundred and
+# borders most nets without padding learn nearly all there is, some less: the gains are one to three in a hundred and
 # their intervals are too wide to tell. A point is not nothing. Every pixel of such an RoI lies in the field of the one
 # unit that is left, so a net can learn to read it there. What it loses is the layout, and what it costs depends on the
 # seed.
@@ -484,6 +485,7 @@ check("least padding", ...)
 # - A. Araujo, W. Norris, J. Sim, *Computing Receptive Fields of Convolutional Neural Networks*, Distill 2019.
 # - R. Girshick, *Fast R-CNN*, ICCV 2015: RoIPool.
 # - K. He et al., *Mask R-CNN*, ICCV 2017: RoIAlign.
+# - O. Ronneberger, P. Fischer, T. Brox, *U-Net*, MICCAI 2015: tiles that overlap, and the mirrored border.
 # - Detectron2, the docstring of `ROIAlign`: what `aligned` means; torchvision, `roi_align`: its default.
 # - K. Zhang et al., *Joint Face Detection and Alignment Using Multi-task Cascaded Convolutional Networks*, 2016: P-Net.
 # - G. B. Huang et al., *Labeled Faces in the Wild*, 2007: the small photos.
