@@ -553,7 +553,7 @@ CLAIMS = (
             )
         },
         which_gain,
-        seeds=8,
+        seeds=16,
         control=_TUNED,
         told={"holds": "In a shallow net batch norm already helps at the rate at which the plain net is best."},
     ),
