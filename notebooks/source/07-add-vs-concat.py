@@ -100,9 +100,9 @@ edge_fusion()
 
 # %% [markdown]
 # HED's weights are all near one fifth (they are printed below). That says nothing about what is best: its training
-# *begins* at one fifth each, and the published training code moves these five a thousand times more slowly than the
-# rest. F hardly moves when you change them a little. The photo's labels are outlines of objects, while HED also draws
-# plates and window frames. So precision is low for every map.
+# *begins* at one fifth each, and the training code that we could find moves these five a thousand times more slowly
+# than the rest. F hardly moves when you change them a little. The photo's labels are outlines of objects, while HED
+# also draws plates and window frames. So precision is low for every map.
 #
 # Your own photo works too: `edge_fusion(image, instances)`, with a number for every instance.
 
@@ -128,8 +128,8 @@ gradient_highway()
 # see.
 #
 # - **Torch's start.** A plain stack passes on next to nothing, a residual one's gradient grows somewhat.
-# - **He's start.** It is made for plain stacks: there the gradient hardly changes. In the residual one it *grows* with
-#   every block, by millions over sixty. Here the add makes things worse.
+# - **He's start.** It is made for plain stacks: there the gradient loses little, and that to the zeros around the map.
+#   In the residual one it *grows* with every block, by millions over sixty. Here the add makes things worse.
 # - **He's start, each branch divided by √60.** The skip is as it was, and the gradient is flat. So what counts is the
 #   size of the branch, not the skip alone.
 # - **Batch norm.** In the residual stack it keeps the branches small beside the skip. In a plain one it is the other
@@ -258,9 +258,9 @@ print(
 # Most criteria here are the second ones. We first asked some questions that nobody had put: that add must *win* where
 # the source, the learner's notes from which this book grew, says that it can replace concat; that it must be as
 # accurate in FPN, where the source speaks of cost; that a gradient must change by less than a bound that had no reason.
-# A reader of the first edition found this, and measured some of it again. Now each bound has a reason, each claim a
-# control, and what is ours is said by us. The reader's report with its numbers was known when the new bounds were
-# chosen. The old results are in the repository's history.
+# A reader of the first edition found this, and measured some of it again. Now each bound has a reason, what is ours is
+# said by us, and what was trained or seen in photos can fail only beside a control that holds. The reader's report with
+# its numbers was known when the new bounds were chosen. The old results are in the repository's history.
 
 # %%
 from fpnlib.claims import verdicts
@@ -295,8 +295,8 @@ verdicts("AC")
 #   <span title="AC-12 network_left_out">0.057</span>, not for digits,
 #   <span title="AC-12 digits_left_out">-0.025</span>.
 # - *Add loses where the answer is in the difference*: holds. In two frames of a moving digit, aligned to the pixel, add
-#   names the direction rightly in <span title="AC-12 moving_add_320">0.50</span> of the cases, which is chance, and
-#   concat in <span title="AC-12 moving_concat_320">0.998</span>, with 320 pairs.
+#   gets the direction right in <span title="AC-12 moving_add_320">0.50</span> of the cases, which is chance, and concat
+#   in <span title="AC-12 moving_concat_320">0.998</span>, with 320 pairs.
 #
 # The second is the one to remember: a map whose channels do not match can be worth less than nothing to an add. And the
 # third says that "the channels mean the same" is not enough. What add loses is what $x - y$ knows.
@@ -308,15 +308,15 @@ print("pairs in AC-4:", *SIZES)
 
 # %% [markdown]
 # **FPN can use add, as concat would cost a lot: holds.** On ResNet-50's maps a pyramid that concatenates has
-# <span title="AC-2 fpn_parameters">2.1</span> times FPN's weights. What it computes more than FPN is
+# <span title="AC-2 fpn_parameters">2.1</span> times FPN's weights. What it computes beyond FPN is
 # <span title="AC-5 concat_more">1.6</span> times all that ResNet-50 below it computes, and without the 1×1 in front it
 # would be <span title="AC-5 concat_uncut_more">8.1</span> times.
 #
 # **That add is as accurate there is our question: not shown.** In a small trained pyramid of equal parameters concat
 # reaches a mean IoU that is higher by <span title="AC-11 effect">0.048</span> (<span title="AC-11 low">0.041</span> to
 # <span title="AC-11 high">0.055</span>). But this toy cannot speak about FPN: six to eight channels a level, scenes
-# that are mostly background, 200 steps, and only the finest level is read, so that a part of the weights never gets a
-# gradient. Nor does it have a control. It needs a real backbone and larger scenes.
+# that are mostly background, two hundred steps, and only the finest level is read, so that a part of the weights never
+# gets a gradient. Nor does it have a control. It needs a real backbone and larger scenes.
 #
 # **CPN's 1×1 before the add: it depends which.** CPN has two. The first cuts each of the backbone's maps, the coarsest
 # to an eighth of its channels, and saves much: <span title="AC-6 cut_macs">0.38</span> billion multiply-adds in place
@@ -331,8 +331,7 @@ print("pairs in AC-4:", *SIZES)
 # %%
 from fpnlib.notes.add_vs_concat.pyramids import CHANNELS
 
-print(f"CPN's second 1×1: {CHANNELS} channels in, {CHANNELS} out; its input is 256×192")
-print("steps of the small pyramids: 200")
+print(f"CPN's second 1×1: {CHANNELS} channels in, {CHANNELS} out")
 
 # %% [markdown]
 # **Edges: it depends.** Here are <span title="AC-7 photos">4</span> photos, and their
@@ -406,8 +405,8 @@ print(
 # %% [markdown]
 # **In short.** The algebra holds. Where channels mean the same, adding is as good as concatenating, and better when
 # data is scarce on digits; where they do not, it can be worse than leaving one input out; and a sum hides what is in
-# the difference. Adding makes the *next convolution* cheaper, which in a pyramid is a lot. As a highway an add is as
-# good as what is added to it is small.
+# the difference. Adding makes the *next convolution* cheaper, which in a pyramid is a lot. As a highway an add works as
+# long as what it adds is small.
 
 # %% [markdown]
 # ## Try

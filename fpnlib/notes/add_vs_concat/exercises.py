@@ -109,7 +109,7 @@ def _measured() -> dict[str, str]:
         "many shuffled maps": "The channels do not correspond, and there is enough data to learn which belong "
         f"together: concat is more accurate by {-pairs.number('network_add_gain_0_640'):.2f} (AC-4).",
         "five edge maps": "All five say the same thing, how likely an edge is: with one weight for each the sum's F is "
-        f"{edges.number('fused'):.2f}, above every single map's (AC-7).",
+        f"{edges.number('fused'):.2f}, above every single map's on the café photo (AC-7).",
     }
 
 
