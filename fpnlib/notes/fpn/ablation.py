@@ -100,5 +100,9 @@ CLAIMS = (
             MATTERS, "AR of small objects, the full pyramid's less that of C5 alone", of="gain_c5_ar_small"
         ),
         recheck=early_losses,
+        told={
+            "depends": "A small detector needs fine levels and their laterals to find small objects; the top-down path "
+            "it does not need as long as no object depends on its surroundings."
+        },
     ),
 )

@@ -170,6 +170,7 @@ CLAIMS = (
             ),
         },
         stage_outputs,
+        told={"holds": "C2 to C5 are what leaves the last add and ReLU of a stage, at strides 4, 8, 16 and 32."},
     ),
     Claim(
         "FP-2",
@@ -193,6 +194,9 @@ CLAIMS = (
             ),
         },
         pyramid_equality,
+        told={
+            "holds": "The whole pyramid is a 1×1, an enlarging, a sum and a 3×3, and that gives torchvision's numbers."
+        },
     ),
     *cue.CLAIMS,
     *smoothing.CLAIMS,

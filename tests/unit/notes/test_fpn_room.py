@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 from torch import nn
 
+from fpnlib.claims import Result
 from fpnlib.models import FPN, BasicBlock, EfficientNetLite0, ResNet, resnet18, resnet50
 from fpnlib.notes.fpn import lite_pyramid
 from fpnlib.notes.fpn.architecture import BACKBONES
@@ -507,3 +508,9 @@ def test_a_library_offers_the_readers_own_first():
     assert (library.photos[0], library.backbones[0]) == ("yours", "yours")
     assert lite0().name in library.backbones
     assert library.get("coffee", "yours").photo.shape[2] == 3
+
+
+def test_the_exact_claims_met_cases_that_could_refute_them():
+    # Without a negative sum ReLU would do nothing, and without odd sizes doubling would be enough.
+    assert Result.load("FP-1").number("values_cut_by_relu") > 0
+    assert Result.load("FP-2").number("odd_steps") > 0
