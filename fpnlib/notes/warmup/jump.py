@@ -10,7 +10,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
 from fpnlib.claims import Result
-from fpnlib.explore import Explorer, choice, counted, number
+from fpnlib.explore import Explorer, choice, counted, number, slider
 from fpnlib.explore.style import BLUE, FAINT, INK, MUTED, ORANGE, RED
 from fpnlib.notes.warmup.why import JUMPS, RATE, SMALL_RATE
 
@@ -48,12 +48,12 @@ class JumpExplorer(Explorer[JumpData]):
         """Return what comes before the jump, and when it comes."""
         return {
             "way": choice("until the jump", list(WAYS)),
-            "step": choice("jump to the full rate at step", JUMPS, JUMPS[0]),
+            "moment": slider("moment of the jump, from the first to the last", 1, 1, len(JUMPS), 1),
         }
 
-    def compute(self, way: str, step: int) -> JumpData:
+    def compute(self, way: str, moment: int) -> JumpData:
         """Look up the chosen jump."""
-        name, place = WAYS[way], JUMPS.index(step)
+        name, place = WAYS[way], moment - 1
         survived = {other: 1 - failed.mean(1) for other, failed in self._failed.items()}
         return JumpData(name, place, 2.0 ** self._over[name], self._failed[name][place] > 0, survived)
 
