@@ -21,6 +21,7 @@ from urllib.error import URLError
 from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Playwright
 
 START_SECONDS, RUN_SECONDS, STEP_SECONDS = 60, 120, 15
+LOOK_EVERY = 100  # milliseconds; at every frame, which is what Playwright does untold, looking costs more than showing
 FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -149,7 +150,7 @@ class OpenNotebook:
         page.goto(address)
         last = page.locator(".jp-NotebookPanel .jp-Notebook .jp-Cell").nth(cells - 1)
         last.wait_for(timeout=START_SECONDS * 1000)
-        page.wait_for_function(SETTLED)
+        page.wait_for_function(SETTLED, polling=LOOK_EVERY)
 
     def _heard(self, message: ConsoleMessage) -> None:
         if message.type == "error":
@@ -157,7 +158,7 @@ class OpenNotebook:
 
     def broken_images(self) -> list[str]:
         """Return the addresses of pictures in cells that did not load."""
-        self.page.wait_for_function(SETTLED)  # pictures may have come since the notebook was opened
+        self.page.wait_for_function(SETTLED, polling=LOOK_EVERY)  # pictures may have come since the notebook was opened
         return self.page.locator(".jp-Notebook img").evaluate_all(
             "images => images.filter(i => !i.naturalWidth).map(i => i.src.slice(0, 100))"
         )
@@ -196,6 +197,7 @@ class OpenNotebook:
                 return document.querySelector('{ERROR}') || prompts.every((text, i) => text === `[${{i + 1}}]:`);
             }}""",
             timeout=RUN_SECONDS * 1000,
+            polling=LOOK_EVERY,
         )
 
     def cell_errors(self) -> list[str]:
