@@ -605,7 +605,7 @@ parts("WU-5")
 #
 # - WU-2 asked for one number over both optimisers and held. Batch norm and the best rate of each way now have verdicts
 #   of their own. The runs are the old ones, and we had seen their losses, those at the best rates too, when we fixed
-#   the new bounds. So WU-2 is no blind test; nor is the long setting of WU-3, whose nets are the old ones trained again.
+#   the new bounds. So WU-2 is no blind test; nor is the long setting of WU-3, whose nets are the old ones again.
 #   The rest was measured on seeds that the trials had not used.
 # - WU-3 had one setting, long, and asked whether the ramp was better by any amount at all. We have since read the table
 #   of Goyal et al., and added a setting close to theirs.
