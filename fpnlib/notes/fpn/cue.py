@@ -191,7 +191,7 @@ def cue_at_distances(seeds: Sequence[int]) -> dict[str, list[float]]:
     for name, top_down in (("full", True), ("none", False)):
         found[f"small_{name}"] = [scores(trained(seed, top_down=top_down))["small"] for seed in seeds]
     found["small_gain"] = np.subtract(found["small_full"], found["small_none"]).tolist()
-    return {"effect": found["scratch_beyond"], **found}
+    return {"effect": found["scratch_beyond"], **found, **first_losses(seeds)}
 
 
 def _gain(found: dict[str, list[float]], backbone: Weights, variant: str, distances: Sequence[int]) -> list[float]:
@@ -276,5 +276,9 @@ CLAIMS = (
             ),
         ),
         recheck=first_losses,
+        told={
+            "depends": "The top-down path pays where the fine level cannot see what tells the class, and on a frozen "
+            "pretrained backbone for all small objects; what a fine level sees and learns itself it need not be told."
+        },
     ),
 )

@@ -12,13 +12,13 @@ from matplotlib.patches import Rectangle
 
 from fpnlib.claims import Result
 from fpnlib.explore import Explorer, choice, number, slider
-from fpnlib.explore.style import BLUE, FAINT, INK, MUTED, ORANGE, RED
+from fpnlib.explore.style import FAINT, GREEN, INK, MUTED, PURPLE, RED
 from fpnlib.notes.fpn.cue import CHANCE, DISTANCES, FIELD, SIDE, STRIDE, Weights, cue_pictures
 from fpnlib.notes.fpn.pixels import Pixels
 
 BACKBONES: dict[str, Weights] = {"small ResNet, trained with it": "scratch", "ImageNet's weights, frozen": "imagenet"}
 PATHS = {"with the top-down path": "full", "without it": "none"}
-_COLOURS = {"full": BLUE, "none": ORANGE}
+_COLOURS = {"full": GREEN, "none": PURPLE}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -147,6 +147,8 @@ class CueDistanceExplorer(Explorer[CueDistanceData]):
 
     def describe(self, data: CueDistanceData) -> str:
         """Say where the cue is, whether P2 alone sees it, and the two shares."""
+        sides = sorted(map(abs, FIELD[BACKBONES[data.backbone]]))
+        sees = f"{sides[0]} to {sides[1]}" if sides[0] < sides[1] else f"{data.reach}"
         unseen = ", not as far as the square" if data.distance > data.reach else ""
         where = (
             "The object itself has the colour of its class"
@@ -155,9 +157,9 @@ class CueDistanceExplorer(Explorer[CueDistanceData]):
         )
         other = next(one for one in PATHS if one != data.path)
         return (
-            f"{where}. P2 alone sees {data.reach} pixels far{unseen}.\nBackbone: {data.backbone}. Of the test objects "
-            f"{number(data.accuracy, 2)} are named rightly {data.path}, and {number(data.other, 2)} {other}; chance is "
-            f"{number(CHANCE)}."
+            f"{where}. P2 alone sees {sees} pixels far{unseen}.\nBackbone: {data.backbone}. Of the test objects "
+            f"{number(100 * data.accuracy)} % are named rightly {data.path}, and {number(100 * data.other)} % {other}; "
+            f"chance is {number(100 * CHANCE)} %."
         )
 
     def invariants(self, data: CueDistanceData) -> dict[str, bool]:

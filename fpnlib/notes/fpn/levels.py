@@ -22,6 +22,7 @@ from fpnlib.data import collages
 from fpnlib.data.collages import COLLAGE_CLASSES
 from fpnlib.metrics import confusion_matrix, iou_per_class
 from fpnlib.models import FPN, fpn
+from fpnlib.training import examples as examples_module
 from fpnlib.training.batches import minibatches
 from fpnlib.training.examples import CHANNELS, Examples, examples
 
@@ -94,7 +95,8 @@ def early_loss(seed: int, **options: bool) -> float:
 
 @lru_cache
 def _recipe() -> str:
-    content = b"".join(Path(str(module.__file__)).read_bytes() for module in (collages, fpn, sys.modules[__name__]))
+    sources = (collages, examples_module, fpn, sys.modules[__name__])
+    content = b"".join(Path(str(module.__file__)).read_bytes() for module in sources)
     return hashlib.sha256(content).hexdigest()[:12]
 
 
