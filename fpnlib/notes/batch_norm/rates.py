@@ -113,7 +113,7 @@ class RatesExplorer(Explorer[RatesData]):
             empty = np.zeros((len(SCALES), len(RATES)))
             self._maps[kind] = panel.imshow(empty, cmap="gray", vmin=0, vmax=1, origin="lower", aspect="auto")
             self._frames[kind] = panel.add_patch(Rectangle((0, 0), 1, 1, fill=False, ec=ORANGE, lw=2.5))
-            panel.set(title=f"{label}: white, all seeds learn; black, none", ylabel="initial weights ×")
+            panel.set(title=f"{label} (white: all seeds learn)", ylabel="initial weights ×")
             panel.set_xticks(range(len(RATES)), labels if kind == "plain" else [])
             panel.set_yticks(range(len(SCALES)), [number(scale, 2) for scale in SCALES])
         panels["plain"].set_xlabel("learning rate")
