@@ -4,7 +4,10 @@ A test's own limits are in pyproject.toml. What is here concerns the process tha
 """
 
 import contextlib
+import ctypes
 import re
+import signal
+import sys
 import threading
 from collections.abc import Iterable
 
@@ -12,6 +15,8 @@ import psutil
 import pytest
 from xdist.dsession import DSession
 from xdist.scheduler import LoadFileScheduling
+
+PR_SET_PDEATHSIG = 1  # Linux: the signal that a process gets when its parent ends
 
 
 class LoadFileAndNoteScheduling(LoadFileScheduling):
@@ -37,6 +42,12 @@ def kill(processes: Iterable[psutil.Process]) -> None:
     for process in processes:
         with contextlib.suppress(psutil.NoSuchProcess):
             process.kill()
+
+
+def pytest_configure(config):
+    """Let a worker end with the process that hands out the tests, even amid a loop that hears of nothing."""
+    if hasattr(config, "workerinput") and sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def pytest_sessionstart(session):

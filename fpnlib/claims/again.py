@@ -41,10 +41,11 @@ def disagreements(claim: Claim, stored: Result) -> list[str]:
     if claim.recheck or not claim.fresh:
         places = [0, len(stored.seeds) // 2]
         seeds = [stored.seeds[place] for place in places]
-        found = dict(claim.recheck(seeds)) if claim.recheck else compute(claim, seeds).per_seed
-        known = stored.per_seed if not claim.recheck else {name: stored.per_seed.get(name, ()) for name in found}
-        wanted = {name: [values[place] for place in places if values] for name, values in known.items()}
-        faults += _unequal(_flat(wanted), _flat(found), SAME) if found else ["recheck returns nothing"]
+        measured = claim.recheck(seeds) if claim.recheck else compute(claim, seeds).per_seed
+        names = measured if claim.recheck else stored.per_seed
+        kept = {name: [stored.per_seed[name][place] for place in places] for name in names if name in stored.per_seed}
+        seen = _flat({name: list(values) for name, values in measured.items()})
+        faults += _unequal(_flat(kept), seen, SAME) if measured else ["recheck returns nothing"]
     if claim.fresh:
         first = max(stored.seeds) + 1
         faults += _unlikely(stored.per_seed, compute(claim, range(first, first + claim.fresh)).per_seed)

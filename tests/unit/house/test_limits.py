@@ -4,6 +4,7 @@ import contextlib
 import os
 import subprocess
 import sys
+import time
 import tomllib
 from pathlib import Path
 
@@ -26,11 +27,8 @@ def test_dies():
 """
 
 
-def run_planted(folder: Path, files: dict[str, str], **limits: float) -> tuple[int, str]:
-    """Run these tests with two workers and the project's options; return the exit status and what was said.
-
-    `limits` replace those of pyproject.toml, in seconds. A run of more than a minute is an error.
-    """
+def start_planted(folder: Path, files: dict[str, str], **limits: float) -> subprocess.Popen[str]:
+    """Start these tests with two workers and the project's options; `limits` replace its own, in seconds."""
     for name, text in files.items():
         (folder / name).write_text(text)
     (folder / "conftest.py").write_text((ROOT / "conftest.py").read_text())
@@ -39,9 +37,18 @@ def run_planted(folder: Path, files: dict[str, str], **limits: float) -> tuple[i
     command += ["-p", "no:cacheprovider", "-p", "xdist", "-p", "pytest_timeout", "-p", "pytest_benchmark.plugin"]
     command += [f"--override-ini={name}={seconds}" for name, seconds in limits.items()]
     alone = os.environ | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
-    done = subprocess.run(command, cwd=folder, env=alone, capture_output=True, text=True, timeout=60)
-    print(done.stdout, done.stderr)
-    return done.returncode, done.stdout
+    return subprocess.Popen(command, cwd=folder, env=alone, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def run_planted(folder: Path, files: dict[str, str], **limits: float) -> tuple[int, str]:
+    """Run these tests to the end; return the exit status and what was said. More than a minute is an error."""
+    with start_planted(folder, files, **limits) as run:
+        try:
+            said, _ = run.communicate(timeout=60)
+        finally:
+            run.kill()
+    print(said)
+    return run.returncode, said
 
 
 def test_the_limits_are_set():
@@ -81,3 +88,16 @@ def test_the_run_ends(planted, limit, reason, tmp_path):
     status, said = run_planted(tmp_path, {"test_it.py": planted}, session_timeout=1, faulthandler_timeout=limit)
     assert status != 0
     assert reason in said
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux lets a process end with its parent")
+def test_workers_end_with_the_process_that_hands_out_the_tests(tmp_path):
+    loops = f"import os\n\ndef test_loop():\n    open('pid', 'w').write(str(os.getpid()))\n    {C_LOOP}"
+    with start_planted(tmp_path, {"test_loop.py": loops}) as run:
+        end = time.monotonic() + 60
+        while not (text := (tmp_path / "pid").read_text() if (tmp_path / "pid").exists() else ""):
+            assert time.monotonic() < end
+            time.sleep(0.1)
+        worker = psutil.Process(int(text))
+        run.kill()
+        worker.wait(timeout=5)
