@@ -72,7 +72,8 @@ class CueDistanceExplorer(Explorer[CueDistanceData]):
         }
 
     def compute(self, distance: int, path: str, backbone: str) -> CueDistanceData:
-        """Look up the picture and the accuracies; the field without the path, or all of the picture with it."""
+        """Look up the nearest distance that was measured; the field without the path, or all of the picture with it."""
+        distance = min(DISTANCES, key=lambda one: abs(one - distance))
         kind, name, made = BACKBONES[backbone], PATHS[path], self._pictures[distance]
         first, last = FIELD[kind]
         y, x = (STRIDE * made.cells[0]).tolist()
