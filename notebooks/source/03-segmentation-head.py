@@ -112,33 +112,39 @@ from fpnlib.claims import verdicts
 verdicts("SH")
 
 # %% [markdown]
-# **It depends, and mostly it does not show.** The table's effect is the spread alone; the verdict is *depends* because
-# of the jitter. Per rate and head there are <span title="SH-1 n">32</span> pairs of
-# networks, averaged over three learning rates. What a single 3×3 has more than 3×3→1×1:
+# **It cannot be told from these nets.** We first asked only whether intervals lie above zero, and called the result
+# "depends" because of the jitter. But jitter follows how much a net still learns, and none of these nets learns much:
+# the best head reaches a mean IoU of <span title="SH-1 miou_point_0">0.22</span>, and calling everything background
+# gives <span title="SH-1 miou_deep_2">0.12</span>. So we now ask two things more. Each difference has to be large
+# enough to be noticed, with the reason in the table, and before the nets may speak against the saying one of them has
+# to reach a mean IoU of .6. We knew the numbers below when we fixed these bounds. No net reaches it, so what does not
+# hold is *not shown*.
 #
-# - Spread of the final mIoU: <span title="SH-1 spread_gain_one">0.0002</span> more, from
+# Per rate and head there are <span title="SH-1 n">32</span> pairs of networks, averaged over three learning rates. How
+# much more a single 3×3 has than 3×3→1×1:
+#
+# - Spread of the final mIoU: <span title="SH-1 spread_gain_one">0.0002</span>, from
 #   <span title="SH-1 spread_gain_one_low">-0.0041</span> to <span title="SH-1 spread_gain_one_high">0.0048</span>.
-# - Jitter of the validation mIoU: <span title="SH-1 jitter_gain_one">0.0011</span> more, from
+# - Jitter of the validation mIoU: <span title="SH-1 jitter_gain_one">0.0011</span>, from
 #   <span title="SH-1 jitter_gain_one_low">0.0003</span> to <span title="SH-1 jitter_gain_one_high">0.0019</span>.
-# - Share of steps with a loss spike: <span title="SH-1 spikes_gain_one">0</span> more, from
+# - Share of steps with a loss spike: <span title="SH-1 spikes_gain_one">0</span>, from
 #   <span title="SH-1 spikes_gain_one_low">-0.0002</span> to <span title="SH-1 spikes_gain_one_high">0.0002</span>.
 #
-# Only the jitter is larger, and by little: <span title="SH-1 jitter_one_0">0.018</span> beside
-# <span title="SH-1 jitter_two_0">0.0153</span> at the lowest rate. At the highest it is the other way round.
-# Loss spikes hardly occur with any head.
+# The mean IoU that 3×3→1×1 has more is <span title="SH-1 miou_gain_one">-0.0143</span>, from <span title="SH-1
+# miou_gain_one_low">-0.0170</span> to <span title="SH-1 miou_gain_one_high">-0.0117</span>: after these few steps it is
+# lower.
 #
-# **And it is not better.** After these few steps the mean IoU of 3×3→1×1 is *lower* than that of 3×3; the difference is
-# <span title="SH-1 miou_gain_one">-0.0143</span> (<span title="SH-1 miou_gain_one_low">-0.0170</span> to
-# <span title="SH-1 miou_gain_one_high">-0.0117</span>).
+# The jitter of a single 3×3 is <span title="SH-1 jitter_one_0">0.018</span> beside
+# <span title="SH-1 jitter_two_0">0.0153</span> at the lowest rate; at the highest it is the other way round, where most
+# nets have learnt nothing. The heads also lack what standard ones have between their layers: batch norm and dropout.
 #
 # **The controls.** With a wider trunk below it, so that weights are equal, the single 3×3 gives the same picture: more
 # jitter by <span title="SH-1 jitter_gain_wide">0.0013</span>, hardly more than chance would give, and no more spread.
 # Two 3×3 are calmer than 3×3→1×1: their spread minus the other's is <span title="SH-1 spread_gain_deep">-0.0077</span>.
 # But they have learnt less by then, and a net that has learnt nothing is very calm. The same holds at the highest rate,
 # where most heads end near <span title="SH-1 miou_deep_2">0.12</span>, which is what calling everything background
-# gives. At the two higher rates the smallest head, 1×1 alone, is clearly best; it also has
-# <span title="SH-1 miou_point_0">0.22</span> at the lowest rate. That is no fair contest: rates and trunk were chosen
-# with this head, as the next paragraph says.
+# gives. At the two higher rates the smallest head, 1×1 alone, is clearly best. Unfair: rates and trunk were tuned on
+# this head, as the next paragraph says.
 #
 # **What was tried, and what not.** Scenes of 32 pixels, nets of three to four thousand weights, and a few hundred steps
 # of SGD with momentum. The source speaks of real networks, which are a thousand times larger and train far longer. What

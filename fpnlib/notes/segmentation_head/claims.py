@@ -170,7 +170,7 @@ CLAIMS = (
             because="a net that labels most pixels wrong says little about how steady a good one is",
         ),
         told={
-            "not shown": "Whether a last 3×3 makes a segmentation network unsteady cannot be told from nets as small as ours"
+            "not shown": "Nets as small as ours cannot tell whether a last 3×3 makes a segmentation network unsteady"
         },
     ),
 )
