@@ -18,8 +18,11 @@ from fpnlib.notes.segmentation_difficulties.colours import pale
 from fpnlib.notes.segmentation_difficulties.exact import BAND, one_wrong_region
 from fpnlib.notes.segmentation_difficulties.masks import VOID_WIDTH, cafe, lines_off, photos, void_border
 
-KINDS = ("objects too large", "objects too small", "one wrong region of that area")
-CALLED = ("chair", "bottle", "person", "diningtable")
+CALLED = {
+    f"one wrong region of that area, called {name}": kind
+    for name, kind in (("chair", "chair"), ("bottle", "bottle"), ("person", "person"), ("table", "diningtable"))
+}
+KINDS = ("objects too large", "objects too small", *CALLED)
 MOST = 6
 _MEASURES = ("pixels right", "mIoU", "boundary IoU")
 
@@ -31,7 +34,6 @@ class ErrorsData:
     kind: str
     pixels: int
     void: int  # pixels of border that do not count
-    called: str  # the class that a wrong region is given
     border: np.ndarray  # (h, w) bool
     wrong: np.ndarray  # (h, w) bool, wrong and counted
     share: float  # of the pixels that count
@@ -46,22 +48,21 @@ class ErrorsExplorer(Explorer[ErrorsData]):
     size = (1000, 380)
 
     def make_controls(self) -> dict[str, Widget]:
-        """Return the width of the void border, the kind of error, its size, and the class of a wrong region."""
+        """Return the width of the void border, the error's size and its kind."""
         return {
             "void": slider("void border (pixels)", 0, 0, VOID_WIDTH, 1),
             "pixels": slider("boundaries off by (pixels)", 1, 0, MOST, 1),
             "kind": choice("error", KINDS),
-            "called": choice("a wrong region is called", CALLED),
         }
 
-    def compute(self, void: int, pixels: int, kind: str, called: str) -> ErrorsData:
+    def compute(self, void: int, pixels: int, kind: str) -> ErrorsData:
         """Look the error up; each is computed once."""
-        answers = [_answer(kind, size, void, called if kind == KINDS[2] else "") for size in range(MOST + 1)]
+        answers = [_answer(kind, size, void) for size in range(MOST + 1)]
         wrong, values = answers[pixels]
         curves = np.array([values for _, values in answers]).T
         border = _border(void)
         share = float(wrong.sum() / (~border).sum())
-        return ErrorsData(kind, pixels, void, called, border, wrong, share, values, curves)
+        return ErrorsData(kind, pixels, void, border, wrong, share, values, curves)
 
     def build(self, figure: Figure) -> Iterable[Artist]:
         """Lay out the photo and the chart."""
@@ -99,9 +100,8 @@ class ErrorsExplorer(Explorer[ErrorsData]):
     def describe(self, data: ErrorsData) -> str:
         """Say how much is wrong and what each number makes of it."""
         right, miou, boundary = map(number, data.values)
-        called = f", called {data.called}" if data.kind == KINDS[2] else ""
         return (
-            f"{data.kind.capitalize()}{called}, {data.pixels} px, with a void border of {data.void} px: "
+            f"{data.kind.capitalize()}, {data.pixels} px, with a void border of {data.void} px: "
             f"{number(100 * data.share)} % of the pixels that count are wrong. "
             f"Pixels right {right}, mIoU {miou}, mean boundary IoU of the classes {boundary}."
         )
@@ -111,7 +111,7 @@ class ErrorsExplorer(Explorer[ErrorsData]):
         return {
             "no error costs nothing": data.pixels > 0 or data.values == (1.0, 1.0, 1.0),
             "without a border an error costs pixels": data.pixels == 0 or data.void > 0 or data.values[0] < 1,
-            "a line within half the border costs nothing": data.kind == KINDS[2]
+            "a line within half the border costs nothing": data.kind in CALLED
             or data.pixels > data.void // 2
             or data.values[0] == 1,
             "what is void is not wrong": not (data.wrong & data.border).any(),
@@ -119,10 +119,10 @@ class ErrorsExplorer(Explorer[ErrorsData]):
         }
 
 
-@functools.lru_cache(maxsize=(2 + len(CALLED)) * (MOST + 1) * (VOID_WIDTH + 1))
-def _answer(kind: str, pixels: int, void: int, called: str) -> tuple[np.ndarray, tuple[float, float, float]]:
+@functools.lru_cache(maxsize=len(KINDS) * (MOST + 1) * (VOID_WIDTH + 1))
+def _answer(kind: str, pixels: int, void: int) -> tuple[np.ndarray, tuple[float, float, float]]:
     """Return the wrong pixels that count, and of those that count accuracy, mIoU and boundary IoU."""
-    said, labels, border = _said(kind, pixels, called), cafe().class_map, torch.from_numpy(_border(void))
+    said, labels, border = _said(kind, pixels), cafe().class_map, torch.from_numpy(_border(void))
     wrong = (said != labels) & ~border
     values = (
         1 - float(wrong.sum() / (~border).sum()),
@@ -132,14 +132,14 @@ def _answer(kind: str, pixels: int, void: int, called: str) -> tuple[np.ndarray,
     return wrong.numpy(), values
 
 
-@functools.lru_cache(maxsize=(2 + len(CALLED)) * (MOST + 1))
-def _said(kind: str, pixels: int, called: str) -> torch.Tensor:
+@functools.lru_cache(maxsize=len(KINDS) * (MOST + 1))
+def _said(kind: str, pixels: int) -> torch.Tensor:
     labels = cafe().class_map
-    if kind != KINDS[2]:
+    if kind not in CALLED:
         return lines_off(labels, pixels if kind == KINDS[0] else -pixels)
     # The area that the objects gain when they grow by as much.
     area = int((lines_off(labels, pixels) != labels).sum())
-    return one_wrong_region(area, called) if area else labels
+    return one_wrong_region(area, CALLED[kind]) if area else labels
 
 
 @functools.lru_cache(maxsize=VOID_WIDTH + 1)

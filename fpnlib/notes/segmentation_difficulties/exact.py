@@ -178,13 +178,20 @@ def measure_tasks() -> Measurement:
 
 
 def one_wrong_region(area: int, called: str) -> Tensor:
-    """Call `area` pixels of one object of the café by another class: of the smallest object that has as many."""
+    """Call `area` pixels of the café by another class: in the smallest object of another that has as many pixels.
+
+    If none has, the largest object is called so altogether, and the next largest for the rest.
+    """
     photo = cafe()
     to = photo.class_names.index(called)
-    areas = photo.masks.flatten(1).sum(1)
-    fits = (areas >= area) & (photo.labels != to)
-    chosen = int(areas.where(fits, areas.max() + 1).argmin())
-    return swapped(photo.class_map, photo.masks[chosen], to, area)
+    areas = {place: int(photo.masks[place].sum()) for place in (photo.labels != to).nonzero().flatten().tolist()}
+    fits = [place for place in areas if areas[place] >= area]
+    order = [min(fits, key=areas.__getitem__)] if fits else sorted(areas, key=areas.__getitem__, reverse=True)
+    labels = photo.class_map
+    for place in order:
+        part = min(area, areas[place])
+        labels, area = swapped(labels, photo.masks[place], to, part), area - part
+    return labels
 
 
 def measure_errors() -> Measurement:

@@ -128,6 +128,16 @@ def test_photos_have_classes_where_they_have_instances():
         assert (known.masks.any(0) == ((known.instances > 0) & (known.instances != VOID))).all()
 
 
+def test_a_wrong_region_goes_on_in_the_next_object_where_none_is_large_enough():
+    table = cafe().class_names.index("diningtable")
+    largest = int(cafe().masks[cafe().labels != table].flatten(1).sum(1).max())
+    region = exact.one_wrong_region(largest + 5, "diningtable")
+    changed = region != cafe().class_map
+    assert changed.sum() == largest + 5
+    assert (region[changed] == table).all()
+    assert sum(bool((mask & changed).any()) for mask in cafe().masks) == 2
+
+
 @pytest.mark.parametrize("called", ["chair", "person"])
 def test_a_wrong_region_has_its_area_and_lies_in_one_object_of_another_class(called):
     region = exact.one_wrong_region(2000, called)
@@ -156,7 +166,7 @@ def test_the_border_decides_what_a_line_costs():
     assert all(narrow >= wide for narrow, wide in itertools.pairwise(costs))
     assert costs[0] > 0.1
     assert costs[4] == costs[5] == 0
-    chair, person = (thin_or_region(kind=KINDS[2], called=kind, void=5).data.values[1] for kind in ("chair", "person"))
+    chair, person = (thin_or_region(kind=KINDS[place], void=5).data.values[1] for place in (2, 4))
     assert chair < person < 1
 
 
