@@ -25,7 +25,7 @@ from fpnlib.notes.fpn.explorers import pyramid
 pyramid()
 
 # %% [markdown]
-# Four things to try.
+# Five things to try.
 #
 # - At C2 you see edges and texture, and the cup has the saucer's colour. At C5 no edge is left, but the cup has one
 #   colour, the saucer another.
@@ -168,8 +168,8 @@ cue_distance()
 #
 # On the frozen backbone with ImageNet's weights the frame is not in the middle: this network puts its padding on one
 # side, so P2 sees further down and to the right than up and to the left. There too nothing beyond the frame is known
-# without the path. With it most squares are found but not all, as the frozen coarse maps were made for other things.
-# And where P2 sees the square anyway, the path even does a little harm.
+# without the path. With it most objects are named rightly but not all; the frozen coarse maps were made for other
+# things. And where P2 sees the square anyway, the path even does a little harm.
 
 # %% [markdown]
 # ## Why
@@ -298,7 +298,7 @@ with tempfile.TemporaryDirectory() as folder:
 # %% [markdown]
 # ## Measure
 #
-# The claims of this note, with the test that was fixed before measuring.
+# The claims of this note, with the test of each. All but that of FP-6 were fixed before measuring.
 
 # %%
 from fpnlib.claims import verdicts
@@ -346,8 +346,8 @@ print(accuracies(Result.load("FP-3")))
 # **It depends on whether the fine level lacks something.** Beyond its field the path is worth
 # <span title="FP-3 effect">0.52</span> (<span title="FP-3 low">0.51</span> to <span title="FP-3 high">0.52</span>) in
 # accuracy, from a guess to nearly always right, and the mean does as well as the sum. Twice as much training without
-# the path brings <span title="FP-3 longer_beyond">0.00</span>. Within its field the path brings nothing. On the frozen
-# backbone it is worth <span title="FP-3 imagenet_beyond">0.30</span> beyond the field and costs
+# the path changes nothing (<span title="FP-3 longer_beyond">0.00</span>). Within its field the path brings nothing. On
+# the frozen backbone the gain is <span title="FP-3 imagenet_beyond">0.30</span> beyond the field and
 # <span title="FP-3 imagenet_within">-0.04</span> within.
 #
 # Of the cells of small objects without a cue a P2 on the frozen backbone names
@@ -408,8 +408,8 @@ print(four_nets(Result.load("FP-4")))
 
 # %% [markdown]
 # - **Adding makes the map less shift-equivariant**, by <span title="FP-4 error_of_adding">0.44</span>. A lateral alone
-#   follows the shift exactly, as its 1×1 cannot do otherwise. Of fine energy the sum has not more than the lateral but
-#   less, by <span title="FP-4 share_of_adding">-0.20</span>, for what comes from above is coarse.
+#   follows the shift exactly, as its 1×1 cannot do otherwise. The sum has no more fine energy than the lateral: sum
+#   minus lateral is <span title="FP-4 share_of_adding">-0.20</span>, for what comes from above is coarse.
 # - **The 3×3 smooths the sum.** The shift error falls by <span title="FP-4 error_fall">0.13</span> and the fine energy
 #   by <span title="FP-4 share_fall">0.09</span>.
 # - **The cause is not shown.** Where nothing was added the 3×3 takes away more fine energy,

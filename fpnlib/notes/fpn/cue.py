@@ -245,7 +245,7 @@ def _part(what: str, of: str) -> Criterion:
 CLAIMS = (
     Claim(
         "FP-3",
-        "The top-down path hands the fine levels what they lack: without it they do not know what a small object is.",
+        "The top-down path hands the fine levels what they lack: without it fewer small objects are found.",
         Said(
             "field",
             "Lin et al., Feature Pyramid Networks for Object Detection, CVPR 2017, table 1 (c) and (d), section 5.1",
