@@ -113,8 +113,8 @@ level_assignment()
 
 # %% [markdown]
 # The crops are RoIAlign's: the box is cut into 7×7 bins, whatever its size, and each bin is the mean of 2×2 samples.
-# With the paper's rule a square object between $56$ and $896$ pixels has $14$ to $28$ cells a side on its level. On P5 a
-# small object has less than a cell, and all of its bins are nearly the same. On P2 a large one has a hundred, and the
+# With the paper's rule a square object between $56$ and $896$ pixels has $14$ to $28$ cells a side on its level. On P5
+# a small object has less than a cell, and all of its bins are nearly the same. On P2 a large one has a hundred, and the
 # samples miss most of them.
 
 # %% [markdown]
@@ -153,8 +153,8 @@ detections()
 # picture, in a frame what P2 can see from the disc, and how often nets were right that had to learn this at each
 # distance.
 #
-# **Start with the square far away. Move it towards the disc, and watch the curve without the path when the square enters
-# the frame. Then choose the other backbone.**
+# **Start with the square far away. Move it towards the disc, and watch the curve without the path when the square
+# enters the frame. Then choose the other backbone.**
 
 # %%
 from fpnlib.notes.fpn.explorers import cue_distance
@@ -353,8 +353,8 @@ print(accuracies(Result.load("FP-3")))
 # Of the cells of small objects without a cue a P2 on the frozen backbone names
 # <span title="FP-3 small_full">58 %</span> rightly with the path and <span title="FP-3 small_none">38 %</span> without
 # it. This is nearest to what the paper did, and it agrees with the paper. Here two reasons come together: C2 of such a
-# network comes after few layers, which were not trained to name anything; and a cell sees somewhat less than the largest
-# of these objects. This test does not tell them apart.
+# network comes after few layers, which were not trained to name anything; and a cell sees somewhat less than the
+# largest of these objects. This test does not tell them apart.
 #
 # **What others found.** YOLOF made all levels out of C5 alone and lost little: the fine levels need what C5 knows, and
 # their own laterals less. ViTDet makes its pyramid of the last map of a plain transformer, where every place has
@@ -367,9 +367,9 @@ print(accuracies(Result.load("FP-3")))
 # nearly as many weights and the same steps and images, but not as many multiplications. AR is the share of objects that
 # are found, averaged over ten IoU thresholds from $.5$ to $.95$. Beside ours stands the paper's table 1: another task
 # (proposals without classes), another net and another data set, so compare the order of the rows and not the numbers.
-# These nets were trained for our first criterion, and their numbers were known when the present one was written. It asks
-# for each part whether small objects lose more than two seeds differ by. The control is C5 alone, whose cells are larger
-# than the objects.
+# These nets were trained for our first criterion, and their numbers were known when the present one was written. It
+# asks for each part whether small objects lose more than two seeds differ by. The control is C5 alone, whose cells are
+# larger than the objects.
 
 # %%
 from fpnlib.notes.fpn.ablation import beside_the_paper
@@ -379,8 +379,8 @@ print(beside_the_paper(Result.load("FP-6")))
 # %% [markdown]
 # **In these scenes laterals and fine levels are needed, and the top-down path is not.** Without the laterals the AR of
 # small objects is lower by <span title="FP-6 gain_no_lateral_ar_small">0.21</span>, with C4 alone by
-# <span title="FP-6 gain_c4_ar_small">0.20</span>, with C5 alone by <span title="FP-6 gain_c5_ar_small">0.23</span>. Full
-# minus no top-down path is <span title="FP-6 gain_no_top_down_ar_small">-0.015</span>
+# <span title="FP-6 gain_c4_ar_small">0.20</span>, with C5 alone by <span title="FP-6 gain_c5_ar_small">0.23</span>.
+# Full minus no top-down path is <span title="FP-6 gain_no_top_down_ar_small">-0.015</span>
 # (<span title="FP-6 gain_no_top_down_ar_small_low">-0.025</span> to
 # <span title="FP-6 gain_no_top_down_ar_small_high">-0.005</span>): where nothing needs its surroundings, and the fine
 # maps learn what they need, nothing has to be handed down. The scenes on which this is measured share their cut-outs
@@ -414,9 +414,9 @@ print(four_nets(Result.load("FP-4")))
 #   by <span title="FP-4 share_fall">0.09</span>.
 # - **The cause is not shown.** Where nothing was added the 3×3 takes away more fine energy,
 #   <span title="FP-4 single_share_fall">0.26</span>, and it adds more to the mIoU:
-#   <span title="FP-4 single_miou_gain">0.20</span>, against <span title="FP-4 added_miou_gain">0.04</span> after adding.
-#   For it does a second thing: it lets a cell see its neighbours, which a lateral alone needs more than a sum does. To
-#   tell the two apart one would have to give all four nets the same field.
+#   <span title="FP-4 single_miou_gain">0.20</span>, against <span title="FP-4 added_miou_gain">0.04</span> after
+#   adding. For it does a second thing: it lets a cell see its neighbours, which a lateral alone needs more than a sum
+#   does. To tell the two apart one would have to give all four nets the same field.
 #
 # So the 3×3 does smooth, as the source says; that this is why it is there has not been shown.
 
