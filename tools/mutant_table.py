@@ -40,6 +40,11 @@ def _mutant(name: str, place: tuple[str, tuple[str, ...]], before: str, after: s
     return Mutant(name, path, before, after, tests)
 
 
+def _measured(id: str, path: str, before: str, after: str) -> Mutant:
+    test = f"tests/unit/notes/test_claims.py::test_the_stored_result_is_measured_again[{id}]"
+    return Mutant(f"{id} measures something else", f"fpnlib/notes/{path}", before, after, (test,))
+
+
 MUTANTS = (
     _mutant(
         "FP and FN swapped",
@@ -194,5 +199,51 @@ MUTANTS = (
         ("fpnlib/data/photos.py", ("tests/unit/data/test_photos.py",)),
         "upright = ImageOps.exif_transpose(image)",
         "upright = image",
+    ),
+    # Wrong measuring functions: what may be asked of another machine must still see them.
+    _measured(
+        "AC-1", "add_vs_concat/identities.py", "nudged.weight[0, 0, 0, 0] += 0.01", "nudged.weight[0, 0, 0, 0] += 0.02"
+    ),
+    _measured(
+        "AC-6", "add_vs_concat/counts.py", '{key}_macs": counted.macs / 1e9', '{key}_macs": counted.parameters / 1e9'
+    ),
+    _measured(
+        "AC-8",
+        "add_vs_concat/gradients.py",
+        "(decades - decades[0])[1:].tolist()",
+        "(decades - decades[1])[1:].tolist()",
+    ),
+    _measured("AC-9", "add_vs_concat/gradients.py", "for f in FORGETS] if name", "for f in reversed(FORGETS)] if name"),
+    _measured(
+        "BN-3",
+        "batch_norm/claims.py",
+        "_off(scale * scaled_gradient, by_weight)",
+        "_off(scaled_gradient, by_weight)",
+    ),
+    _measured("FP-2", "fpn/claims.py", "np.arange(fine) * coarse // fine", "(np.arange(fine) * coarse + 1) // fine"),
+    _measured(
+        "PD-1", "padding/claims.py", "(end - begin) / axis.stride) > EXACT", "(end - begin + 1) / axis.stride) > EXACT"
+    ),
+    _measured("PR-4", "precision_recall/claims.py", "_hits(found, labels, 0.75)", "_hits(found, labels, 0.7)"),
+    _measured(
+        "SD-4", "segmentation_difficulties/exact.py", "100 * one.box_iou < low + 10", "100 * one.box_iou < low + 20"
+    ),
+    _measured(
+        "SD-10",
+        "segmentation_difficulties/exact.py",
+        "_allows(_squares(regions), truth)",
+        "_allows(regions, truth)",
+    ),
+    _measured(
+        "WU-3",
+        "warmup/rates.py",
+        "gain = errors[WAYS.index(worse)] - errors[WAYS.index(better)]",
+        "gain = errors[WAYS.index(better)] - errors[WAYS.index(worse)]",
+    ),
+    _measured(
+        "SH-1",
+        "segmentation_head/claims.py",
+        "F.cross_entropy(model(images), semantic, weight=class_weights())",
+        "F.cross_entropy(model(images), semantic)",
     ),
 )

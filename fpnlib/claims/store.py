@@ -201,11 +201,16 @@ class Row:
     second: Result | None = None
 
     @property
+    def moved(self) -> dict[str, Verdict]:
+        """The parts on which the two instruction sets do not agree, with the second's verdict."""
+        if not (self.result and self.second):
+            return {}
+        return {name: v for name, v in self.second.parts.items() if v != self.result.parts.get(name)}
+
+    @property
     def verdict(self) -> Verdict | None:
         """The verdict; "depends" where the two instruction sets do not agree; None before it is measured."""
-        if self.result and self.second and self.second.verdict != self.result.verdict:
-            return "depends"
-        return self.result.verdict if self.result else None
+        return "depends" if self.moved else self.result.verdict if self.result else None
 
     @property
     def depends_on(self) -> str:
@@ -218,9 +223,9 @@ class Row:
             for name, verdict in self.result.parts.items():
                 found.setdefault(verdict, []).append(name)
             words += [f"{verdict} {', '.join(names)}" for verdict, names in found.items()]
-        if self.second and self.second.verdict != self.result.verdict:
-            set_of = self.second.machine.get("instruction_set", "another processor")
-            words.append(f"{self.result.verdict} as first measured, {self.second.verdict} on {set_of}")
+        if self.second:
+            where = self.second.machine.get("instruction_set", "another processor")
+            words += [" ".join(filter(None, (v, name, f"on {where}"))) for name, v in self.moved.items()]
         return "; ".join(words)
 
 
