@@ -358,6 +358,7 @@ def test_rows_stand_by_who_says_them(monkeypatch):
     assert show.outcome(Row(rows[3].claim, compute(exact_claim()))) == "checked"
 
 
+@pytest.mark.bad_input
 def test_bad_claims_are_refused():
     with pytest.raises(ValueError, match="by: got 'nobody', allowed: 'source'"):
         Said("nobody")
