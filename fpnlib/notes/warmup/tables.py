@@ -20,7 +20,8 @@ class Table:
 
     def _repr_html_(self) -> str:
         def line(tag: str, cells: Sequence[str]) -> str:
-            return "".join(f'<{tag} style="text-align:left">{html.escape(cell)}</{tag}>' for cell in cells)
+            tags = ((tag if cell else "td", cell) for cell in cells)  # a heading without words is none
+            return "".join(f'<{one} style="text-align:left">{html.escape(cell)}</{one}>' for one, cell in tags)
 
         lines = [line("th", self.rows[0]), *(line("td", cells) for cells in self.rows[1:])]
         return f"<table>{''.join(f'<tr>{cells}</tr>' for cells in lines)}</table>"
