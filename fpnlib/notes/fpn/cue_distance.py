@@ -19,6 +19,7 @@ from fpnlib.notes.fpn.pixels import Pixels
 BACKBONES: dict[str, Weights] = {"small ResNet, trained with it": "scratch", "ImageNet's weights, frozen": "imagenet"}
 PATHS = {"with the top-down path": "full", "without it": "none"}
 _COLOURS = {"full": GREEN, "none": PURPLE}
+_MARKS = {"full": "o-", "none": "s--"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -116,7 +117,7 @@ class CueDistanceExplorer(Explorer[CueDistanceData]):
         self._note = curves.text(0, 0.41, "  here the field of P2 alone ends", color=RED, fontsize=9)
         self._lines, self._bars = {}, {}
         for name, label in (("full", "with the top-down path"), ("none", "without it")):
-            (self._lines[name],) = curves.plot([], [], "o-", ms=5, color=_COLOURS[name], label=label)
+            (self._lines[name],) = curves.plot([], [], _MARKS[name], ms=5, color=_COLOURS[name], label=label)
             self._bars[name] = curves.add_collection(LineCollection([], colors=_COLOURS[name], linewidths=1.5))
         (self._point,) = curves.plot([], [], "o", ms=13, mfc="none", mec=INK, mew=2)
         curves.legend(loc="center right", bbox_to_anchor=(1, 0.42))
