@@ -15,7 +15,7 @@ from markdown_it.token import Token
 from mdit_py_plugins.dollarmath import dollarmath_plugin
 from nbformat import NotebookNode
 
-MAX_BYTES = 200_000
+MAX_BYTES = 600_000
 
 # Each of these either fails under nbval, hides from it, or draws outside the explorer.
 _FORBIDDEN_NAMES = {
@@ -123,7 +123,7 @@ def forbidden_constructs(notebook: NotebookNode) -> list[str]:
 
 
 def too_large(path: Path) -> list[str]:
-    """Hold a notebook to 200 kB, so that it opens at once and its differences can be read."""
+    """Hold a notebook to 600 kB, so that it opens at once and its differences can be read."""
     size = path.stat().st_size
     return [f"{size / 1000:.0f} kB, allowed: {MAX_BYTES // 1000} kB"] if size > MAX_BYTES else []
 
