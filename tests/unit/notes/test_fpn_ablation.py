@@ -146,7 +146,7 @@ def test_the_field_is_what_the_net_without_a_top_down_path_sees():
         backbone.bn1,
         torch.nn.ReLU(),
         backbone.maxpool,
-        backbone.layer1,
+        *(layer for layer in backbone.layer1.modules() if isinstance(layer, torch.nn.Conv2d)),  # past the identity
         alone.fpn.layer_blocks[0],
     ]
     field = receptive_field(layers)
