@@ -106,7 +106,7 @@ class BlockCounts(NamedTuple):
         return (2 * precision * recall / np.maximum(precision + recall, 1e-12)).max(1)
 
 
-def block_counts(maps: Sequence[Float[Tensor, "h w"]]) -> BlockCounts:
+def block_counts(maps: Sequence[Float[Tensor, "_ _"]]) -> BlockCounts:
     """What thinned maps of `scenes` find, block by block; one threshold for all, at equal steps of the edges' ranks."""
     from scipy.ndimage import maximum_filter
 
