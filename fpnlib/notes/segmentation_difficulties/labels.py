@@ -13,6 +13,7 @@ from fpnlib.claims import Result
 from fpnlib.explore import Explorer, choice, counted, number, slider
 from fpnlib.explore.style import BLUE, FAINT, GREEN, INK, MUTED, ORANGE
 from fpnlib.notes.segmentation_difficulties.colours import ANSWER_COLOURS, pale
+from fpnlib.notes.segmentation_difficulties.masks import class_names
 from fpnlib.notes.segmentation_difficulties.weak import (
     COUNTS,
     KINDS,
@@ -122,7 +123,8 @@ def _answer(instance: int, kind: str, method: str, count: int, hand: int) -> Lab
     kinds = (crop.mask & ~found) + 2 * (found & ~crop.mask) + 3 * (found & crop.mask)
     value = counted_iou(found, crop)
     kinds[crop.void] = 0
-    return LabelsData(instance, crop.name, kind, method, labels.pixels, _square(drawn, 255), _square(kinds, 0), value)
+    name = class_names()[crop.label]
+    return LabelsData(instance, name, kind, method, labels.pixels, _square(drawn, 255), _square(kinds, 0), value)
 
 
 def _square(picture: np.ndarray, fill: int) -> np.ndarray:

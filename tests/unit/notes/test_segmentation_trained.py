@@ -144,26 +144,26 @@ def test_edges_decide_where_an_unsure_boundary_runs():
 
 
 def test_true_edges_mend_a_coarse_answer_and_void_has_no_share():
-    name = "2011_000003"
-    answer = cues.coarse_answer(name, 32, 0)
+    photo, edges = cues.prepared("2011_000003")
+    answer = cues.coarse_answer(photo.labels, 32, 0)
     torch.testing.assert_close(answer.sum(0), torch.ones(338, 500))
     assert len(answer) == 3
-    before = cues._scores(name, answer.argmax(0).numpy())
-    after = cues._scores(name, cues.with_edges(answer, cues.edges_of(name, "truth"), cues.SURE["truth"]))
+    before = cues.score(photo, answer.argmax(0).numpy())
+    after = cues.score(photo, cues.with_edges(answer, edges["truth"], cues.SURE["truth"]))
     assert after[0] > before[0] + 0.1
-    assert cues._scores(name, cues._dense(name).numpy()) == (1, 1)
+    assert cues.score(photo, photo.labels.numpy()) == (1, 1)
 
 
 @pytest.mark.parametrize("cue", list(cues.SURE))
 def test_edges_are_where_colours_or_labels_change(cue):
-    edges = cues.edges_of("2011_000025", cue)
+    edges = cues.prepared("2011_000025")[1][cue]
     assert edges.shape == (375, 500)
     assert edges.min() >= 0
     assert np.median(edges) < edges.max() / 3
 
 
 def test_a_coarse_answer_holds_probabilities_and_repeats():
-    first, again, other = (cues.coarse_answer("cafe", 16, seed) for seed in (0, 0, 1))
+    first, again, other = (cues.coarse_answer(cues.prepared("cafe")[0].labels, 16, seed) for seed in (0, 0, 1))
     assert first.shape[1:] == (375, 500)
     torch.testing.assert_close(first.sum(0), torch.ones(375, 500))
     assert torch.equal(first, again)
