@@ -13,13 +13,11 @@ from matplotlib.figure import Figure
 from fpnlib.claims import Result
 from fpnlib.explore import Explorer, choice, number, slider
 from fpnlib.explore.style import BLUE, GREEN, INK, MUTED, ORANGE
-from fpnlib.notes.add_vs_concat.skips import KINDS, NETS, SIZES, Net, skip_count
+from fpnlib.notes.add_vs_concat.skips import COURSES, KINDS, LEVELS
 
-NET_NAMES: dict[str, Net] = {"U-Net on scenes": "unet", "DenseNet on digits": "densenet"}
-AMOUNTS = ("little", "some", "much")
-KIND_NAMES = {"concat": "concat", "add": "add, same width", "matched": "add, same parameters"}
-_COLOURS = {"concat": ORANGE, "add": BLUE, "matched": GREEN}
-_MOST_CUTS = max(skip_count(net) for net in NETS)
+AMOUNTS = {"little": "16 scenes", "much": "512 scenes", "longer": "512 scenes, twice as long"}
+KIND_NAMES = {"add": "add, same width", "wide": "add, same parameters", "concat": "concat"}
+_COLOURS = {"add": BLUE, "wide": GREEN, "concat": ORANGE}
 _BAR = 0.26
 
 
@@ -27,7 +25,6 @@ _BAR = 0.26
 class SkipData:
     """Scores and costs of one net from the ledger; last axis: mean, low, high over seeds."""
 
-    net: Net
     size: int
     kind: str
     scores: np.ndarray  # (kinds, sizes, 3)
@@ -39,7 +36,7 @@ class SkipData:
         return self.scores[KINDS.index(self.kind), SIZES[self.net].index(self.size)]
 
 
-def cut_names(net: Net) -> list[str]:
+def cut_names(net: str) -> list[str]:
     """Name the maps that can be cut, in their order."""
     if net == "densenet":
         return [f"layer {i + 1}" for i in range(skip_count(net))]
@@ -47,7 +44,7 @@ def cut_names(net: Net) -> list[str]:
 
 
 @functools.cache
-def stored_scores(net: Net) -> tuple[np.ndarray, np.ndarray]:
+def stored_scores(net: str) -> tuple[np.ndarray, np.ndarray]:
     """Scores (kinds, sizes, 3) and what cutting costs (kinds, sizes, cuts, 3)."""
     stored = Result.load("AC-10")
 
