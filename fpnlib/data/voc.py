@@ -95,7 +95,7 @@ def voc_photos(folder: str | PathLike[str], split: str = "val") -> list[UnreadPh
     return [UnreadPhoto(name, i, functools.partial(_read_voc, root, name)) for i, name in enumerate(names)]
 
 
-def _voc_files(root: Path, name: str) -> tuple[Path, Path, Path]:
+def _voc_files(root: Path, name: str) -> tuple[Path, ...]:
     maps = (root / f"Segmentation{kind}/{name}.png" for kind in ("Class", "Object"))
     return root / f"JPEGImages/{name}.jpg", *maps
 
