@@ -1,7 +1,6 @@
 """The sayings of note 08 that need no training, each with its test. Criteria stood before anything was measured."""
 
 import dataclasses
-import functools
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -22,7 +21,6 @@ from fpnlib.claims import (
     stays_within,
     within,
 )
-from fpnlib.data.scenes import SCENE_CLASSES, VALIDATION_SEEDS, scene
 from fpnlib.data.voc import VOID
 from fpnlib.metrics import confusion_matrix, iou_per_class, mean_iou, panoptic_quality
 from fpnlib.models import resnet18
@@ -39,7 +37,6 @@ from fpnlib.notes.segmentation_difficulties.masks import (
     on_photos,
     photos,
     random_boxes,
-    shifted_boundaries,
     swapped,
     through_stride,
     tight_box,
@@ -52,8 +49,6 @@ PIXELS = (1, 2)  # a thin line
 _THICK = 6  # pixels: a line that no one calls thin
 WIDTHS = range(VOID_WIDTH + 1)
 BAND = 7  # pixels, of boundary IoU: 2 % of the short side
-SCENES = 120
-SMALL = 20  # pixels of an object's longer side below which predictor A misses it
 SUPERPIXELS = (50, 100, 200, 400, 800)
 COMPACTNESS = 10.0
 _FELZENSZWALB = {"scale": 100, "sigma": 0.5, "min_size": 50}
@@ -62,8 +57,8 @@ _RESAMPLES = 2000
 
 POINT = 0.01
 _A_POINT = "a point, one in a hundred, is the unit of the field's tables"
-_CRF_GAIN = 0.0539
-_LESS_THAN_A_CRF = (
+CRF_GAIN = 0.0539
+LESS_THAN_A_CRF = (
     "a CRF, the classical repair of boundaries, raised DeepLab's mIoU on VOC from .6225 to .6764; a smaller cost is "
     "less than what the field found worth repairing"
 )
@@ -280,58 +275,6 @@ def _regions() -> dict[str, float]:
     return numbers
 
 
-# SD-8
-
-
-@functools.cache
-def two_predictors() -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
-    """Return the true labels of scenes, what A says (small objects missed) and B (all objects a pixel smaller)."""
-    truth, missing, shrunk = [], [], []
-    for seed in VALIDATION_SEEDS[:SCENES]:
-        drawn = scene(seed)
-        sides = (drawn.boxes[:, 2:] - drawn.boxes[:, :2]).amax(1)
-        small = torch.cat([torch.tensor([False]), sides < SMALL])
-        truth.append(drawn.semantic)
-        missing.append(drawn.semantic.where(~small[drawn.instances], 0))
-        shrunk.append(shifted_boundaries(drawn.semantic, -1))
-    return truth, missing, shrunk
-
-
-def measure_means() -> Measurement:
-    """Dataset-mIoU and image-mIoU of two predictors: do they agree which is better? Scenes are drawn again."""
-    truth, missing, shrunk = two_predictors()
-    classes = len(SCENE_CLASSES)
-    tables = {
-        name: torch.stack([confusion_matrix(one, wanted, classes) for one, wanted in zip(said, truth, strict=True)])
-        for name, said in (("missing", missing), ("shrunk", shrunk))
-    }
-    picks = torch.from_numpy(np.random.default_rng(0).integers(SCENES, size=(_RESAMPLES, SCENES)))
-    dataset: dict[str, Tensor] = {}
-    image: dict[str, Tensor] = {}
-    numbers: dict[str, float] = {}
-    for name, table in tables.items():
-        each = torch.stack([iou_per_class(one).nanmean() for one in table])
-        dataset[name] = torch.stack([iou_per_class(table[pick].sum(0)).nanmean() for pick in picks])
-        image[name] = each[picks].mean(1)
-        numbers |= {
-            f"{name}_dataset": iou_per_class(table.sum(0)).nanmean().item(),
-            f"{name}_image": each.mean().item(),
-        }
-    for over, drawn, sign in (("dataset", dataset, 1), ("image", image, -1)):
-        # By dataset-mIoU the one that misses small objects should lead, by image-mIoU the other.
-        low, high = (
-            (sign * (drawn["missing"] - drawn["shrunk"])).quantile(torch.tensor([0.025, 0.975]).double()).tolist()
-        )
-        lead = sign * (numbers[f"missing_{over}"] - numbers[f"shrunk_{over}"])
-        numbers |= {f"{over}_lead": lead, f"{over}_lead_low": low, f"{over}_lead_high": high}
-    apart = (dataset["missing"] - dataset["shrunk"] - image["missing"] + image["shrunk"]).quantile(
-        torch.tensor([0.025, 0.975]).double()
-    )
-    return Measurement(
-        numbers["dataset_lead"] + numbers["image_lead"], (apart[0].item(), apart[1].item()), SCENES, numbers
-    )
-
-
 # SD-9
 
 _GRIDS = (*STRIDES, 64)
@@ -454,10 +397,10 @@ def _squares(regions: np.ndarray) -> np.ndarray:
 
 def _hardly(pixels: int, width: int) -> Criterion:
     return stays_within(
-        _CRF_GAIN,
+        CRF_GAIN,
         f"mean cost in mIoU over the photos of contours off by {pixels} px, {width} px of border left out",
         of=f"line_{pixels}_void_{width}",
-        because=_LESS_THAN_A_CRF,
+        because=LESS_THAN_A_CRF,
     )
 
 
@@ -571,38 +514,11 @@ EXACT = (
             "without a border, 2 pixels": _hardly(2, 0),
         },
         measure_errors,
-        control=exceeds(
-            _CRF_GAIN, f"what a line of {_THICK} pixels costs without a border", of=f"line_{_THICK}_void_0"
-        ),
+        control=exceeds(CRF_GAIN, f"what a line of {_THICK} pixels costs without a border", of=f"line_{_THICK}_void_0"),
         on=on_photos(lines_of, over_lines),
         told={
             "depends": "VOC does not score the last pixels around an object, so a thin line costs nothing there; where "
             "every pixel is scored, two pixels cost a lot."
-        },
-    ),
-    Claim(
-        "SD-8",
-        "Dataset-mIoU is not image-mIoU",
-        Said(
-            "source",
-            "另外好像还有image-mIoU,但不知道哪个数据集用了",
-            "there seems to be an image-mIoU too, but I do not know which data set uses it",
-            "in passing",
-        ),
-        {
-            "": all_of(
-                exceeds(
-                    0,
-                    "by dataset-mIoU the lead of a predictor that misses small objects over one that makes all smaller",
-                    of="dataset_lead",
-                    because="who wins is what a reader of a table takes home",
-                ),
-                exceeds(0, "by image-mIoU the lead of the other", of="image_lead"),
-            )
-        },
-        measure_means,
-        told={
-            "holds": "Whether all images are counted as one or each by itself can decide which of two nets is better."
         },
     ),
     Claim(
