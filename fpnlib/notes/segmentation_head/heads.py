@@ -1,11 +1,10 @@
-"""Five heads for a segmentation decoder on a frozen backbone, each with and without batch norm before its last layer."""
+"""Five heads of a segmentation decoder on a frozen backbone, each with and without batch norm before its last layer."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from torch import nn
 
 from fpnlib.models.fpn import FPN
-from fpnlib.models.segmenter import Segmenter
 from fpnlib.training.examples import CHANNELS, STRIDES
 from fpnlib.training.segmenter import CLASSES
 from fpnlib.validation import require_choice
@@ -17,13 +16,13 @@ HEADS = ("3×3", "3×3→1×1", "1×1", "wide 3×3", "3×3→3×3")
 _MAPS = CHANNELS[STRIDES.index(STRIDE) :]
 
 
-def neck(in_channels: list[int], channels: int) -> FPN:
-    """FPN's sum of 1×1 convolutions, without its 3×3: what a head adds is then all of the kind that is compared."""
+def neck(in_channels: Sequence[int], channels: int) -> FPN:
+    """FPN's sum of 1×1 convolutions, without its 3×3, so that the head has the only ones."""
     return FPN(in_channels, channels, smooth=False)
 
 
 def head(name: str, norm: bool) -> Callable[[int, int], nn.Sequential]:
-    """What makes the head `name` from channels and classes: its last layer sees what comes through [batch norm and] ReLU.
+    """What makes a head from channels and classes; ReLU, and with `norm` batch norm, come before its last layer.
 
     Errors: ValueError for a name that is not one of `HEADS`.
     """
@@ -51,8 +50,7 @@ def width(name: str) -> int:
 def wide_neck() -> int:
     """The channels with which a net that ends in one 3×3 has about the parameters of 3×3→1×1."""
     in_neck = sum(_MAPS) + len(_MAPS)  # weights and biases for each channel
-    wanted = in_neck * WIDTH + _two_layers()
-    return round((wanted - CLASSES) / (in_neck + 9 * CLASSES))
+    return round((in_neck * WIDTH + _two_layers() - CLASSES) / (in_neck + 9 * CLASSES))
 
 
 def narrow_middle() -> int:
@@ -62,8 +60,3 @@ def narrow_middle() -> int:
 
 def _two_layers() -> int:
     return (9 * WIDTH + 1) * WIDTH + (WIDTH + 1) * CLASSES
-
-
-def untrained(name: str, norm: bool) -> Segmenter:
-    """A net with the head `name`, from a list of the backbone's maps to logits at stride 8."""
-    return Segmenter(_MAPS, CLASSES, channels=width(name), neck=neck, head=head(name, norm))
