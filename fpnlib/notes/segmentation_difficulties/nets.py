@@ -15,13 +15,15 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Float16, UInt8
+from jaxtyping import Float, Float16, Int64, UInt8
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from fpnlib.data.voc import VOID
+from fpnlib.metrics import mean_iou
 from fpnlib.training.decoders import SCENES
 from fpnlib.training.examples import Examples, examples, images
-from fpnlib.training.segmenter import Segmented, score_segmenter, train_segmenter, void_classes
+from fpnlib.training.segmenter import CLASSES, Segmented, score_segmenter, train_segmenter, void_classes
 
 OUTPUT_STRIDES = (32, 16, 8, 4)
 FEW = 64
@@ -95,15 +97,20 @@ def counted(given: Examples) -> UInt8[Tensor, "n h w"]:
     return void_classes(given, VOID_BORDER).to(torch.uint8)
 
 
+def miou(said: Int64[Tensor, "n h w"], truth: UInt8[Tensor, "n h w"], over: str = "dataset") -> float:
+    """mIoU where `truth` is not VOID."""
+    return mean_iou(said, truth, CLASSES, ignore_index=VOID, over=over)  # type: ignore[arg-type]
+
+
 def early_losses(seeds: Sequence[int], strides: Sequence[int]) -> dict[str, list[float]]:
     """`early_<stride>`: the mean loss of the first steps on `FEW` scenes, which a test can run again."""
-    return {
-        f"early_{stride}": [
-            sum(train_segmenter(seed, stride=stride, scenes=FEW, void=VOID_BORDER, stop=_EARLY)[1].losses) / _EARLY
-            for seed in seeds
-        ]
-        for stride in strides
-    }
+    return {f"early_{stride}": [_early_loss(seed, stride) for seed in seeds] for stride in strides}
+
+
+@lru_cache(maxsize=SEEDS * len(OUTPUT_STRIDES))
+def _early_loss(seed: int, stride: int) -> float:
+    _, history = train_segmenter(seed, stride=stride, scenes=FEW, void=VOID_BORDER, stop=_EARLY)
+    return sum(history.losses) / _EARLY
 
 
 def shown_scenes() -> Examples:

@@ -9,14 +9,14 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Int64, UInt8
+from jaxtyping import Bool, UInt8
 from scipy.ndimage import distance_transform_cdt
 from torch import Tensor
 
 from fpnlib.claims import Claim, Said, all_of, exceeds, stays_within
 from fpnlib.data.collages import COLLAGE_CLASSES
 from fpnlib.data.voc import VOID
-from fpnlib.metrics import confusion_matrix, iou_per_class, mean_iou
+from fpnlib.metrics import confusion_matrix, iou_per_class
 from fpnlib.notes.segmentation_difficulties.exact import CRF_GAIN, LESS_THAN_A_CRF
 from fpnlib.notes.segmentation_difficulties.masks import lines_off
 from fpnlib.notes.segmentation_difficulties.nets import (
@@ -28,22 +28,18 @@ from fpnlib.notes.segmentation_difficulties.nets import (
     counted,
     early_losses,
     labels,
+    miou,
     scenes_of,
 )
 from fpnlib.training.examples import Examples
 from fpnlib.training.segmenter import CLASSES, SIDES, Segmented, object_accuracy, void_classes
 
-MENDED = (32, 8, 4)  # output strides
+MENDED = (32, 8)  # output strides, of the worst net and of the best
 BANDS = (3, 4, 6, 8, 12, 16)  # pixels on either side of a boundary, the border among them
 WIDTHS = (2, 4, 8, 16)  # pixels that a line has at most
 LINE, AREA = 4, 8
 """A line beside the border runs within 4 pixels of the boundary. An area is more than 8 pixels wide each way: more than
 half the smallest object's longer side."""
-
-
-def miou(said: Int64[Tensor, "n h w"], truth: UInt8[Tensor, "n h w"], over: str = "dataset") -> float:
-    """mIoU where `truth` is not VOID."""
-    return mean_iou(said, truth, CLASSES, ignore_index=VOID, over=over)  # type: ignore[arg-type]
 
 
 # SD-8
