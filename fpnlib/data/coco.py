@@ -2,12 +2,12 @@
 
 import functools
 import json
+import warnings
 from collections.abc import Collection
 from os import PathLike
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 from jaxtyping import Bool
 from torch import Tensor
@@ -141,7 +141,9 @@ def _mask(name: str, outline: Any, height: int, width: int) -> Bool[Tensor, "h w
         fits = fits and all(isinstance(one, list) and len(one) >= 6 and len(one) % 2 == 0 for one in outline)
         require(fits, name, outline, "polygons of three corners or more, x y x y …, or a run-length code")
         packed = codes.merge(codes.frPyObjects(outline, height, width))
-    return torch.from_numpy(np.asarray(codes.decode(packed), bool))
+    with warnings.catch_warnings():  # of pycocotools 2.0.11, about a keyword of NumPy 2
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return torch.from_numpy(codes.decode(packed).astype(bool))
 
 
 def _read(path: str | PathLike[str]) -> Any:

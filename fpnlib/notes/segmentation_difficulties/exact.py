@@ -152,7 +152,9 @@ def over_boxes(found: Sequence[Mapping[str, Sequence[float]]]) -> Measurement:
     lost = _together(found)
     tight = lost.pop("tight")
     numbers = {"tight": max(tight), "worst": max(lost["most_70"])}
-    numbers |= {key: value for name, values in lost.items() for key, value in _spread(name, values).items()}
+    for name, values in lost.items():
+        if len(values) > 1:  # of few instances no box may fit so well, or so badly
+            numbers |= _spread(name, values)
     return _with_effect("lost_70", len(tight), numbers)
 
 

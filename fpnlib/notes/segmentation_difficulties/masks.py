@@ -80,7 +80,8 @@ def photos() -> dict[str, Labelled]:
 def contours(maps: LabelledMaps) -> Labelled:
     """Return labels without VOC's border: its pixels take the nearest label, so that contours run in its middle.
 
-    What is void as a whole, a crowd or a hard object, stays so. ValueError for maps without instances, or all void.
+    What is void as a whole, a crowd or a hard object, stays so; where borders meet and are as wide as that, so do they.
+    ValueError for maps without instances, or all void.
     """
     require(maps.instances is not None, "maps", "no instances", "a class and an instance at each pixel")
     assert maps.instances is not None
