@@ -231,8 +231,8 @@ MUTANTS = (
     _measured(
         "SD-10",
         "segmentation_difficulties/exact.py",
-        "_allows(_squares(regions), truth)",
-        "_allows(regions, truth)",
+        "_allows(_squares(regions), wanted)",
+        "_allows(regions, wanted)",
     ),
     _measured(
         "WU-3",

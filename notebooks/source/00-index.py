@@ -172,6 +172,9 @@
 # instrument has shown that it can see an effect of that size. *Not shown*: the interval spans the limit, or the
 # instrument has not shown that. *Depends*: some parts of the claim hold and others do not, and the table says which.
 # Once the page is run, a heading sorts by its column.
+#
+# The last column is the readers'. Six claims of note 08 can be measured on your own copy of PASCAL VOC or COCO, by
+# `python -m fpnlib.claims SD-7 --data voc=/path/to/VOC2012`; where it says *nobody yet*, nobody has sent in a result.
 
 # %%
 from fpnlib.claims import CONFIDENCE, instruction_sets, verdicts
