@@ -243,7 +243,7 @@ MUTANTS = (
     _measured(
         "SH-1",
         "segmentation_head/claims.py",
-        "F.cross_entropy(model(images), semantic, weight=class_weights())",
-        "F.cross_entropy(model(images), semantic)",
+        '"head": head(name, norm)',
+        '"head": head(name, not norm)',
     ),
 )

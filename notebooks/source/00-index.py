@@ -53,11 +53,11 @@
 #
 # ### [03 · The segmentation head](03-segmentation-head.ipynb)
 #
-# [![Validation mIoU of many networks over training, their last values by head, and three measures of
-# unrest](../images/03-segmentation-head.png)](03-segmentation-head.ipynb)
+# [![Mean IoU of many networks over training, where they end by head, and their spread, jitter and Boundary
+# IoU](../images/03-segmentation-head.png)](03-segmentation-head.ipynb)
 #
-# Is a single 3×3 convolution a bad last layer? Five heads, three learning rates, and enough seeds to tell a difference
-# from luck. *Half an hour; no earlier note needed.*
+# Is a single 3×3 convolution a bad last layer? Five heads on a pretrained backbone, three learning rates, with and
+# without batch norm, and enough seeds to tell a difference from luck. *Half an hour; no earlier note needed.*
 #
 # You will be able to say what "unsteady" can mean, to measure it, and to ask for the control that is missing.
 #

@@ -2,8 +2,8 @@
 
 Width, steps, rates and the scenes' number were chosen by training some nets, seeds 0 to 3 mostly with the heads 3×3 and
 3×3→1×1, and scoring them on scenes of the training part that no net learns from. No score on test scenes was known when
-the criterion was written. A first sweep was stopped after 29 nets because it took too long: steps, evaluations and the nets of the heads that are
-not compared were made fewer, and the bounds stayed.
+the criterion was written. The sweep was begun anew after 29 nets and after 39, since it took too long: steps,
+evaluations and the nets of the heads that are not compared were made fewer. The bounds stayed.
 """
 
 import functools
@@ -139,7 +139,8 @@ def of_seed(seed: int) -> dict[str, float]:
     """Every head, with and without batch norm, at every rate: `<measure>_<head>_<norm>_<rate>`, rates by number.
 
     - `<measure>_gain_<head>_<norm>`: how much more a head has than 3×3→1×1 with the same norm, mean over the rates at
-      which it was measured; with a rate's number, at this rate. Of `miou` and `boundary` it is the other way round: how much better 3×3→1×1 is.
+      which it was measured; with a rate's number, at this rate. Of `miou` and `boundary` it is the other way round: how
+      much better 3×3→1×1 is.
     - `final_…_<net>` and `curve_…_<net>_<step>`: mIoU at the end and on the way.
     - `control_spread`: how much farther apart two nets 3×3→1×1 end if one of them has the lowest rate and the other the
       middle one than if both have the middle one; `control_jitter`: how much more jitter they have at the highest rate

@@ -49,7 +49,7 @@ class StabilityExplorer(Explorer[StabilityData]):
             "head": choice("head", HEADS),
             "rate": choice("learning rate", RATES, RATES[BEST]),
             "before": choice("before the last layer", list(_BEFORE)),
-            "net": slider("show one net thick", 0, 0, NETS * SEEDS - 1, 1),
+            "net": slider("show one net thick", 0, 0, SEEDS - 1, 1),
         }
 
     def compute(self, head: str, rate: float, before: str, net: int) -> StabilityData:
@@ -62,12 +62,16 @@ class StabilityExplorer(Explorer[StabilityData]):
             net=net,
             curves=np.stack([self._nets(f"curve_{cells[head]}", f"_{at}") for at in EVALUATED], 1),
             final={one: self._nets(f"final_{cell}") for one, cell in cells.items()},
-            measures={m: {one: self._interval(f"{m}_{cell}") for one, cell in cells.items()} for m in SHOWN},
+            measures={
+                m: {one: self._interval(f"{m}_{cell}") for one, cell in cells.items() if f"{m}_{cell}" in self._numbers}
+                for m in SHOWN
+            },
         )
 
     def _nets(self, name: str, end: str = "") -> np.ndarray:
-        """Return one number for each net (nets,), the two of a seed one after the other."""
-        return np.array([self._per_seed[f"{name}_{net}{end}"] for net in range(NETS)]).T.ravel()
+        """Return one number for each net (nets,), those of a seed one after the other."""
+        keys = [key for net in range(NETS) if (key := f"{name}_{net}{end}") in self._per_seed]
+        return np.array([self._per_seed[key] for key in keys]).T.ravel()
 
     def _interval(self, name: str) -> tuple[float, float, float]:
         return tuple(self._numbers[f"{name}{end}"] for end in ("", "_low", "_high"))  # type: ignore[return-value]
@@ -97,6 +101,7 @@ class StabilityExplorer(Explorer[StabilityData]):
                 for name in NAMES.values()
                 for normed in NORMS.values()
                 for rate in range(len(RATES))
+                if f"{measure}_{name}_{normed}_{rate}_high" in self._numbers
             ]
             panel.set(xlim=(0, max(ends) * 1.05), ylim=(len(HEADS) - 0.4, -0.6))
             panel.set_yticks(rows, HEADS, fontsize=8)
@@ -128,24 +133,25 @@ class StabilityExplorer(Explorer[StabilityData]):
         self._chosen.set_offsets(dots[place])
         self._means.set_data([final.mean() for final in data.final.values()], range(len(HEADS)))
         for measure, (bars, points, mark) in zip(SHOWN, self._rows, strict=True):
-            found = list(data.measures[measure].values())
-            bars.set_segments([[(low, row), (high, row)] for row, (_, low, high) in enumerate(found)])
-            points.set_data([mean for mean, _, _ in found], range(len(HEADS)))
-            mark.set_data([found[place][0]], [place])
+            found = {HEADS.index(head): values for head, values in data.measures[measure].items()}
+            bars.set_segments([[(low, row), (high, row)] for row, (_, low, high) in found.items()])
+            points.set_data([mean for mean, _, _ in found.values()], list(found))
+            mark.set_data([found[place][0]] if place in found else [], [place] if place in found else [])
 
     def describe(self, data: StabilityData) -> str:
         """Say where the head ends and how restless it is beside 3×3→1×1."""
         two = "3×3→1×1"
 
         def said(head: str) -> str:
-            spread, jitter, boundary = (data.measures[measure][head][0] for measure in SHOWN)
-            mean = number(float(data.final[head].mean()))
-            return f"mIoU {mean}, spread {number(spread)}, jitter {number(jitter)}, Boundary IoU {number(boundary)}"
+            found = [f"{name} {number(by[head][0])}" for name, by in data.measures.items() if head in by]
+            words = ", ".join(found).replace("boundary", "Boundary IoU")
+            return f"mIoU {number(float(data.final[head].mean()))}, {words}"
 
+        nets = len(data.curves)
         beside = "" if data.head == two else f" {two}: {said(two)}."
         return (
-            f"{data.head} {data.before} at learning rate {number(data.rate)}, {len(data.curves)} nets: "
-            f"{said(data.head)}.{beside} Net {data.net} ends at {number(float(data.final[data.head][data.net]))}."
+            f"{data.head} {data.before} at learning rate {number(data.rate)}, {nets} nets: {said(data.head)}.{beside} "
+            f"Net {data.net} ends at {number(float(data.final[data.head][data.net]))}."
         )
 
     def invariants(self, data: StabilityData) -> dict[str, bool]:
