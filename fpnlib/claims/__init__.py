@@ -18,6 +18,7 @@ from fpnlib.claims.claim import (
     exceeds,
     interval_of_mean,
     interval_of_resamples,
+    resampled_means,
     stays_within,
     within,
 )
@@ -49,6 +50,7 @@ __all__ = [
     "interval_of_resamples",
     "ledger",
     "machine",
+    "resampled_means",
     "stays_within",
     "verdicts",
     "within",

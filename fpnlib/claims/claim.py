@@ -14,6 +14,7 @@ CONFIDENCE = 0.95
 FEW = 20
 """With fewer values than this the interval is Student's: the bootstrap's is then too narrow."""
 _RESAMPLES = 10_000
+_PICKS = 1_000_000  # drawn at once
 
 Verdict = Literal["holds", "fails", "depends", "not shown"]
 VERDICTS: tuple[Verdict, ...] = ("holds", "fails", "depends", "not shown")
@@ -79,8 +80,14 @@ def interval_of_mean(values: Sequence[float] | np.ndarray, confidence: float = C
     if sample.size < FEW:
         half = float(stdtrit(sample.size - 1, 1 - tail) * sample.std(ddof=1) / np.sqrt(sample.size))
         return float(sample.mean()) - half, float(sample.mean()) + half
-    picks = np.random.default_rng(0).integers(sample.size, size=(_RESAMPLES, sample.size))
-    return interval_of_resamples(sample[picks].mean(1), confidence)
+    return interval_of_resamples(resampled_means(sample, _RESAMPLES, np.random.default_rng(0)), confidence)
+
+
+def resampled_means(sample: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
+    """Return the means of `count` samples drawn again from a sample (n,), in memory that does not grow with n."""
+    rows = max(1, _PICKS // sample.size)
+    sizes = [min(rows, count - done) for done in range(0, count, rows)]
+    return np.concatenate([sample[rng.integers(sample.size, size=(size, sample.size))].mean(1) for size in sizes])
 
 
 def interval_of_resamples(values: Sequence[float] | np.ndarray, confidence: float = CONFIDENCE) -> tuple[float, float]:

@@ -18,6 +18,8 @@ from fpnlib.claims import (
     all_of,
     exceeds,
     interval_of_mean,
+    interval_of_resamples,
+    resampled_means,
     stays_within,
     within,
 )
@@ -334,9 +336,10 @@ def measure_strides() -> Measurement:
 def _difference(name: str, first: np.ndarray, second: np.ndarray) -> dict[str, float]:
     """The difference of two means with its bootstrap interval."""
     rng = np.random.default_rng(0)
-    drawn = [part[rng.integers(len(part), size=(_RESAMPLES, len(part)))].mean(1) for part in (first, second)]
-    low, high = np.quantile(drawn[0] - drawn[1], [0.025, 0.975])
-    return {name: float(first.mean() - second.mean()), f"{name}_low": float(low), f"{name}_high": float(high)}
+    low, high = interval_of_resamples(
+        resampled_means(first, _RESAMPLES, rng) - resampled_means(second, _RESAMPLES, rng)
+    )
+    return {name: float(first.mean() - second.mean()), f"{name}_low": low, f"{name}_high": high}
 
 
 # SD-10

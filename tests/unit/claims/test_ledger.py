@@ -19,6 +19,7 @@ from fpnlib.claims import (
     exceeds,
     interval_of_mean,
     machine,
+    resampled_means,
     show,
     stays_within,
     store,
@@ -96,6 +97,12 @@ def test_the_interval_covers_the_mean_about_as_often_as_it_says(size):
 def test_few_values_get_students_interval():
     values = np.random.default_rng(0).normal(size=8)
     assert interval_of_mean(values) == pytest.approx(stats.t.interval(0.95, 7, values.mean(), stats.sem(values)))
+
+
+def test_drawing_again_in_blocks_is_drawing_at_once():
+    sample = np.random.default_rng(1).normal(size=30_001)
+    at_once = sample[np.random.default_rng(0).integers(sample.size, size=(50, sample.size))].mean(1)
+    assert (resampled_means(sample, 50, np.random.default_rng(0)) == at_once).all()
 
 
 @pytest.mark.parametrize(
