@@ -3,7 +3,7 @@
 Width, steps, rates and the scenes' number were chosen by training some nets, seeds 0 to 3 mostly with the heads 3×3 and
 3×3→1×1, and scoring them on scenes of the training part that no net learns from. No score on test scenes was known when
 the criterion was written. The sweep was begun anew after 29 nets and after 39, since it took too long: steps,
-evaluations and the nets of the heads that are not compared were made fewer. The bounds stayed.
+evaluations and the rates of the heads that are not compared were made fewer. The bounds stayed.
 """
 
 import functools
@@ -30,7 +30,7 @@ EVALUATED = tuple(range(EVERY, STEPS + 1, EVERY))
 SETTLED = 64  # jitter counts from this step on
 TESTED, FOLLOWED = 64, 32  # test scenes at the end, and on the way
 NETS = 2  # of a cell for a seed of the ledger; how far the two are apart is its spread
-COMPARED = ("3×3", "3×3→1×1")  # the other heads have one net at the rates that are not the best
+COMPARED = ("3×3", "3×3→1×1")  # at all rates; the other heads at the best alone
 SEEDS = 8
 NAMES = dict(zip(HEADS, ("one", "two", "point", "wide", "deep"), strict=True))
 NORMS = {False: "plain", True: "norm"}
@@ -127,16 +127,21 @@ def measures(nets: Sequence[Course]) -> dict[str, float]:
         "spikes": [spikes(net.losses) for net in nets],
     }
     found = {name: sum(values) / len(values) for name, values in means.items()}
-    return found | ({"spread": max(means["miou"]) - min(means["miou"])} if len(nets) > 1 else {})
+    return found | {"spread": max(means["miou"]) - min(means["miou"])}
 
 
-def nets_in(name: str, rate: int) -> int:
-    """How many nets of a head at a rate, by its number, are trained for a seed."""
-    return NETS if name in COMPARED or rate == BEST else 1
+def cells() -> list[tuple[str, bool, int, str]]:
+    """What is trained: head, whether with batch norm, the rate's number, and how outcomes name all that."""
+    return [
+        (name, norm, place, f"{short}_{normed}_{place}")
+        for name, short in NAMES.items()
+        for norm, normed in NORMS.items()
+        for place in (range(len(RATES)) if name in COMPARED else [BEST])
+    ]
 
 
 def of_seed(seed: int) -> dict[str, float]:
-    """Every head, with and without batch norm, at every rate: `<measure>_<head>_<norm>_<rate>`, rates by number.
+    """Every cell, `<measure>_<head>_<norm>_<rate>`, rates by number, and what follows from them.
 
     - `<measure>_gain_<head>_<norm>`: how much more a head has than 3×3→1×1 with the same norm, mean over the rates at
       which it was measured; with a rate's number, at this rate. Of `miou` and `boundary` it is the other way round: how
@@ -147,11 +152,8 @@ def of_seed(seed: int) -> dict[str, float]:
       than at the lowest. Both are means with and without batch norm.
     """
     found: dict[str, float] = {}
-    for (name, short), (norm, normed), (place, rate) in (
-        (one, two, three) for one in NAMES.items() for two in NORMS.items() for three in enumerate(RATES)
-    ):
-        cell = f"{short}_{normed}_{place}"
-        nets = [train_net(name, norm, rate, NETS * seed + net) for net in range(nets_in(name, place))]
+    for name, norm, place, cell in cells():
+        nets = [train_net(name, norm, RATES[place], NETS * seed + net) for net in range(NETS)]
         found |= {f"{measure}_{cell}": value for measure, value in measures(nets).items()}
         for number, net in enumerate(nets):
             found[f"final_{cell}_{number}"] = net.miou

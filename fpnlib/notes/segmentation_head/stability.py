@@ -12,11 +12,11 @@ from matplotlib.figure import Figure
 from fpnlib.claims import Result
 from fpnlib.explore import Explorer, choice, number, slider
 from fpnlib.explore.style import BLUE, FAINT, INK, MUTED, ORANGE
-from fpnlib.notes.segmentation_head.claims import BEST, EVALUATED, NAMES, NETS, NORMS, RATES, SEEDS, WORDS
+from fpnlib.notes.segmentation_head.claims import BEST, COMPARED, EVALUATED, NETS, NORMS, RATES, SEEDS, WORDS, cells
 from fpnlib.notes.segmentation_head.heads import HEADS
 
 SHOWN = {"spread": "spread of the final mIoU", "jitter": "jitter of the mIoU", "boundary": "Boundary IoU"}
-_BEFORE = {WORDS[normed]: normed for normed in NORMS.values()}
+_BEFORE = {WORDS[normed]: norm for norm, normed in NORMS.items()}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,7 +40,7 @@ class StabilityExplorer(Explorer[StabilityData]):
 
     def __init__(self) -> None:
         stored = Result.load("SH-1")
-        self._per_seed, self._numbers = stored.per_seed, stored.measurement.numbers
+        self._stored, self._numbers = stored.per_seed, stored.measurement.numbers
         super().__init__()
 
     def make_controls(self) -> dict[str, Widget]:
@@ -49,29 +49,26 @@ class StabilityExplorer(Explorer[StabilityData]):
             "head": choice("head", HEADS),
             "rate": choice("learning rate", RATES, RATES[BEST]),
             "before": choice("before the last layer", list(_BEFORE)),
-            "net": slider("show one net thick", 0, 0, SEEDS - 1, 1),
+            "net": slider("show one net thick", 0, 0, NETS * SEEDS - 1, 1),
         }
 
     def compute(self, head: str, rate: float, before: str, net: int) -> StabilityData:
-        """Look up what was stored."""
-        cells = {one: f"{short}_{_BEFORE[before]}_{RATES.index(rate)}" for one, short in NAMES.items()}
+        """Look up what was stored; a head that was not trained at this rate is shown at the middle one."""
+        at, norm = RATES.index(rate) if head in COMPARED else BEST, _BEFORE[before]
+        here = {one: cell for one, normed, place, cell in cells() if (normed, place) == (norm, at)}
         return StabilityData(
             head=head,
-            rate=rate,
+            rate=RATES[at],
             before=before,
             net=net,
-            curves=np.stack([self._nets(f"curve_{cells[head]}", f"_{at}") for at in EVALUATED], 1),
-            final={one: self._nets(f"final_{cell}") for one, cell in cells.items()},
-            measures={
-                m: {one: self._interval(f"{m}_{cell}") for one, cell in cells.items() if f"{m}_{cell}" in self._numbers}
-                for m in SHOWN
-            },
+            curves=np.stack([self._nets(f"curve_{here[head]}", f"_{step}") for step in EVALUATED], 1),
+            final={one: self._nets(f"final_{cell}") for one, cell in here.items()},
+            measures={m: {one: self._interval(f"{m}_{cell}") for one, cell in here.items()} for m in SHOWN},
         )
 
     def _nets(self, name: str, end: str = "") -> np.ndarray:
-        """Return one number for each net (nets,), those of a seed one after the other."""
-        keys = [key for net in range(NETS) if (key := f"{name}_{net}{end}") in self._per_seed]
-        return np.array([self._per_seed[key] for key in keys]).T.ravel()
+        """Return one number for each net (nets,), the two of a seed one after the other."""
+        return np.array([self._stored[f"{name}_{net}{end}"] for net in range(NETS)]).T.ravel()
 
     def _interval(self, name: str) -> tuple[float, float, float]:
         return tuple(self._numbers[f"{name}{end}"] for end in ("", "_low", "_high"))  # type: ignore[return-value]
@@ -96,14 +93,8 @@ class StabilityExplorer(Explorer[StabilityData]):
         self._rows = []
         for row, measure in enumerate(SHOWN):
             panel = figure.add_subplot(grid[row, 2])
-            ends = [
-                self._numbers[f"{measure}_{name}_{normed}_{rate}_high"]
-                for name in NAMES.values()
-                for normed in NORMS.values()
-                for rate in range(len(RATES))
-                if f"{measure}_{name}_{normed}_{rate}_high" in self._numbers
-            ]
-            panel.set(xlim=(0, max(ends) * 1.05), ylim=(len(HEADS) - 0.4, -0.6))
+            high = max(self._numbers[f"{measure}_{cell}_high"] for *_, cell in cells())
+            panel.set(xlim=(0, high * 1.05), ylim=(len(HEADS) - 0.4, -0.6))
             panel.set_yticks(rows, HEADS, fontsize=8)
             panel.set_title(SHOWN[measure])
             panel.locator_params(axis="x", nbins=3)
@@ -128,30 +119,34 @@ class StabilityExplorer(Explorer[StabilityData]):
         self._mean.set_data(EVALUATED, data.curves.mean(0))
         self._one.set_data(EVALUATED, data.curves[data.net])
         place = HEADS.index(data.head)
-        dots = [np.column_stack([final, _strip(len(final)) + row]) for row, final in enumerate(data.final.values())]
-        self._dots.set_offsets(np.concatenate([dot for row, dot in enumerate(dots) if row != place]))
+        rows = [HEADS.index(head) for head in data.final]
+        dots = {
+            row: np.column_stack([final, _strip(len(final)) + row])
+            for row, final in zip(rows, data.final.values(), strict=True)
+        }
+        self._dots.set_offsets(np.concatenate([dot for row, dot in dots.items() if row != place]))
         self._chosen.set_offsets(dots[place])
-        self._means.set_data([final.mean() for final in data.final.values()], range(len(HEADS)))
+        self._means.set_data([final.mean() for final in data.final.values()], rows)
         for measure, (bars, points, mark) in zip(SHOWN, self._rows, strict=True):
-            found = {HEADS.index(head): values for head, values in data.measures[measure].items()}
-            bars.set_segments([[(low, row), (high, row)] for row, (_, low, high) in found.items()])
-            points.set_data([mean for mean, _, _ in found.values()], list(found))
-            mark.set_data([found[place][0]] if place in found else [], [place] if place in found else [])
+            found = list(data.measures[measure].values())
+            bars.set_segments([[(low, row), (high, row)] for row, (_, low, high) in zip(rows, found, strict=True)])
+            points.set_data([mean for mean, _, _ in found], rows)
+            mark.set_data([data.measures[measure][data.head][0]], [place])
 
     def describe(self, data: StabilityData) -> str:
         """Say where the head ends and how restless it is beside 3×3→1×1."""
         two = "3×3→1×1"
 
         def said(head: str) -> str:
-            found = [f"{name} {number(by[head][0])}" for name, by in data.measures.items() if head in by]
-            words = ", ".join(found).replace("boundary", "Boundary IoU")
-            return f"mIoU {number(float(data.final[head].mean()))}, {words}"
+            spread, jitter, boundary = (number(by[head][0]) for by in data.measures.values())
+            mean = number(float(data.final[head].mean()))
+            return f"mIoU {mean}, spread {spread}, jitter {jitter}, Boundary IoU {boundary}"
 
-        nets = len(data.curves)
         beside = "" if data.head == two else f" {two}: {said(two)}."
+        only = "" if data.head in COMPARED else ", the only one at which it was trained"
         return (
-            f"{data.head} {data.before} at learning rate {number(data.rate)}, {nets} nets: {said(data.head)}.{beside} "
-            f"Net {data.net} ends at {number(float(data.final[data.head][data.net]))}."
+            f"{data.head} {data.before} at learning rate {number(data.rate)}{only}, {len(data.curves)} nets: "
+            f"{said(data.head)}.{beside} Net {data.net} ends at {number(float(data.final[data.head][data.net]))}."
         )
 
     def invariants(self, data: StabilityData) -> dict[str, bool]:

@@ -10,7 +10,7 @@ from torch import nn
 from fpnlib.claims import Result
 from fpnlib.models.segmenter import Segmenter
 from fpnlib.notes.segmentation_head import claims, snapshots
-from fpnlib.notes.segmentation_head.claims import EVALUATED, NAMES, NETS, NORMS, RATES, SETTLED, Course
+from fpnlib.notes.segmentation_head.claims import EVALUATED, NETS, NORMS, RATES, SETTLED, Course
 from fpnlib.notes.segmentation_head.heads import HEADS, STRIDE, head, neck, width
 from fpnlib.training.examples import CHANNELS, STRIDES
 from fpnlib.training.segmenter import CLASSES, train_segmenter
@@ -93,7 +93,7 @@ def test_stored_gains_and_controls_are_those_of_the_stored_nets():
         row = {name: values[place] for name, values in stored.items()}
         for name, value in (claims.gains(row) | claims.controls(row)).items():
             assert row[name] == pytest.approx(value, abs=2e-4), name
-        for cell in (f"{s}_{n}_{r}" for s in NAMES.values() for n in NORMS.values() for r in range(len(RATES))):
+        for *_, cell in claims.cells():
             ends = [row[f"final_{cell}_{number}"] for number in range(NETS)]
             assert row[f"spread_{cell}"] == pytest.approx(max(ends) - min(ends), abs=2e-4)
             assert row[f"miou_{cell}"] == pytest.approx(np.mean(ends), abs=2e-4)
