@@ -13,7 +13,7 @@ from fpnlib.notes.segmentation_head import claims, snapshots
 from fpnlib.notes.segmentation_head.claims import EVALUATED, NETS, NORMS, RATES, SETTLED, Course
 from fpnlib.notes.segmentation_head.heads import HEADS, STRIDE, head, neck, width
 from fpnlib.training.examples import CHANNELS, STRIDES
-from fpnlib.training.segmenter import CLASSES, train_segmenter
+from fpnlib.training.segmenter import CLASSES
 
 
 def net(name, norm):
@@ -100,25 +100,6 @@ def test_stored_gains_and_controls_are_those_of_the_stored_nets():
             curves = [[row[f"curve_{cell}_{number}_{at}"] for at in EVALUATED] for number in range(NETS)]
             assert row[f"jitter_{cell}"] == pytest.approx(np.mean([claims.jitter(one) for one in curves]), abs=3e-4)
     assert stored["effect"] == stored["spread_gain_one_plain"]
-
-
-def test_all_heads_of_a_seed_see_the_scenes_in_the_same_order(monkeypatch):
-    seen = {}
-    for name in ("3×3", "3×3→1×1"):
-        orders = seen.setdefault(name, [])
-        monkeypatch.setattr(Segmenter, "forward", _noting(Segmenter.forward, orders))
-        train_segmenter(3, **claims.course(name, True, 0.01) | {"scenes": 16}, stop=2)
-        monkeypatch.undo()
-    assert seen["3×3"] == seen["3×3→1×1"]
-    assert len(set(seen["3×3"])) == 2
-
-
-def _noting(forward, orders):
-    def noted(self, maps):
-        orders.append(maps[-1].sum().item())
-        return forward(self, maps)
-
-    return noted
 
 
 @pytest.mark.parametrize("place", range(len(snapshots.HEADS)))
