@@ -94,7 +94,8 @@ class CRFExplorer(Explorer[CRFData]):
         return (
             f"Scene {data.scene}, the net of {data.net}, {data.iterations} iterations: "
             f"{number(100 * data.changed, 2)} % of the labels change. mIoU {number(before.miou)} before, "
-            f"{number(after.miou)} after; boundary IoU {number(before.boundary)} before, {number(after.boundary)} after."
+            f"{number(after.miou)} after; boundary IoU {number(before.boundary)} before, "
+            f"{number(after.boundary)} after."
         )
 
     def invariants(self, data: CRFData) -> dict[str, bool]:

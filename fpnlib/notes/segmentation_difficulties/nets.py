@@ -15,7 +15,7 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Float16, Int64, UInt8
+from jaxtyping import Float, Float16, Integer, UInt8
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -97,7 +97,7 @@ def counted(given: Examples) -> UInt8[Tensor, "n h w"]:
     return void_classes(given, VOID_BORDER).to(torch.uint8)
 
 
-def miou(said: Int64[Tensor, "n h w"], truth: UInt8[Tensor, "n h w"], over: str = "dataset") -> float:
+def miou(said: Integer[Tensor, "n h w"], truth: UInt8[Tensor, "n h w"], over: str = "dataset") -> float:
     """mIoU where `truth` is not VOID."""
     return mean_iou(said, truth, CLASSES, ignore_index=VOID, over=over)  # type: ignore[arg-type]
 

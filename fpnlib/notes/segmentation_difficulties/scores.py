@@ -115,7 +115,7 @@ def _within(chosen: Bool[Tensor, "n h w"], pixels: int) -> Bool[Tensor, "n h w"]
 
 def mostly_wrong(said: UInt8[Tensor, "n h w"], given: Examples) -> Bool[Tensor, "n h w"]:
     """The pixels of the objects that have the right class on less than half of what counts of them."""
-    right = object_accuracy(Segmented(said, torch.zeros(len(said))), given, counted(given))[1]
+    right = object_accuracy(Segmented(said, torch.zeros(len(said))), given, counted(given).long())[1]
     found = torch.zeros(said.shape, dtype=torch.bool)
     objects = right.split([len(boxes) for boxes in given.boxes])
     for one, shares, instances in zip(found, objects, given.instances, strict=True):
