@@ -14,7 +14,7 @@ from fpnlib.data.collages import COLLAGE_CLASSES
 from fpnlib.explore import Explorer, choice, number, slider
 from fpnlib.explore.style import BLUE, FAINT, GREEN, INK, MUTED, ORANGE, PURPLE, SKY
 from fpnlib.notes.segmentation_head.claims import BEST, NORMS, RATES, WORDS
-from fpnlib.notes.segmentation_head.snapshots import AFTER, HEADS, logits, shown_scene, stored, truth
+from fpnlib.notes.segmentation_head.snapshots import AFTER, HEADS, logits, stored
 
 MARGIN = 8.0  # a margin that is drawn as bright as any larger one
 _COLOURS = ListedColormap(["#ECECEC", PURPLE, SKY, GREEN, ORANGE, BLUE])
@@ -39,7 +39,7 @@ class InsideData:
 class InsideExplorer(Explorer[InsideData]):
     """The scene and its labels, for each head its labels and margins, and two sizes over training."""
 
-    title = "A scene, what two heads make of it with their margins, and the size of their last weights over training"
+    title = "A scene, what two heads make of it with their margins, and the size of their last layer's weights over training"
     size = (1000, 430)
 
     def make_controls(self) -> dict[str, Widget]:
@@ -52,7 +52,7 @@ class InsideExplorer(Explorer[InsideData]):
 
     def compute(self, rate: float, before: str, snapshot: int) -> InsideData:
         """Look up what was stored."""
-        at, norm, wanted = RATES.index(rate), _BEFORE[before], truth().numpy()
+        at, norm, wanted = RATES.index(rate), _BEFORE[before], stored()["truth"].numpy()
         maps = np.stack([logits(head, norm, at, snapshot).numpy() for head in range(len(HEADS))])
         best, second = -np.partition(-maps, 1, axis=1)[:, :2].transpose(1, 0, 2, 3)
         labels = maps.argmax(1)
@@ -70,18 +70,18 @@ class InsideExplorer(Explorer[InsideData]):
     def build(self, figure: Figure) -> Iterable[Artist]:
         """Lay out the scene, two rows of maps and two charts."""
         grid = figure.add_gridspec(2, 4, width_ratios=[1, 1, 1, 1.5])
-        shape, classes = truth().shape, {"cmap": _COLOURS, "vmin": -0.5, "vmax": len(COLLAGE_CLASSES) - 0.5}
+        truth, classes = stored()["truth"].numpy(), {"cmap": _COLOURS, "vmin": -0.5, "vmax": len(COLLAGE_CLASSES) - 0.5}
         scene, wanted = figure.add_subplot(grid[0, 0]), figure.add_subplot(grid[1, 0])
-        scene.imshow(shown_scene().image.permute(1, 2, 0).numpy())
+        scene.imshow(stored()["image"].permute(1, 2, 0).numpy())
         scene.set_title("a scene not trained on")
-        wanted.imshow(truth().numpy(), **classes)
+        wanted.imshow(truth, **classes)
         wanted.set_title("its true labels")
         self._labels, self._margins = [], []
         maps = []
         for row, head in enumerate(HEADS):
             labels, margin = figure.add_subplot(grid[row, 1]), figure.add_subplot(grid[row, 2])
-            self._labels.append(labels.imshow(np.zeros(shape), **classes))
-            self._margins.append(margin.imshow(np.zeros(shape), cmap="cividis", vmin=0, vmax=MARGIN))
+            self._labels.append(labels.imshow(np.zeros(truth.shape), **classes))
+            self._margins.append(margin.imshow(np.zeros(truth.shape), cmap="cividis", vmin=0, vmax=MARGIN))
             labels.set_title(f"labels of {head}")
             margin.set_title("margin, bright: sure")
             maps += [labels, margin]
@@ -95,7 +95,7 @@ class InsideExplorer(Explorer[InsideData]):
             panel = figure.add_subplot(grid[row, 3])
             low, high = (float(one) for one in (stored()[name].min(), stored()[name].max()))
             panel.set(xlim=(-5, AFTER[-1] + 5), yscale="log", ylim=(low / 1.4, high * 1.4))
-            panel.set_title(f"last layer: its {name}{'s' if name == 'weight' else ''}, root mean square")
+            panel.set_title("last layer: size of a weight" if row == 0 else "and of a weight's gradient")
             panel.grid(color=FAINT, lw=0.6)
             panel.tick_params(labelsize=8, which="both")
             self._cursors.append(panel.axvline(0, color=MUTED, lw=1.5))
@@ -104,7 +104,7 @@ class InsideExplorer(Explorer[InsideData]):
                 panel.set_xticklabels([])
                 for line, head in zip(self._curves[0], HEADS, strict=True):
                     line.set_label(head)
-                panel.legend(loc="lower right", labelcolor=INK)
+                panel.legend(loc="upper right", ncols=2, labelcolor=INK)
             else:
                 panel.set_xlabel("training step")
         return [*self._labels, *self._margins, *self._cursors, *(line for lines in self._curves for line in lines)]

@@ -5,12 +5,11 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Int64
+from jaxtyping import Float
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from fpnlib.data.collages import collage
-from fpnlib.data.scenes import Scene
 from fpnlib.models.segmenter import Segmenter
 from fpnlib.notes.segmentation_head.claims import NORMS, RATES, STEPS, course
 from fpnlib.training.decoders import data
@@ -21,12 +20,6 @@ HEADS = ("3×3", "3×3→1×1")
 AFTER = (1, 16, 32, 64, 96, 128, 192, STEPS)  # steps
 SCENE = 91  # of the test part; none that is scored
 SEED = 0
-
-
-@functools.cache
-def shown_scene() -> Scene:
-    """The scene that is shown, 256 × 256 pixels."""
-    return collage(SCENE, split="test")
 
 
 def take(name: str, norm: bool, rate: float, after: tuple[int, ...] = AFTER) -> dict[str, Tensor]:
@@ -64,20 +57,19 @@ def _look(model: nn.Module) -> dict[str, Tensor]:
 
 @functools.cache
 def stored() -> dict[str, Tensor]:
-    """What `take` returned for each head of HEADS, without and with batch norm, and rate: (2, 2, rates, ...)."""
+    """What `take` returned for each head of HEADS, without and with batch norm, and rate: (2, 2, rates, ...).
+
+    Besides, of the scene, `image` (3, 256, 256) uint8 and `truth` (128, 128) uint8, the classes of every second pixel
+    of every second row.
+    """
     return load_file(FILE)
 
 
-def truth() -> Int64[Tensor, "h w"]:
-    """The class at every second pixel of every second row of the scene."""
-    return shown_scene().semantic[1::2, 1::2]
-
-
 def logits(head: int, norm: bool, rate: int, snapshot: int) -> Float[Tensor, "classes h w"]:
-    """A net's logits where `truth` gives the classes, but for rounding to one 255th of their range."""
+    """A net's logits where the truth is stored, but for rounding to one 255th of their range."""
     place = (head, int(norm), rate, snapshot)
     small = stored()["logits"][place] * stored()["scale"][place] + stored()["low"][place]
-    return F.interpolate(small[None], truth().shape, mode="bilinear")[0]
+    return F.interpolate(small[None], stored()["truth"].shape, mode="bilinear")[0]
 
 
 def main() -> None:
@@ -85,7 +77,10 @@ def main() -> None:
     torch.set_num_threads(1)
     nets = [take(name, norm, rate) for name in HEADS for norm in NORMS for rate in RATES]
     shape = (len(HEADS), len(NORMS), len(RATES))
-    save_file({key: torch.stack([net[key] for net in nets]).unflatten(0, shape) for key in nets[0]}, FILE)
+    tensors = {key: torch.stack([net[key] for net in nets]).unflatten(0, shape) for key in nets[0]}
+    scene = collage(SCENE, split="test")
+    truth = scene.semantic[1::2, 1::2].to(torch.uint8).contiguous()
+    save_file(tensors | {"image": scene.image, "truth": truth}, FILE)
 
 
 if __name__ == "__main__":

@@ -117,4 +117,4 @@ def test_stored_logits_are_rounded_and_no_more():
     low, scale = row["low"][1, 0, 2, snapshot], row["scale"][1, 0, 2, snapshot]
     assert low <= shown.min()
     assert shown.max() <= low + 255 * scale + 1e-3
-    assert shown.shape[1:] == snapshots.truth().shape
+    assert shown.shape[1:] == row["truth"].shape
