@@ -108,6 +108,9 @@ def verdicts(note: str = "") -> Verdicts:
     return Verdicts(tuple(sorted_rows(rows)), whole=not note)
 
 
+_SETS = ("claim", "first", "verdict", "second", "verdict", "apart, in half intervals", "seeds")
+
+
 @dataclasses.dataclass(frozen=True)
 class InstructionSets:
     """The claims with chance, as measured on two instruction sets."""
@@ -115,9 +118,10 @@ class InstructionSets:
     rows: tuple[Row, ...]
 
     def cells(self) -> list[tuple[str, ...]]:
-        """One row a claim: id, effect and verdict of the first, of the second, and how far apart they are.
+        """One row a claim: id, effect and verdict of the first, of the second, how far apart, and from how many seeds.
 
-        The distance is in half-widths of the first interval.
+        The distance is in half-widths of the first interval. Where the second has only some of the seeds, see
+        `Result.carried_to`.
         """
         lines = []
         for row in self.rows:
@@ -131,9 +135,10 @@ class InstructionSets:
                     _three(row.second.measurement.effect),
                     row.second.verdict,
                     _three(apart / half if half else apart),
+                    f"{len(row.second.seeds)} of {len(row.result.seeds)}",
                 ]
             else:
-                shown += ["", "not measured yet", ""]
+                shown += ["", "not measured yet", "", ""]
             lines.append((row.claim.id, *shown))
         return lines
 
@@ -141,8 +146,7 @@ class InstructionSets:
         return "\n".join(" | ".join(line) for line in self.cells())
 
     def _repr_html_(self) -> str:
-        heads = ("claim", "first", "verdict", "second", "verdict", "apart, in half intervals")
-        lines = ["".join(f"<th>{head}</th>" for head in heads)]
+        lines = ["".join(f"<th>{head}</th>" for head in _SETS)]
         lines += ["".join(f"<td>{html.escape(cell)}</td>" for cell in line) for line in self.cells()]
         return f"<table>{''.join(f'<tr>{line}</tr>' for line in lines)}</table>"
 
@@ -198,7 +202,7 @@ def table(rows: Sequence[Row]) -> Table:
 def table_of_sets(found: InstructionSets) -> Table:
     """Return the two instruction sets' effects and verdicts as a rich table."""
     shown = Table(title="The claims with chance on two instruction sets")
-    for heading in ("claim", "first", "verdict", "second", "verdict", "apart, in half intervals"):
+    for heading in _SETS:
         shown.add_column(heading)
     for line in found.cells():
         shown.add_row(*line)

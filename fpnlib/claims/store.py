@@ -122,6 +122,21 @@ class Result:
         return dataclasses.replace(self, criteria=claim.criteria(), measurement=measurement, **judged)
 
 
+    def carried_to(self, first: "Result", claim: Claim) -> "Result":
+        """Return what this result, of another instruction set, says if it has only some of the seeds of `first`.
+
+        The values of `first` are moved, outcome by outcome, as far as those seeds moved on average, and judged again.
+        """
+        if self.seeds == first.seeds:
+            return self
+        places = [first.seeds.index(seed) for seed in self.seeds]
+        moved = {}
+        for name, values in first.per_seed.items():
+            apart = [there - values[place] for there, place in zip(self.per_seed[name], places, strict=True)]
+            moved[name] = [value + math.fsum(apart) / len(apart) for value in values]
+        return dataclasses.replace(self, per_seed=moved).judged_again(claim)
+
+
 def _path(id: str, second: bool, data: str) -> Path:
     return (RESULTS / DATA / data if data else RESULTS / SECOND if second else RESULTS) / f"{id}.json"
 
@@ -297,6 +312,7 @@ def ledger(ids: Sequence[str] = ()) -> list[Row]:
     rows = []
     for claim in named(ids):
         first, second = (Result.load(claim.id, second=s) if is_stored(claim, s) else None for s in (False, True))
+        second = second.carried_to(first, claim) if first and second else second
         rows.append(
             Row(claim, first, second, [Result.load(claim.id, data=k) for k in KINDS if is_stored(claim, data=k)])
         )
