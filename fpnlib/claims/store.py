@@ -121,7 +121,6 @@ class Result:
         judged = dataclasses.asdict(claim.judge(measurement))
         return dataclasses.replace(self, criteria=claim.criteria(), measurement=measurement, **judged)
 
-
     def carried_to(self, first: "Result", claim: Claim) -> "Result":
         """Return what this result, of another instruction set, says if it has only some of the seeds of `first`.
 
