@@ -284,5 +284,9 @@ SCORES = (
             ),
         ),
         recheck=functools.partial(early_losses, strides=(MENDED[0],)),
+        told={
+            "depends": "Thin errors cost our nets next to nothing and large areas most of what they lacked; but large "
+            "errors reach to the boundaries, so mending all that is wrong beside those pays too."
+        },
     ),
 )
