@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 from ipywidgets import Widget
@@ -49,7 +50,9 @@ def stored() -> dict[str, np.ndarray]:
         return [result.number(f"{name}{end}") for end in ("", "_low", "_high")]
 
     names = [[f"{kind}_{course}" for course in COURSES] for kind in KINDS]
-    found = {"lost": [[[three(f"cut{stride}_{name}") for stride in LEVELS] for name in row] for row in names]}
+    found: dict[str, list[Any]] = {
+        "lost": [[[three(f"cut{stride}_{name}") for stride in LEVELS] for name in row] for row in names]
+    }
     for score in SCORES.values():
         found[score] = [[three(f"{score}_{name}") for name in row] for row in names]
     every = {name: np.array(values) for name, values in found.items()}
