@@ -39,7 +39,7 @@ class InsideData:
 class InsideExplorer(Explorer[InsideData]):
     """The scene and its labels, for each head its labels and margins, and two sizes over training."""
 
-    title = "A scene, what two heads make of it with their margins, and the size of their last layer's weights over training"
+    title = "A scene, what two heads make of it with their margins, and the size of their last weights over training"
     size = (1000, 430)
 
     def make_controls(self) -> dict[str, Widget]:
