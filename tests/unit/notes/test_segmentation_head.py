@@ -105,7 +105,7 @@ def test_stored_gains_and_controls_are_those_of_the_stored_nets():
 @pytest.mark.parametrize("place", range(len(snapshots.HEADS)))
 def test_the_stored_snapshots_begin_as_the_nets_begin(place):
     again = snapshots.take(snapshots.HEADS[place], True, RATES[1], snapshots.AFTER[:1])
-    stored = {name: tensor[place, 1, 1, 0] for name, tensor in snapshots.stored().items()}
+    stored = {name: snapshots.stored()[name][place, 1, 1, 0] for name in again}
     for name in ("low", "scale", "weight", "gradient"):
         assert again[name][0].item() == pytest.approx(stored[name].item(), rel=1e-3)
     assert (again["logits"][0].int() - stored["logits"].int()).abs().max() <= 1
