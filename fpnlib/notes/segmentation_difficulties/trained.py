@@ -243,6 +243,10 @@ TRAINED = (
             )
         ),
         recheck=functools.partial(early_losses, strides=tuple(SUPERPIXELS)),
+        told={
+            "depends": "Averaging what a net says over superpixels helped our better nets by three points and the "
+            "coarsest not at all."
+        },
     ),
     Claim(
         "SD-13",
