@@ -198,12 +198,12 @@ verdicts("SH")
 # **What was tried, and what not.** Batch norm stands directly before the last ReLU in every head. Below a single layer
 # that is right behind the neck's sum, where it costs more than it gives; with a convolution between neck and batch
 # norm, as SegNet has it, a last 3×3 may do better. The backbone, EfficientNet-Lite0, was trained on ImageNet and is
-# frozen; only neck and head learn, from a few hundred pictures in about as many steps. With batch norm the curves are
-# flat by the middle of that, without it not all of them. The optimiser, AdamW with a warm-up, a falling rate and
-# gradients that are cut where they are very long, is a modern one and keeps any head calm; the source may have used
-# none of that. A backbone that learns too, longer training and more classes may differ. Squares of both colours count
-# as one class in the score, because in so short a training it is a matter of luck when a net begins to tell the colours
-# apart.
+# frozen; only neck and head learn, from a few hundred pictures in about as many steps. At the middle rate the best
+# head's curve is flat by the middle of that; the others still climb there, so longer training may narrow the gaps. The
+# optimiser, AdamW with a warm-up, a falling rate and gradients that are cut where they are very long, is a modern one
+# and keeps any head calm; the source may have used none of that. A backbone that learns too, longer training and more
+# classes may differ. Squares of both colours count as one class in the score, because in so short a training it is a
+# matter of luck when a net begins to tell the colours apart.
 
 # %% [markdown]
 # ## Try
