@@ -147,9 +147,9 @@ verdicts("SH")
 #
 # So the source is right about one thing and in one case: with batch norm before the last layer, the results of a single
 # 3×3 lie further apart from seed to seed, by more than the point of mIoU that matters. Without batch norm they do not;
-# the seeds of 3×3→1×1 are then the ones that differ more, mostly at the lowest rate, where some of these nets have not
-# learnt all classes in time. And on the way a single 3×3 is never the more restless one: its jitter is on average the
-# smaller one both times, and it does not have loss spikes in one step of a hundred more.
+# the seeds of 3×3→1×1 are then the ones that differ more, mostly at the lowest rate, at which they have learnt least.
+# And on the way a single 3×3 is never the more restless one: its jitter is on average the smaller one both times, and
+# it does not have loss spikes in one step of a hundred more.
 #
 # **The score is another matter.** By how much 3×3→1×1 is better at the middle rate:
 #
