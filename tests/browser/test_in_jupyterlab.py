@@ -100,7 +100,7 @@ def ran(opened, pictures_before, saved):
 def saved_pictures(path):
     cells = nbformat.read(path, as_version=4).cells
     outputs = [output for cell in cells if cell.cell_type == "code" for output in cell.outputs]
-    return sum("image/png" in output.get("data", {}) for output in outputs)
+    return sum(kind.startswith("image/") for output in outputs for kind in output.get("data", {}))
 
 
 def test_pictures_are_there_before_anything_runs(pictures_before, saved):
@@ -116,11 +116,11 @@ def test_all_cells_run(ran, saved):
 
 
 def assert_sliders_say_what_they_show(explorer):
-    for slider in explorer.root.locator(".widget-slider").all():
-        handle = slider.locator(".noUi-handle")
-        assert slider.locator(".noUi-target").bounding_box()["width"] > 120
-        assert handle.get_attribute("aria-label") == slider.locator(".widget-label").inner_text()
-        assert handle.get_attribute("aria-valuetext") == slider.locator(".widget-readout").inner_text()
+    for control in explorer.root.locator(".fpnlib-slider").all():
+        slider = control.get_by_role("slider")
+        if slider.is_visible():  # and not under "more"
+            assert slider.bounding_box()["width"] >= 120
+        assert slider.get_attribute("aria-valuetext") == control.locator("output").text_content()
 
 
 def test_every_slider_moves_readout_and_picture_and_back(ran):

@@ -10,7 +10,7 @@ from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 
 from fpnlib.explore import Explorer, choice, number, slider
-from fpnlib.explore.style import BLUE, FAINT, INK, MUTED, ORANGE
+from fpnlib.explore.style import BLUE, FAINT, INK, MUTED, ORANGE, PAPER
 from fpnlib.ops import batch_norm_forward
 from fpnlib.validation import require
 
@@ -116,7 +116,7 @@ class DistributionExplorer(Explorer[DistributionData]):
         (self._cloud,) = spread.plot([], [], "o", ms=4, color=MUTED, alpha=0.6, mew=0)
         (self._this,) = spread.plot([], [], "o", ms=10, color=BLUE, mec=INK)
         (every,) = spread.plot(
-            [self._all.mean()], [self._all.std()], "P", ms=12, color=INK, mec="white", label="all values", zorder=5
+            [self._all.mean()], [self._all.std()], "P", ms=12, color=INK, mec=PAPER, label="all values", zorder=5
         )
         spread.set(
             title=f"{BATCHES} batches of this size",

@@ -13,7 +13,7 @@ from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 
 from fpnlib.explore import Explorer, number, slider
-from fpnlib.explore.style import BLUE, FAINT, INK, MUTED, ORANGE
+from fpnlib.explore.style import BLUE, FAINT, INK, MUTED, ORANGE, PAPER
 from fpnlib.metrics import average_precision
 from fpnlib.metrics.arrays import ArrayLike
 from fpnlib.metrics.classification import RECALL_LEVELS, Interpolation
@@ -112,7 +112,7 @@ class RankingExplorer(Explorer[RankingData]):
         for side in ("left", "bottom"):
             strip.spines[side].set_visible(False)
         edges = [[(edge + 0.5, 0), (edge + 0.5, 1)] for edge in range(1, n)] if n <= 40 else []
-        gaps = strip.add_collection(LineCollection(edges, colors="white", linewidths=2))
+        gaps = strip.add_collection(LineCollection(edges, colors=PAPER, linewidths=2))
         (self._moved_mark,) = strip.plot([], [], "v", color=INK, ms=8, clip_on=False, zorder=6)
 
         self._steps: list[Any] = []

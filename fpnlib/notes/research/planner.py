@@ -9,7 +9,7 @@ from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 
 from fpnlib.explore import Explorer, choice, number, slider
-from fpnlib.explore.style import BLUE, FAINT, INK, MUTED, SKY, YELLOW
+from fpnlib.explore.style import BLUE, FAINT, INK, MUTED, PAPER, SKY, YELLOW
 from fpnlib.notes.research.calendar import MONTHS, PARTS, YEAR, Plan, month_at
 
 LONGEST = 6.0  # months, of each part
@@ -68,7 +68,7 @@ class PlannerExplorer(Explorer[PlannerData]):
         for month in months:
             axes.axvline(month, color=FAINT, lw=0.5, zorder=0)
         self._bars = [
-            axes.add_collection(PolyCollection([], facecolors=colour, edgecolors="white", lw=1)) for colour in _COLOURS
+            axes.add_collection(PolyCollection([], facecolors=colour, edgecolors=PAPER, lw=1)) for colour in _COLOURS
         ]
         self._frame = axes.add_collection(PolyCollection([], facecolors="none", edgecolors=INK, lw=2))
         (self._deadlines,) = axes.plot([], [], "v", color=INK, ms=8)

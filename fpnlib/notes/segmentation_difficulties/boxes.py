@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from fpnlib.explore import Explorer, number, slider
-from fpnlib.explore.style import BLUE, FAINT, INK, MUTED, ORANGE
+from fpnlib.explore.style import BLUE, FAINT, INK, MUTED, ORANGE, PAPER
 from fpnlib.notes.segmentation_difficulties.colours import pale
 from fpnlib.notes.segmentation_difficulties.exact import BOXES
 from fpnlib.notes.segmentation_difficulties.masks import Boxed, cafe, in_box, random_boxes, tight_box
@@ -77,7 +77,7 @@ class BoxesExplorer(Explorer[BoxesData]):
         chart.set(xlim=(0.2, 1.01), ylim=(0.4, 1.01), xlabel="IoU of the box", ylabel="best possible IoU of the mask")
         chart.set_title("Grey: random boxes on all 19 instances")
         chart.grid(color=FAINT, lw=0.6)
-        (self._now,) = chart.plot([], [], "o", color=BLUE, ms=11, mec="white", mew=1.5)
+        (self._now,) = chart.plot([], [], "o", color=BLUE, ms=11, mec=PAPER, mew=1.5)
         return [self._marks, self._tight, self._box, self._now]
 
     def draw(self, data: BoxesData) -> None:

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from fpnlib.claims import Result
 from fpnlib.explore import Explorer, choice, counted, number, slider
-from fpnlib.explore.style import BLUE, FAINT, GREEN, INK, MUTED, ORANGE
+from fpnlib.explore.style import BLUE, FAINT, GREEN, INK, MUTED, ORANGE, PAPER
 from fpnlib.notes.segmentation_difficulties.colours import ANSWER_COLOURS, pale
 from fpnlib.notes.segmentation_difficulties.weak import (
     COUNTS,
@@ -82,7 +82,7 @@ class LabelsExplorer(Explorer[LabelsData]):
         for (colour, style), method in zip(_LINES, METHODS, strict=False):
             chart.plot(COUNTS, _stored(method), style, color=colour, lw=2, marker="o", ms=4, label=method)
         chart.legend(loc="upper right", labelcolor=INK)
-        (self._now,) = chart.plot([], [], "o", color=GREEN, ms=11, mec="white", mew=1.5)
+        (self._now,) = chart.plot([], [], "o", color=GREEN, ms=11, mec=PAPER, mew=1.5)
         return [self._crop, self._mask, self._now]
 
     def draw(self, data: LabelsData) -> None:

@@ -10,7 +10,7 @@ from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 
 from fpnlib.explore import Explorer, choice, number, slider
-from fpnlib.explore.style import BLUE, FAINT, MUTED, ORANGE
+from fpnlib.explore.style import BLUE, FAINT, MUTED, ORANGE, PAPER
 from fpnlib.notes.segmentation_difficulties.colours import ANSWER_COLOURS
 from fpnlib.notes.segmentation_difficulties.masks import STRIDES, cafe, iou, through_stride
 
@@ -64,7 +64,7 @@ class StridesExplorer(Explorer[StridesData]):
         chart.set_title("All 19 instances at this stride")
         chart.grid(color=FAINT, lw=0.6)
         (self._dots,) = chart.plot([], [], "o", color=MUTED, ms=6)
-        (self._now,) = chart.plot([], [], "o", color=BLUE, ms=12, mec="white", mew=1.5)
+        (self._now,) = chart.plot([], [], "o", color=BLUE, ms=12, mec=PAPER, mew=1.5)
         self._cell = chart.axvline(1, color=ORANGE, lw=1.5, ls="--")
         chart.text(0.98, 0.04, "dashed: the pixels of one cell", ha="right", transform=chart.transAxes, color=MUTED)
         return [self._shown, self._dots, self._now, self._cell]

@@ -13,7 +13,7 @@ from matplotlib.patches import Rectangle
 
 from fpnlib.claims import Result
 from fpnlib.explore import Explorer, choice, counted, number, slider
-from fpnlib.explore.style import BLUE, FAINT, INK, MUTED, ORANGE, RED
+from fpnlib.explore.style import BLUE, FAINT, INK, MUTED, ORANGE, PAPER, RED
 from fpnlib.notes.warmup.rates import RATES, WARMUPS
 from fpnlib.notes.warmup.recorded import EVERY, loss_curves
 
@@ -115,7 +115,7 @@ class RateMapExplorer(Explorer[RateMapData]):
         self._squares.set_facecolor(matplotlib.colormaps["Greys"](data.values.ravel() / most / 1.25))
         for text, value in zip(self._numbers, data.values.ravel(), strict=True):
             text.set_text(f"{value:.2f}")
-            text.set_color("white" if value / most > 0.7 else INK)
+            text.set_color(PAPER if value / most > 0.7 else INK)
         for text, rate in zip(self._ticks, RATES[OPTIMIZERS[data.optimizer]], strict=True):
             text.set_text(number(rate))
         self._frame.set_xy((data.column - 0.5, data.row - 0.5))
