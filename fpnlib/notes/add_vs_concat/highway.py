@@ -141,6 +141,8 @@ class HighwayExplorer(Explorer[HighwayData]):
         curves.axhline(0, color=MUTED, lw=0.8, zorder=0)
         curves.legend(loc="lower left")
         self._mark = curves.axvline(1, color=ORANGE, lw=1.5)
+        for axes in (strip, curves):
+            self.grab(axes, depth=lambda value: (value, None))
         return [self._strip, self._line, *self._lines.values(), self._intervals, self._mark]
 
     def draw(self, data: HighwayData) -> None:

@@ -112,6 +112,7 @@ class DistributionExplorer(Explorer[DistributionData]):
         self._after = after.stairs(self._shares, self._edges, fill=True, color=FAINT)
         (self._after_dots,) = after.plot([], [], "o", ms=5, color=ORANGE, alpha=0.8, mew=0)
         self._beta_line = after.axvline(0, color=ORANGE, lw=2)
+        self.grab(after, beta=lambda value: (value, None))
         after.set(title="y, by this batch's mean and variance", xlabel="y", xlim=(-_SPAN, _SPAN))
         (self._cloud,) = spread.plot([], [], "o", ms=4, color=MUTED, alpha=0.6, mew=0)
         (self._this,) = spread.plot([], [], "o", ms=10, color=BLUE, mec=INK)

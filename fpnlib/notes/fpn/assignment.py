@@ -119,6 +119,7 @@ class AssignmentExplorer(Explorer[AssignmentData]):
         photo.imshow(pale(self._pyramid.photo, _PREVIEW), cmap="gray", vmin=0, vmax=255, extent=(0, width, height, 0))
         photo.set(xlim=(-4, width + 4), ylim=(height + 4, -4))
         self._box = photo.add_patch(Rectangle((0, 0), 1, 1, fill=False, ec=ORANGE, lw=2.5))
+        self.grab(photo, x=lambda value: (value / 100 * width, None), y=lambda value: (None, value / 100 * height))
         self._crops, self._frames, self._sizes = [], [], []
         for name in crops:
             panel = panels[name]

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from ipywidgets import Widget
 from matplotlib.artist import Artist
+from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
@@ -167,9 +168,19 @@ class DetectionExplorer(Explorer[DetectionData]):
         (self._curve,) = curve.plot([], [], "o-", ms=4, color=BLUE)
         self._line = curve.axvline(0.5, color=FAINT, zorder=0)
         (self._point,) = curve.plot([], [], "o", ms=10, color=GREEN, mec=INK)
+        self.grab(curve, iou=lambda value: (value, None))
+        if len(self._images) == 1 and len(self._predictions[0]["boxes"]):
+            self._grab_best_box(photo)
         self._text = panels["text"].text(0, 1, "", va="top", fontsize=10, color=INK, linespacing=1.6)
         moving = [self._photo] if len(self._pages) > 1 else []
         return [*moving, *self._loops.values(), self._line, self._curve, self._point, self._text]
+
+    def _grab_best_box(self, photo: Axes) -> None:
+        """Let the reader move all boxes by the one with the best score, which is always kept."""
+        best = int(self._predictions[0]["scores"].argmax())
+        x0, y0, x1, y1 = self._predictions[0]["boxes"][best].tolist()
+        across, down, *_ = _directions(best + 1)[best].tolist()
+        self.grab(photo, error=lambda value: ((x0 + x1) / 2 + value * across, (y0 + y1) / 2 + value * down))
 
     def draw(self, data: DetectionData) -> None:
         """Redraw the boxes and move the point."""

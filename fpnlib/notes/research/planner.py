@@ -72,6 +72,8 @@ class PlannerExplorer(Explorer[PlannerData]):
         ]
         self._frame = axes.add_collection(PolyCollection([], facecolors="none", edgecolors=INK, lw=2))
         (self._deadlines,) = axes.plot([], [], "v", color=INK, ms=8)
+        self.grab(axes, deadline=lambda value: (MONTHS.index(value) + 1, -0.55))
+        self.grab(axes, start=lambda value: (None, MONTHS.index(value)))
         figure.text(0.12, 0.93, "Where each part lands:", fontsize=11, color=INK)
         for x, part, colour in zip((0.31, 0.47, 0.65), PARTS, _COLOURS, strict=True):
             figure.text(x, 0.93, "■", fontsize=13, color=colour)

@@ -72,6 +72,7 @@ class BoxesExplorer(Explorer[BoxesData]):
         self._marks = self._photo.imshow(self._overlay)
         self._tight = self._photo.add_patch(Rectangle((0, 0), 1, 1, fill=False, ec=INK, ls=":", lw=2))
         self._box = self._photo.add_patch(Rectangle((0, 0), 1, 1, fill=False, ec=ORANGE, lw=2.5))
+        self.grab(self._photo, instance=_middle)
         every = _random()
         chart.scatter([b.box_iou for b in every], [b.ceiling for b in every], s=6, color=MUTED, alpha=0.45, lw=0)
         chart.set(xlim=(0.2, 1.01), ylim=(0.4, 1.01), xlabel="IoU of the box", ylabel="best possible IoU of the mask")
@@ -109,6 +110,11 @@ class BoxesExplorer(Explorer[BoxesData]):
             "what is kept over the whole is the ceiling": abs(int(data.kept.sum()) / whole - data.found.ceiling) < 1e-6,
             "a tight box allows the whole mask": data.found.box_iou < 1 or data.found.ceiling == 1,
         }
+
+
+def _middle(instance: int) -> tuple[float, float]:
+    x0, y0, x1, y1 = tight_box(cafe().masks[instance])
+    return (x0 + x1 - 1) / 2, (y0 + y1 - 1) / 2
 
 
 @functools.cache

@@ -85,6 +85,7 @@ class ErrorsExplorer(Explorer[ErrorsData]):
             self._lines.append(line)
         chart.legend(loc="lower left")
         (self._now,) = chart.plot([], [], "o", color=INK, ms=8, mfc="none", mew=2)
+        self.grab(chart, pixels=lambda value: (value, None))
         return [self._marks, *self._lines, self._now]
 
     def draw(self, data: ErrorsData) -> None:

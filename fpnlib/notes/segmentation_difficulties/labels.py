@@ -83,6 +83,7 @@ class LabelsExplorer(Explorer[LabelsData]):
             chart.plot(COUNTS, _stored(method), style, color=colour, lw=2, marker="o", ms=4, label=method)
         chart.legend(loc="upper right", labelcolor=INK)
         (self._now,) = chart.plot([], [], "o", color=GREEN, ms=11, mec=PAPER, mew=1.5)
+        self.grab(chart, count=lambda value: (value, None))
         return [self._crop, self._mask, self._now]
 
     def draw(self, data: LabelsData) -> None:

@@ -99,6 +99,7 @@ class ReachExplorer(Explorer[ReachData]):
         (self._could,) = chart.plot([], [], "s--", color=INK, ms=5, label="pixels that both can see")
         (self._did,) = chart.plot([], [], "o-", color=BLUE, ms=5, label="what both look at")
         (self._now,) = chart.plot([], [], "o", ms=12, mfc="none", mec=ORANGE, mew=2.5)
+        self.grab(chart, apart=lambda value: (value, None))
         chart.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2)
         return [self._shown, *self._squares, self._could, self._did, self._now]
 

@@ -101,6 +101,7 @@ class RateMapExplorer(Explorer[RateMapData]):
             cells.text(x, len(WARMUPS) - 0.42, "", ha="center", va="top", color=MUTED) for x in range(_RATES)
         ]
         self._frame = cells.add_patch(Rectangle((0, 0), 1, 1, fill=False, ec=ORANGE, lw=3))
+        self.grab(cells, place=lambda value: (value - 1, None), warmup=lambda value: (None, WARMUPS.index(value)))
         curves.set(xlim=(0, 200), ylim=(1e-3, 1e3), yscale="log", xlabel="step", ylabel="loss")
         curves.set_title(f"The chosen cell: {self._seeds} seeds, red where the run failed")
         curves.grid(color=FAINT, lw=0.6)

@@ -74,6 +74,7 @@ class SharpnessExplorer(Explorer[SharpnessData]):
         main.plot([], [], "o-", color=BLUE, label="the chosen seed")
         main.plot([], [], "--", color=RED, label="the limit, 2 (1 + momentum) / rate")
         main.legend(loc="lower center", ncols=3, fontsize=8, columnspacing=1.2, handlelength=1.6)
+        self.grab(main, warmup=lambda value: (value, None))
         return [line for lines in self._lines for line in lines]
 
     def draw(self, data: SharpnessData) -> None:
