@@ -125,7 +125,7 @@ function nearest(table, x, y) {
 
 /** Where a table puts a value: [x, y] in pixels of the picture, a coordinate that it leaves open null. */
 function placed(table, value) {
-  let best = table[0];
+  let best = table.find((row) => row[0] === value) ?? table[0]; // a choice is one of them
   for (const row of table) if (Math.abs(row[0] - value) < Math.abs(best[0] - value)) best = row;
   return best.slice(1);
 }

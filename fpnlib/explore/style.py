@@ -6,7 +6,9 @@ The colours are names that Matplotlib looks up when it draws, so that an explore
 import threading
 from typing import Any, Literal
 
-from matplotlib.colors import get_named_colors_mapping
+import numpy as np
+from jaxtyping import UInt8
+from matplotlib.colors import get_named_colors_mapping, to_rgb
 
 from fpnlib.validation import require_choice
 
@@ -60,6 +62,23 @@ def use(theme: Theme) -> None:
 
 
 use("light")
+
+
+def pixel(colour: str, on: str = PAPER, share: float = 1.0) -> UInt8[np.ndarray, "3"]:
+    """Return a colour as bytes, mixed with what it lies on: so much of it as `share` says."""
+    return np.rint(255 * (share * np.array(to_rgb(colour)) + (1 - share) * np.array(to_rgb(on)))).astype(np.uint8)
+
+
+def faded(photo: UInt8[np.ndarray, "*size"], keep: float = 0.6) -> UInt8[np.ndarray, "*size"]:
+    """Return a photo gone part of the way to the page's grey, so that what is drawn on it stands out."""
+    levels = keep * np.arange(256) + (1 - keep) * 255 * to_rgb(PAPER)[0]
+    return np.rint(levels).astype(np.uint8)[photo]
+
+
+def on_paper(light: str, dark: str) -> str:
+    """Return what to say on light paper or on dark, where words name a colour that the theme turns."""
+    return light if to_rgb(PAPER)[0] > 0.5 else dark
+
 
 STYLE: dict[str, Any] = {
     "font.family": "DejaVu Sans",

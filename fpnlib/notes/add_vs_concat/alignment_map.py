@@ -15,7 +15,7 @@ from matplotlib.patches import Rectangle
 
 from fpnlib.claims import Result, interval_of_mean
 from fpnlib.explore import Explorer, choice, number, slider
-from fpnlib.explore.style import BLUE, INK, MUTED, ORANGE
+from fpnlib.explore.style import BLUE, INK, MUTED, ORANGE, PAPER
 from fpnlib.notes.add_vs_concat.alignment import (
     ALIGNMENTS,
     DATA_SETS,
@@ -29,7 +29,6 @@ from fpnlib.notes.add_vs_concat.digits import digits
 
 DATA_NAMES: dict[str, DataSet] = {"digits by two writers": "digits", "a network's channels, two scales": "network"}
 COMPARISONS = {"equal widths": "add", "equal parameters": "wide"}
-_SHADES = LinearSegmentedColormap.from_list("concat to add", [ORANGE, "white", BLUE])
 _MOST = 0.15  # of accuracy, where the colours end
 _GRID = {"digits": (8, 8), "network": (5, 8)}  # how an input's channels are laid out as a picture
 
@@ -126,8 +125,9 @@ class AlignmentExplorer(Explorer[AlignmentData]):
         )
         grid, curves = panels["map"], panels["curves"]
         rows, columns = len(ALIGNMENTS), len(SIZES)
+        shades = LinearSegmentedColormap.from_list("concat to add", [ORANGE, PAPER, BLUE])
         self._map = grid.imshow(
-            np.zeros((rows, columns)), cmap=_SHADES, vmin=-_MOST, vmax=_MOST, origin="lower", aspect="auto"
+            np.zeros((rows, columns)), cmap=shades, vmin=-_MOST, vmax=_MOST, origin="lower", aspect="auto"
         )
         grid.set(title="Test accuracy: add − concat", xlabel="training pairs", ylabel="alignment")
         grid.set_xticks(range(columns), SIZES)

@@ -86,4 +86,4 @@ def diagram() -> bytes:
         texts = draw_architecture(canvas.figure.add_axes((0, 0, 1, 1)))
         for name, words in _WORDS.items():
             texts[name].set_text(words)
-        return canvas.encode_small(32)
+        return canvas.encode_saved(32)[1]

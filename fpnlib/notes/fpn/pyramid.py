@@ -13,8 +13,8 @@ from matplotlib.patches import Rectangle
 from torch import Tensor
 
 from fpnlib.explore import Explorer, choice, number, slider
-from fpnlib.explore.style import BLUE, FAINT, INK, ORANGE
-from fpnlib.notes.fpn.colours import components, heat, heat_range, pale
+from fpnlib.explore.style import BLUE, FAINT, INK, ORANGE, faded
+from fpnlib.notes.fpn.colours import components, heat, heat_range, preview
 from fpnlib.notes.fpn.photo_pyramid import LONGEST, STAGES, Library, Pyramid, Stage, is_stride
 from fpnlib.notes.fpn.pixels import Pixels
 
@@ -36,9 +36,9 @@ _PLACES = {
 class PyramidData:
     """One map of the pyramid, all of them small, and what stands under the cursor.
 
-    page:    (h, w, 3), the photo in pale grey
+    page:    (h, w, 3), the photo
     picture: (rows, columns, 3), the chosen map in colours
-    all:     (h, w, 3), every map at one pixel a cell
+    all:     (h, w, 4), every map at one pixel a cell, transparent between them
     stride:  pixels that a cell of the chosen map is high and wide
     values:  (channels,) at the cursor's cell
     """
@@ -131,7 +131,7 @@ class PyramidExplorer(Explorer[PyramidData]):
 
     def _page(self, name: str, pyramid: Pyramid) -> np.ndarray:
         if name not in self._pages:
-            self._pages[name] = np.repeat(pale(pyramid.photo, _PREVIEW)[..., None], 3, 2)
+            self._pages[name] = preview(pyramid.photo, _PREVIEW)
         return self._pages[name]
 
     def build(self, figure: Figure) -> Iterable[Artist]:
@@ -169,7 +169,7 @@ class PyramidExplorer(Explorer[PyramidData]):
         height, width = data.size
         rows, columns = data.picture.shape[:2]
         high, broad = data.stride
-        self._images["photo"].show(data.page, 0, 0, width, height)
+        self._images["photo"].show(faded(data.page, 0.8), 0, 0, width, height)
         self._images["map"].show(data.picture, 0, 0, columns * broad, rows * high)
         tall, wide = data.all.shape[:2]
         scale = _scale(data.all)
@@ -247,15 +247,16 @@ def _coloured(pyramid: Pyramid, stage: Stage, place: int, shown: Shown, channel:
 def _side_by_side(
     pyramid: Pyramid, shown: Shown, channel: int
 ) -> tuple[np.ndarray, dict[tuple[Stage, int], tuple[int, int, int, int]]]:
-    """All maps on one white sheet, a row for each stage, and where each stands: x, y, width, height."""
+    """All maps on one sheet, a row for each stage, and where each stands: x, y, width, height."""
     sizes = [one.shape[1:] for one in pyramid.maps["C"]]
     row = max(size[0] for size in sizes) + _GAP
-    sheet = np.full((row * len(STAGES), sum(size[1] + _GAP for size in sizes), 3), 255, np.uint8)
+    sheet = np.zeros((row * len(STAGES), sum(size[1] + _GAP for size in sizes), 4), np.uint8)
     frames: dict[tuple[Stage, int], tuple[int, int, int, int]] = {}
     for number_of_row, stage in enumerate(STAGES):
         x, y = 0, number_of_row * row
         for place, (rows, columns) in enumerate(sizes):
-            sheet[y : y + rows, x : x + columns] = _coloured(pyramid, stage, place, shown, channel)
+            part = sheet[y : y + rows, x : x + columns]
+            part[..., :3], part[..., 3] = _coloured(pyramid, stage, place, shown, channel), 255
             frames[stage, place] = (x, y, columns, rows)
             x += columns + _GAP
     return sheet, frames

@@ -14,7 +14,7 @@ from matplotlib.patches import Rectangle
 
 from fpnlib.data.photos import image_batch
 from fpnlib.explore import Explorer, number, slider
-from fpnlib.explore.style import BLUE, INK, MUTED, ORANGE
+from fpnlib.explore.style import BLUE, INK, MUTED, ORANGE, faded
 from fpnlib.notes.padding.examples import pad_photos, pnet_features, pnet_field
 from fpnlib.ops import project_box, roi_align
 from fpnlib.validation import require
@@ -123,8 +123,8 @@ class RoiExplorer(Explorer[RoiData]):
             panel.set(xticks=[], yticks=[])
             panel.spines[:].set_visible(False)
         height, width = self._image.shape[2:]
-        pale = (self._image[0].mean(0) * 0.6 + 100).clamp(0, 255).byte().numpy()
-        panels["photo"].imshow(pale, cmap="gray", vmin=0, vmax=255, extent=(0, width, height, 0))
+        pixels = self._image[0].permute(1, 2, 0).round().clamp(0, 255).byte().numpy()
+        panels["photo"].imshow(faded(pixels, 0.8), extent=(0, width, height, 0))
         panels["photo"].set(title="RoI on the photo", xlim=(-2, width + 2), ylim=(height + 2, -2))
         self._roi = panels["photo"].add_patch(Rectangle((0, 0), 1, 1, fill=False, ec=ORANGE, lw=2.5))
         self.grab(panels["photo"], x=lambda value: (value, None), y=lambda value: (None, value))

@@ -11,8 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from fpnlib.explore import Explorer, number, slider
-from fpnlib.explore.style import BLUE, FAINT, INK, MUTED, ORANGE, PAPER
-from fpnlib.notes.segmentation_difficulties.colours import pale
+from fpnlib.explore.style import BLUE, FAINT, INK, MUTED, ORANGE, PAPER, faded
 from fpnlib.notes.segmentation_difficulties.exact import BOXES
 from fpnlib.notes.segmentation_difficulties.masks import Boxed, cafe, in_box, random_boxes, tight_box
 
@@ -64,11 +63,11 @@ class BoxesExplorer(Explorer[BoxesData]):
     def build(self, figure: Figure) -> Iterable[Artist]:
         """Lay out the photo and the chart."""
         self._photo, chart = figure.subplots(1, 2, width_ratios=[1.2, 1])
-        grey = pale(cafe().image)
-        self._photo.imshow(grey, cmap="gray", vmin=0, vmax=255)
+        image = faded(cafe().image, 0.5)
+        self._photo.imshow(image)
         self._photo.set(xticks=[], yticks=[])
         self._photo.set_title("blue: kept, orange: cut off by the box")
-        self._overlay = np.zeros((*grey.shape, 4), np.uint8)
+        self._overlay = np.zeros((*image.shape[:2], 4), np.uint8)
         self._marks = self._photo.imshow(self._overlay)
         self._tight = self._photo.add_patch(Rectangle((0, 0), 1, 1, fill=False, ec=INK, ls=":", lw=2))
         self._box = self._photo.add_patch(Rectangle((0, 0), 1, 1, fill=False, ec=ORANGE, lw=2.5))

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from fpnlib.explore import Explorer, choice, number, slider
 from fpnlib.explore.style import BLUE, FAINT, MUTED, ORANGE, PAPER
-from fpnlib.notes.segmentation_difficulties.colours import ANSWER_COLOURS
+from fpnlib.notes.segmentation_difficulties.colours import answer_colours, answer_key
 from fpnlib.notes.segmentation_difficulties.masks import STRIDES, cafe, iou, through_stride
 
 MODES = ("nearest", "bilinear")
@@ -58,7 +58,7 @@ class StridesExplorer(Explorer[StridesData]):
         panel, chart = figure.subplots(1, 2, width_ratios=[1, 1.2])
         self._shown = panel.imshow(np.zeros((_SIDE, _SIDE, 3), np.uint8))
         panel.set(xticks=[], yticks=[])
-        panel.set_title("blue right, black missed, orange false")
+        panel.set_title(answer_key())
         chart.set(xscale="log", xlim=(80, 8e4), ylim=(-0.03, 1.03))
         chart.set(xlabel="pixels of the instance", ylabel="IoU of a perfect coarse answer")
         chart.set_title("All 19 instances at this stride")
@@ -73,7 +73,7 @@ class StridesExplorer(Explorer[StridesData]):
 
     def draw(self, data: StridesData) -> None:
         """Show the mask, move the dots."""
-        self._shown.set_data(ANSWER_COLOURS[data.picture])
+        self._shown.set_data(answer_colours()[data.picture])
         self._dots.set_data(_areas(), data.ceilings)
         self._now.set_data([_areas()[data.instance]], [data.ceiling])
         self._cell.set_xdata([data.stride**2, data.stride**2])
