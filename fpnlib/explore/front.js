@@ -98,7 +98,7 @@ function makeControl(control, moved) {
   }
   const { min, max, step } = control;
   const track = element("input", { type: "range", min, max, step });
-  const readout = element("output");
+  const readout = element("span", { class: "fpnlib-value", "aria-hidden": "true" });
   track.addEventListener("input", () => moved(snapped(control, Number(track.value))));
   label.append(name, track, readout);
   return {
@@ -395,4 +395,5 @@ function render({ model, el }) {
   };
 }
 
+export { Store };
 export default { render };
