@@ -113,6 +113,8 @@ class PrevalenceExplorer(Explorer[PrevalenceData]):
         (self._point,) = pr.plot([], [], "o", ms=10, color=ORANGE, mec=INK, clip_on=False)
         pr.set(title="Precision sinks", xlabel="recall", ylabel="precision", xlim=(-0.02, 1.02), ylim=(-0.02, 1.08))
         self._text = pr.text(0.04, 0.04, "", fontsize=9.5, color=INK, linespacing=1.5)
+        # Where everything is flagged, precision is the share of the positives.
+        self.grab(pr, ratio=lambda value: (1, 1 / (1 + value)))
         self.grab(pr, threshold=lambda value: (self._rates(value)[0], None))
         roc.plot(self._fpr, self._recall, color=BLUE)
         roc.plot([0, 1], [0, 1], color=FAINT, lw=1, zorder=0)

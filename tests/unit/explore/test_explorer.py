@@ -10,6 +10,7 @@ import pytest
 from matplotlib import pyplot
 from matplotlib.colors import to_rgb
 from PIL import Image
+from support.asking import Page
 from support.four_maps import FourMaps, Waves
 
 from fpnlib.explore import Explorer, explorer, slider, style
@@ -17,33 +18,6 @@ from fpnlib.explore import Explorer, explorer, slider, style
 
 def pixels(encoded):
     return np.asarray(Image.open(io.BytesIO(encoded)).convert("RGB")).astype(int)
-
-
-class Page:
-    """What a browser would hold: what came last, and all that came."""
-
-    def __init__(self, shown):
-        shown._repr_mimebundle_()
-        self.explorer, self.widget = shown, shown._widget
-        self.answers = []
-        self.widget.send = self._hear
-        self.asked = 0
-
-    def _hear(self, message, buffers=None):
-        self.answers.append(message | ({"picture": buffers[0]} if buffers else {}))
-
-    @property
-    def last(self):
-        return self.answers[-1]
-
-    def ask(self, kind="show", density=1, theme="light", /, **changes):
-        """Ask as `front.js` does, in JSON, and return the answer."""
-        self.asked += 1
-        asked = {"id": self.asked, "kind": kind, "density": density, "theme": theme}
-        state = json.loads(json.dumps(self.explorer.state | changes))
-        self.explorer._heard(self.widget, asked | {"state": state}, [])
-        assert self.last["id"] == self.asked
-        return self.last
 
 
 @pytest.fixture
