@@ -148,7 +148,8 @@ class Explorer(Generic[Data]):
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
         with self._lock:
-            bundle = dict(self._view()._repr_mimebundle_()[0])
+            live = self._view()._repr_mimebundle_()
+            bundle = dict(live[0]) if live else {}
             bundle["text/plain"] = repr(self)
             with self._drawn(self.data, "light") as canvas:
                 kind, picture = canvas.encode_saved()
