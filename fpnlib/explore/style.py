@@ -4,7 +4,7 @@ The colours are names that Matplotlib looks up when it draws, so that an explore
 """
 
 import threading
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 from jaxtyping import UInt8
@@ -13,6 +13,7 @@ from matplotlib.colors import get_named_colors_mapping, to_rgb
 from fpnlib.validation import require_choice
 
 Theme = Literal["light", "dark"]
+Choice = TypeVar("Choice")
 
 # Okabe and Ito's colours: told apart by colour-blind readers, and their greys differ where two meet in one picture. On
 # dark paper those that would sink into it are lighter.
@@ -75,8 +76,8 @@ def faded(photo: UInt8[np.ndarray, "*size"], keep: float = 0.6) -> UInt8[np.ndar
     return np.rint(levels).astype(np.uint8)[photo]
 
 
-def on_paper(light: str, dark: str) -> str:
-    """Return what to say on light paper or on dark, where words name a colour that the theme turns."""
+def on_paper(light: Choice, dark: Choice) -> Choice:
+    """Return what to show on light paper or on dark, such as a word for a colour that the theme turns."""
     return light if to_rgb(PAPER)[0] > 0.5 else dark
 
 
