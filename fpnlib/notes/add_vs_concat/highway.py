@@ -125,7 +125,12 @@ class HighwayExplorer(Explorer[HighwayData]):
         shades = colormaps["RdBu"]
         dark = LinearSegmentedColormap.from_list("less to more", [shades(0.2), PAPER, shades(0.8)])
         self._strip = strip.imshow(
-            np.zeros((4, _BLOCKS)), cmap=on_paper(shades, dark), vmin=-_DECADES, vmax=_DECADES, aspect="auto", extent=(0.5, 60.5, 4, 0)
+            np.zeros((4, _BLOCKS)),
+            cmap=on_paper(shades, dark),
+            vmin=-_DECADES,
+            vmax=_DECADES,
+            aspect="auto",
+            extent=(0.5, 60.5, 4, 0),
         )
         strip.set_yticks(np.arange(4) + 0.5, _ROWS)
         strip.tick_params(axis="y", length=0)

@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Iterable
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from ipywidgets import Widget
@@ -10,10 +10,11 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from matplotlib.patheffects import withStroke
 from torch import Tensor
 
 from fpnlib.explore import Explorer, choice, number, slider
-from fpnlib.explore.style import BLUE, FAINT, INK, ORANGE, faded
+from fpnlib.explore.style import BLUE, FAINT, INK, ORANGE, PAPER, faded
 from fpnlib.notes.fpn.colours import components, heat, heat_range, preview
 from fpnlib.notes.fpn.photo_pyramid import LONGEST, STAGES, Library, Pyramid, Stage, is_stride
 from fpnlib.notes.fpn.pixels import Pixels
@@ -151,7 +152,9 @@ class PyramidExplorer(Explorer[PyramidData]):
             panel.set(xlim=(0, side[0]), ylim=(side[1], 0))
             self._images[name] = Pixels(panel)
         shown = [self._images[name].axes for name in ("photo", "map")]
-        self._crosses = [panel.plot([], [], "+", ms=14, mew=2.5, color=ORANGE, clip_on=False)[0] for panel in shown]
+        halo = [withStroke(linewidth=5, foreground=PAPER)]
+        look: dict[str, Any] = {"ms": 16, "mew": 2.5, "color": ORANGE, "clip_on": False, "path_effects": halo}
+        self._crosses = [panel.plot([], [], "+", **look)[0] for panel in shown]
         self._cell = shown[1].add_patch(Rectangle((0, 0), 1, 1, fill=False, ec=ORANGE, lw=2))
         self._chosen = self._images["all"].axes.add_patch(Rectangle((0, 0), 1, 1, fill=False, ec=ORANGE, lw=2.5))
         self._chosen.set_clip_on(False)
@@ -169,7 +172,7 @@ class PyramidExplorer(Explorer[PyramidData]):
         height, width = data.size
         rows, columns = data.picture.shape[:2]
         high, broad = data.stride
-        self._images["photo"].show(faded(data.page, 0.8), 0, 0, width, height)
+        self._images["photo"].show(faded(data.page, 0.7), 0, 0, width, height)
         self._images["map"].show(data.picture, 0, 0, columns * broad, rows * high)
         tall, wide = data.all.shape[:2]
         scale = _scale(data.all)

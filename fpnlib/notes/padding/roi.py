@@ -124,7 +124,7 @@ class RoiExplorer(Explorer[RoiData]):
             panel.spines[:].set_visible(False)
         height, width = self._image.shape[2:]
         pixels = self._image[0].permute(1, 2, 0).round().clamp(0, 255).byte().numpy()
-        panels["photo"].imshow(faded(pixels, 0.8), extent=(0, width, height, 0))
+        panels["photo"].imshow(faded(pixels, 0.7), extent=(0, width, height, 0))
         panels["photo"].set(title="RoI on the photo", xlim=(-2, width + 2), ylim=(height + 2, -2))
         self._roi = panels["photo"].add_patch(Rectangle((0, 0), 1, 1, fill=False, ec=ORANGE, lw=2.5))
         self.grab(panels["photo"], x=lambda value: (value, None), y=lambda value: (None, value))

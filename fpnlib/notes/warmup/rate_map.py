@@ -12,7 +12,7 @@ from matplotlib.patches import Rectangle
 
 from fpnlib.claims import Result
 from fpnlib.explore import Explorer, choice, counted, number, slider
-from fpnlib.explore.style import BLUE, FAINT, INK, MUTED, ORANGE, PAPER, RED
+from fpnlib.explore.style import BLUE, FAINT, INK, MUTED, ORANGE, PAPER, RED, on_paper
 from fpnlib.notes.warmup.rates import RATES, WARMUPS
 from fpnlib.notes.warmup.recorded import EVERY, loss_curves
 
@@ -112,10 +112,11 @@ class RateMapExplorer(Explorer[RateMapData]):
     def draw(self, data: RateMapData) -> None:
         """Colour the map, move the frame, draw the curves."""
         most = SHOWN[data.shown][1]
-        self._squares.set_facecolor([(INK, min(1.0, value / most)) for value in data.values.ravel()])
+        self._squares.set_facecolor([(INK, min(1.0, 0.8 * value / most)) for value in data.values.ravel()])
+        turn = on_paper(0.7, 0.55)
         for text, value in zip(self._numbers, data.values.ravel(), strict=True):
             text.set_text(f"{value:.2f}")
-            text.set_color(PAPER if value / most > 0.5 else INK)
+            text.set_color(PAPER if value / most > turn else INK)
         for text, rate in zip(self._ticks, RATES[OPTIMIZERS[data.optimizer]], strict=True):
             text.set_text(number(rate))
         self._frame.set_xy((data.column - 0.5, data.row - 0.5))
