@@ -231,8 +231,8 @@ MUTANTS = (
     _measured(
         "SD-10",
         "segmentation_difficulties/exact.py",
-        "_allows(_squares(regions), truth)",
-        "_allows(regions, truth)",
+        "_allows(_squares(regions), wanted)",
+        "_allows(regions, wanted)",
     ),
     _measured(
         "WU-3",
@@ -243,7 +243,7 @@ MUTANTS = (
     _measured(
         "SH-1",
         "segmentation_head/claims.py",
-        "F.cross_entropy(model(images), semantic, weight=class_weights())",
-        "F.cross_entropy(model(images), semantic)",
+        '"head": head(name, norm)',
+        '"head": head(name, not norm)',
     ),
 )

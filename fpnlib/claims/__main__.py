@@ -1,7 +1,8 @@
-"""The command line of the ledger: print it, measure again, judge again."""
+"""The command line of the ledger: print it, measure again, also on the reader's own photos, judge again."""
 
 import argparse
 import functools
+import itertools
 import shlex
 import sys
 from collections.abc import Sequence
@@ -11,9 +12,13 @@ from rich.markup import escape
 
 from fpnlib.claims import show, store
 from fpnlib.claims.claim import Claim
+from fpnlib.data.folders import KINDS, PHOTOS, LabelledFolder, labelled_folder
 from fpnlib.training.progress import progress_bar
 from fpnlib.training.sweep import BACKENDS, cluster
 from fpnlib.validation import require
+
+_KINDS = " or ".join(f"{kind}=FOLDER" for kind in KINDS)
+_SPLITS = " or ".join(split for _, split in KINDS.values())
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -30,23 +35,33 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--judge", action="store_true", help="judge stored measurements by the criteria as they stand")
     parser.add_argument("--seeds", type=int, metavar="N", help="with --recompute: seeds 0 … N−1 for claims with chance")
+    parser.add_argument("--data", metavar="KIND=FOLDER", help=f"measure on your own photos: {_KINDS}")
+    parser.add_argument("--split", help=f"with --data: which photos; by default {_SPLITS}")
+    parser.add_argument(
+        "--photos", type=int, metavar="N", help=f"with --data: how many, {PHOTOS} by default, 0 for all"
+    )
     parser.add_argument("--backend", choices=BACKENDS, default="sequential")
     parser.add_argument("--scheduler", help="address of a Dask scheduler, for --backend dask")
     options = parser.parse_args(arguments)
     console = Console()
     try:
         require(options.seeds is None or options.seeds >= 2, "seeds", options.seeds, "2 or more")
-        claims = store.named(options.ids)
-        if options.recompute:  # not by way of the ledger, so that a damaged result can be measured anew
+        data = _data(options)
+        claims = store.named(options.ids, on_photos=bool(data))
+        if options.recompute or data:  # not by way of the ledger, so that a damaged result can be measured anew
             chosen = [claim for claim in claims if claim.seeds or not options.second]
-            chosen = [claim for claim in chosen if not (options.missing and store.is_stored(claim, options.second))]
+            kind = data.kind if data else ""
+            chosen = [
+                claim for claim in chosen if not (options.missing and store.is_stored(claim, options.second, kind))
+            ]
             with cluster(options.backend, options.scheduler):
-                _recompute(chosen, options, console)
+                _recompute(chosen, data, options, console)
         if options.judge:
-            for claim in claims:
-                for second in (False, True):
-                    if store.is_stored(claim, second):
-                        store.Result.load(claim.id, second=second).judged_again(claim).save(second=second)
+            for claim, (second, kind) in itertools.product(
+                claims, ((False, ""), (True, ""), *((False, k) for k in KINDS))
+            ):
+                if store.is_stored(claim, second, kind):
+                    store.Result.load(claim.id, second=second, data=kind).judged_again(claim).save(second=second)
         rows = store.ledger(options.ids)
     except ValueError as error:
         console.print(f"[red]{escape(str(error))}[/]")
@@ -63,15 +78,31 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _recompute(claims: Sequence[Claim], options: argparse.Namespace, console: Console) -> None:
+def _data(options: argparse.Namespace) -> LabelledFolder | None:
+    """The reader's own photos, if any are named."""
+    if options.data is None:
+        for name in ("split", "photos"):
+            require(getattr(options, name) is None, name, getattr(options, name), "only with --data")
+        return None
+    kind, _, folder = options.data.partition("=")
+    require(bool(folder), "data", repr(options.data), _KINDS)
+    for name in ("second", "seeds", "judge"):
+        require(not getattr(options, name), name, getattr(options, name), "not with --data")
+    return labelled_folder(kind, folder, options.split, PHOTOS if options.photos is None else options.photos)
+
+
+def _recompute(
+    claims: Sequence[Claim], data: LabelledFolder | None, options: argparse.Namespace, console: Console
+) -> None:
     folder = store.PARTIAL / store.SECOND if options.second else store.PARTIAL
+    folder = store.PARTIAL / store.DATA / data.kind if data else folder
     with progress_bar(console) as progress:
         whole = progress.add_task("all claims", total=len(claims))
         for claim in claims:
-            seeds = range(options.seeds or claim.seeds) if claim.seeds else ()
-            task = progress.add_task(claim.id, total=len(seeds) or 1)
+            seeds = range(options.seeds or claim.seeds) if claim.seeds and not data else ()
+            task = progress.add_task(claim.id, total=len(data.photos if data else seeds) or 1)
             advance = functools.partial(progress.advance, task)
-            result = store.compute(claim, seeds, backend=options.backend, step=advance, resume=folder)
+            result = store.compute(claim, seeds, data=data, backend=options.backend, step=advance, resume=folder)
             result.save(second=options.second)
             progress.advance(whole)
             for chunk in folder.glob(f"{claim.id}-*.json"):

@@ -7,12 +7,14 @@ from typing import Any, Literal
 import numpy as np
 from scipy.special import stdtrit
 
+from fpnlib.data.voc import LabelledMaps
 from fpnlib.validation import require, require_choice
 
 CONFIDENCE = 0.95
 FEW = 20
 """With fewer values than this the interval is Student's: the bootstrap's is then too narrow."""
 _RESAMPLES = 10_000
+_PICKS = 1_000_000  # drawn at once
 
 Verdict = Literal["holds", "fails", "depends", "not shown"]
 VERDICTS: tuple[Verdict, ...] = ("holds", "fails", "depends", "not shown")
@@ -78,8 +80,14 @@ def interval_of_mean(values: Sequence[float] | np.ndarray, confidence: float = C
     if sample.size < FEW:
         half = float(stdtrit(sample.size - 1, 1 - tail) * sample.std(ddof=1) / np.sqrt(sample.size))
         return float(sample.mean()) - half, float(sample.mean()) + half
-    picks = np.random.default_rng(0).integers(sample.size, size=(_RESAMPLES, sample.size))
-    return interval_of_resamples(sample[picks].mean(1), confidence)
+    return interval_of_resamples(resampled_means(sample, _RESAMPLES, np.random.default_rng(0)), confidence)
+
+
+def resampled_means(sample: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
+    """Return the means of `count` samples drawn again from a sample (n,), in memory that does not grow with n."""
+    rows = max(1, _PICKS // sample.size)
+    sizes = [min(rows, count - done) for done in range(0, count, rows)]
+    return np.concatenate([sample[rng.integers(sample.size, size=(size, sample.size))].mean(1) for size in sizes])
 
 
 def interval_of_resamples(values: Sequence[float] | np.ndarray, confidence: float = CONFIDENCE) -> tuple[float, float]:
@@ -195,6 +203,22 @@ class Judgement:
 
 
 @dataclasses.dataclass(frozen=True)
+class OnPhotos:
+    """How a claim is measured on any labelled photos; the claim's own measurement calls the same functions.
+
+    Attributes:
+        each: from one photo, and the first of the thousand random seeds that are the photo's own, to outcomes: by name
+            a number or a list of numbers. Nothing for a photo that has not what is measured.
+        over: from the outcomes of many photos to the measurement.
+        parts: criteria in place of the claim's, where these name photos or ask for more than photos.
+    """
+
+    each: Callable[[LabelledMaps, int], Mapping[str, Any]]
+    over: Callable[[Sequence[Mapping[str, Any]]], Measurement]
+    parts: Mapping[str, Criterion] | None = None
+
+
+@dataclasses.dataclass(frozen=True)
 class Claim:
     """One saying of a note and its test.
 
@@ -215,6 +239,7 @@ class Claim:
             returns outcomes that are not chaotic, for example the loss after the first steps.
         fresh: for a chaotic training, how many seeds that are not stored a test measures in full; see `again`.
         told: for each verdict that was found, one sentence to repeat to a friend.
+        on: how the reader's own labelled photos are put to the same test; None where it is not about such photos.
     """
 
     id: str
@@ -228,11 +253,18 @@ class Claim:
     recheck: Callable[[Sequence[int]], Mapping[str, Sequence[float]]] | None = None
     fresh: int = 0
     told: Mapping[Verdict, str] = dataclasses.field(default_factory=dict)
+    on: OnPhotos | None = None
 
     def __post_init__(self) -> None:
         require(bool(self.parts), f"{self.id} parts", "none", "one criterion or more")
         require("" not in self.parts or len(self.parts) == 1, f"{self.id} parts", "one without a name", "names for all")
         require(not (self.fresh and not self.seeds), f"{self.id} fresh", self.fresh, "0, since the claim is exact")
+
+    def on_photos(self) -> "Claim":
+        """Return the claim as it is judged on the reader's own photos. ValueError where it takes none."""
+        require(self.on is not None, "claim", self.id, "one that is measured on labelled photos")
+        assert self.on
+        return dataclasses.replace(self, parts=self.on.parts or self.parts, seeds=0, fresh=0)
 
     def criteria(self) -> dict[str, str]:
         """Return what was asked, in words, by part; the control's under "control"."""

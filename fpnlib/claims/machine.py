@@ -7,17 +7,19 @@ from pathlib import Path
 
 
 def machine() -> Mapping[str, str]:
-    """Processor, instruction set that torch uses, oneDNN and its bound if one is set, threads, and system."""
+    """Processor, instruction set that torch uses, oneDNN and its bound if one is set, threads, system, GPU if any."""
     import torch
 
     onednn = "on" if torch.backends.mkldnn.is_available() and torch.backends.mkldnn.enabled else "off"
     bound = os.environ.get("ONEDNN_MAX_CPU_ISA")
+    gpu = {"gpu": torch.cuda.get_device_name()} if torch.cuda.is_available() else {}
     return {
         "processor": _processor(),
         "instruction_set": torch.backends.cpu.get_cpu_capability(),
         "onednn": f"{onednn}, at most {bound}" if bound else onednn,
         "threads": str(torch.get_num_threads()),
         "system": f"{platform.system()} {platform.machine()}",
+        **gpu,
     }
 
 

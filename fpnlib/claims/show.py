@@ -12,15 +12,20 @@ from fpnlib.claims.store import Row, all_claims, ledger
 from fpnlib.validation import require
 
 _ORDER = {"source": "What the source says", "field": "What the field says", "us": "What we say"}
+_ON_DATA = "on a reader's VOC or COCO"
 _CHECKS = "Definitions and checks, which cannot fail and are no claims"
 _COLOURS = {"holds": "green", "fails": "red", "depends": "yellow", "not shown": "white"}
 
 
 @dataclasses.dataclass(frozen=True)
 class Verdicts:
-    """The ledger's rows as a note shows them: a table in the notebook, lines of text elsewhere."""
+    """The ledger's rows as a note shows them: a table in the notebook, lines of text elsewhere.
+
+    The table of the `whole` ledger has a column more: what readers found on their own photos.
+    """
 
     rows: tuple[Row, ...]
+    whole: bool = False
 
     def __repr__(self) -> str:
         return "\n".join(
@@ -40,22 +45,36 @@ class Verdicts:
             "95 % interval",
             "n",
             "verdict",
+            *([_ON_DATA] if self.whole else []),
         )
         lines = ["".join(f'<th style="text-align:left">{head}</th>' for head in heads)]
         for row in self.rows:
             if row.result:
                 claim, m = row.claim, row.result.measurement
-                cells = (claim.id, claim.says, str(claim.said), _asked(row), _three(m.effect), _interval(row), m.n)
-                verdict = outcome(row) + (f": {row.depends_on}" if row.depends_on else "")
-                lines.append(
-                    "".join(f'<td style="text-align:left">{html.escape(str(cell))}</td>' for cell in (*cells, verdict))
-                )
+                cells = [claim.id, claim.says, str(claim.said), _asked(row), _three(m.effect), _interval(row), m.n]
+                cells.append(outcome(row) + (f": {row.depends_on}" if row.depends_on else ""))
+                cells += [on_data(row)] if self.whole else []
+                lines.append("".join(f'<td style="text-align:left">{html.escape(str(cell))}</td>' for cell in cells))
         return f"<table>{''.join(f'<tr>{line}</tr>' for line in lines)}</table>"
 
 
 def outcome(row: Row) -> str:
     """The verdict as a reader sees it; a check that holds is "checked"."""
     return "checked" if row.claim.check and row.verdict == "holds" else row.verdict or "not measured yet"
+
+
+def on_data(row: Row) -> str:
+    """What was found on readers' photos: "nobody yet" before anyone has looked, nothing where photos do not matter."""
+    if not row.claim.on:
+        return ""
+    found = []
+    for result in row.on_data:
+        photos = f"{str(result.data['kind']).upper()} {result.data['split']}, {result.data['photos']} photos"
+        low, high = map(_three, result.measurement.interval)
+        words = "; ".join(result.in_parts)
+        effect = f"effect {_three(result.measurement.effect)}, {low} … {high}"
+        found.append(f"{photos}: {result.verdict}{f': {words}' if words else ''} ({effect})")
+    return ". ".join(found) or "nobody yet"
 
 
 def group(row: Row) -> str:
@@ -86,7 +105,10 @@ def verdicts(note: str = "") -> Verdicts:
             row.claim.id,
             f"measured claims; run `python -m fpnlib.claims {row.claim.id} --recompute`",
         )
-    return Verdicts(tuple(sorted_rows(rows)))
+    return Verdicts(tuple(sorted_rows(rows)), whole=not note)
+
+
+_SETS = ("claim", "first", "verdict", "second", "verdict", "apart, in half intervals", "seeds")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,9 +118,10 @@ class InstructionSets:
     rows: tuple[Row, ...]
 
     def cells(self) -> list[tuple[str, ...]]:
-        """One row a claim: id, effect and verdict of the first, of the second, and how far apart they are.
+        """One row a claim: id, effect and verdict of the first, of the second, how far apart, and from how many seeds.
 
-        The distance is in half-widths of the first interval.
+        The distance is in half-widths of the first interval. Where the second has only some of the seeds, see
+        `Result.carried_to`.
         """
         lines = []
         for row in self.rows:
@@ -112,9 +135,10 @@ class InstructionSets:
                     _three(row.second.measurement.effect),
                     row.second.verdict,
                     _three(apart / half if half else apart),
+                    f"{len(row.second.seeds)} of {len(row.result.seeds)}",
                 ]
             else:
-                shown += ["", "not measured yet", ""]
+                shown += ["", "not measured yet", "", ""]
             lines.append((row.claim.id, *shown))
         return lines
 
@@ -122,8 +146,7 @@ class InstructionSets:
         return "\n".join(" | ".join(line) for line in self.cells())
 
     def _repr_html_(self) -> str:
-        heads = ("claim", "first", "verdict", "second", "verdict", "apart, in half intervals")
-        lines = ["".join(f"<th>{head}</th>" for head in heads)]
+        lines = ["".join(f"<th>{head}</th>" for head in _SETS)]
         lines += ["".join(f"<td>{html.escape(cell)}</td>" for cell in line) for line in self.cells()]
         return f"<table>{''.join(f'<tr>{line}</tr>' for line in lines)}</table>"
 
@@ -157,7 +180,7 @@ def _numbers(measurement: Measurement | None) -> tuple[str, str]:
 def table(rows: Sequence[Row]) -> Table:
     """Return the ledger as a rich table."""
     shown = Table(title="What was measured", show_lines=True)
-    for heading in ("claim", "says", "who", "criterion", "effect", "95 % interval", "n", "verdict"):
+    for heading in ("claim", "says", "who", "criterion", "effect", "95 % interval", "n", "verdict", _ON_DATA):
         shown.add_column(heading, overflow="fold")
     for row in sorted_rows(rows):
         said = escape(outcome(row) + (f": {row.depends_on}" if row.depends_on else ""))
@@ -165,7 +188,13 @@ def table(rows: Sequence[Row]) -> Table:
         interval = _interval(row) if row.result else ""
         words = (escape(text) for text in (row.claim.says, row.claim.said.by, _asked(row)))
         shown.add_row(
-            row.claim.id, *words, effect, interval, n, f"[{_COLOURS.get(row.verdict or '', 'white')}]{said}[/]"
+            row.claim.id,
+            *words,
+            effect,
+            interval,
+            n,
+            f"[{_COLOURS.get(row.verdict or '', 'white')}]{said}[/]",
+            escape(on_data(row)),
         )
     return shown
 
@@ -173,7 +202,7 @@ def table(rows: Sequence[Row]) -> Table:
 def table_of_sets(found: InstructionSets) -> Table:
     """Return the two instruction sets' effects and verdicts as a rich table."""
     shown = Table(title="The claims with chance on two instruction sets")
-    for heading in ("claim", "first", "verdict", "second", "verdict", "apart, in half intervals"):
+    for heading in _SETS:
         shown.add_column(heading)
     for line in found.cells():
         shown.add_row(*line)

@@ -16,6 +16,8 @@ from typing import Any
 
 from fpnlib.claims.claim import Claim, Measurement, Verdict
 from fpnlib.claims.machine import machine
+from fpnlib.data.folders import KINDS, LabelledFolder
+from fpnlib.data.voc import UnreadPhoto
 from fpnlib.discovery import by_name
 from fpnlib.training.sweep import BACKENDS, sweep
 from fpnlib.validation import require, require_choice
@@ -23,8 +25,11 @@ from fpnlib.validation import require, require_choice
 RESULTS = Path(__file__).parents[1] / "results"
 SECOND = "second"
 """The folder in `RESULTS` for measurements made again on another instruction set."""
+DATA = "data"
+"""The folder in `RESULTS` for measurements on the reader's own photos, one folder for each kind of data."""
 PARTIAL = RESULTS / ".partial"  # not committed
-_CHUNK = 8  # seeds measured at once; small enough to resume from, large enough for vmap
+_CHUNK = 8  # seeds or photos measured at once; small enough to resume from, large enough for vmap
+_SEEDS_OF_A_PHOTO = 1000
 _PACKAGES = ("torch", "numpy", "scikit-learn", "scikit-image", "imgviz")
 
 
@@ -33,7 +38,8 @@ class Result:
     """A stored measurement with where it came from; `per_seed` is empty for an exact claim.
 
     `criteria`, `parts` and `control` are those of `Claim.criteria` and `Claim.judge`, `machine` that of `machine`; it
-    is empty for what was measured before 2026-11-25.
+    is empty for what was measured before 2026-11-25. `data` says on which photos of the reader's it was measured: the
+    kind of data, the split, how many photos, and of how many; it is empty for the book's own.
     """
 
     id: str
@@ -48,20 +54,23 @@ class Result:
     machine: Mapping[str, str]
     command: str
     date: str
+    data: Mapping[str, str | int] = dataclasses.field(default_factory=dict)
 
     def save(self, *, second: bool = False) -> None:
-        """Write `results/<id>.json`, or `results/second/<id>.json`, whole or not at all."""
-        _write_json(_path(self.id, second), dataclasses.asdict(self))
+        """Write `<id>.json` in `results`, `results/second` or `results/data/<kind>`, whole or not at all."""
+        _write_json(_path(self.id, second, str(self.data.get("kind", ""))), dataclasses.asdict(self))
 
     @classmethod
-    def load(cls, id: str, *, second: bool = False) -> "Result":
-        """Read a stored result, by default the first.
+    def load(cls, id: str, *, second: bool = False, data: str = "") -> "Result":
+        """Read a stored result: by default the first, else the second, or that on a kind of the reader's data.
 
         Raises:
             ValueError: none is stored for `id`, or the file is damaged.
         """
-        path = _path(id, second)
+        path = _path(id, second, data)
         remedy = f"run `python -m fpnlib.claims --recompute {id}{' --second' if second else ''}`"
+        if data:
+            remedy = f"run `python -m fpnlib.claims {id} --data {data}=FOLDER`"
         require(path.exists(), "id", repr(id), f"a claim with a result in {RESULTS}; {remedy}")
         try:
             stored = json.loads(path.read_text(encoding="utf-8"))
@@ -97,15 +106,38 @@ class Result:
         require(isinstance(value, int | float), "number", f"{self.id} {path}", "a single number")
         return value
 
+    @property
+    def in_parts(self) -> list[str]:
+        """Which parts got which verdict, in words; nothing where all got the same."""
+        found: dict[str, list[str]] = {}
+        for name, verdict in self.parts.items():
+            found.setdefault(verdict, []).append(name)
+        return [f"{verdict} {', '.join(names)}" for verdict, names in found.items()] if len(found) > 1 else []
+
     def judged_again(self, claim: Claim) -> "Result":
         """Return the same measurement judged by the claim as it stands; intervals are taken anew from the seeds."""
+        claim = claim.on_photos() if self.data else claim
         measurement = Measurement.over_seeds(self.per_seed) if claim.seeds else self.measurement
         judged = dataclasses.asdict(claim.judge(measurement))
         return dataclasses.replace(self, criteria=claim.criteria(), measurement=measurement, **judged)
 
+    def carried_to(self, first: "Result", claim: Claim) -> "Result":
+        """Return what this result, of another instruction set, says if it has only some of the seeds of `first`.
 
-def _path(id: str, second: bool) -> Path:
-    return (RESULTS / SECOND if second else RESULTS) / f"{id}.json"
+        The values of `first` are moved, outcome by outcome, as far as those seeds moved on average, and judged again.
+        """
+        if self.seeds == first.seeds:
+            return self
+        places = [first.seeds.index(seed) for seed in self.seeds]
+        moved = {}
+        for name, values in first.per_seed.items():
+            apart = [there - values[place] for there, place in zip(self.per_seed[name], places, strict=True)]
+            moved[name] = [value + math.fsum(apart) / len(apart) for value in values]
+        return dataclasses.replace(self, per_seed=moved).judged_again(claim)
+
+
+def _path(id: str, second: bool, data: str) -> Path:
+    return (RESULTS / DATA / data if data else RESULTS / SECOND if second else RESULTS) / f"{id}.json"
 
 
 def all_claims() -> dict[str, Claim]:
@@ -117,6 +149,7 @@ def compute(
     claim: Claim,
     seeds: Sequence[int] = (),
     *,
+    data: LabelledFolder | None = None,
     backend: str = "sequential",
     step: Callable[[int], Any] = lambda n: None,
     resume: Path | None = None,
@@ -125,60 +158,108 @@ def compute(
 
     Args:
         claim: what to measure.
-        seeds: which seeds, by default 0 … claim.seeds − 1; none for an exact claim.
+        seeds: which seeds, by default 0 … claim.seeds − 1; none for an exact claim, or on `data`.
+        data: the reader's own photos, in place of the book's.
         backend: as `fpnlib.training.sweep` takes it.
-        step: called with the number of seeds just done.
-        resume: a folder that keeps each chunk of seeds once it is measured; what it holds is not measured again.
+        step: called with the number of seeds, or photos, just done.
+        resume: a folder that keeps each chunk of them once it is measured; what it holds is not measured again.
+
+    Errors: ValueError for seeds that the claim does not take, outcomes that are not finite, `data` for a claim that is
+    not about labelled photos, and as `UnreadPhoto.read` says.
     """
     require_choice("backend", backend, BACKENDS)
-    require(not seeds or claim.seeds > 0, "seeds", list(seeds), f"none, since {claim.id} is exact")
+    judged = claim.on_photos() if data else claim
+    require(not seeds or judged.seeds > 0, "seeds", list(seeds), f"none, since {claim.id} is exact")
     require(len(set(seeds)) == len(seeds), "seeds", list(seeds), "each seed once")
-    seeds = tuple(seeds) or tuple(range(claim.seeds))
+    seeds = tuple(seeds) or tuple(range(judged.seeds))
     per_seed: dict[str, list[float]] = {}
-    if claim.seeds:
-        chunks = [seeds[i : i + _CHUNK] for i in range(0, len(seeds), _CHUNK)]
-        measure = functools.partial(_measure_chunk, claim.id, claim.measure, resume)
-        for chunk in sweep(measure, chunks, backend=backend, progress=lambda done, _: step(len(chunks[done - 1]))):
+
+    def in_chunks(measure: Callable[..., Any], cells: Sequence[Any]) -> list[Any]:
+        chunks = [cells[i : i + _CHUNK] for i in range(0, len(cells), _CHUNK)]
+        return sweep(measure, chunks, backend=backend, progress=lambda done, _: step(len(chunks[done - 1])))
+
+    if data:
+        assert claim.on
+        measure = functools.partial(_measure_photos, claim.id, claim.on.each, claim.on.over, data.folder, resume)
+        found = [one for chunk in in_chunks(measure, data.photos) for one in chunk if one]
+        require(len(found) > 1, "photos", f"{len(found)} that have what {claim.id} measures", "two or more")
+        measurement = claim.on.over(found)
+    elif claim.seeds:
+        for chunk in in_chunks(functools.partial(_measure_chunk, claim.id, claim.measure, resume), seeds):
             for name, values in chunk.items():
                 per_seed.setdefault(name, []).extend(values)
         measurement = Measurement.over_seeds(per_seed)
     else:
         measurement = claim.measure()
         step(1)
+    command = f"--recompute {claim.id}" + (f" --seeds {len(seeds)}" if seeds else "")
+    taken: dict[str, str | int] = {}
+    if data:
+        taken = {"kind": data.kind, "split": data.split, "photos": len(data.photos), "of": data.of}
+        command = f"{claim.id} --data {data.kind}=FOLDER --split {data.split} --photos {len(data.photos)}"
     return Result(
         id=claim.id,
-        criteria=claim.criteria(),
+        criteria=judged.criteria(),
         measurement=measurement,
-        **dataclasses.asdict(claim.judge(measurement)),
+        **dataclasses.asdict(judged.judge(measurement)),
         seeds=seeds,
         per_seed=per_seed,
         versions={"python": platform.python_version(), **{name: version(name) for name in _PACKAGES}},
         machine=machine(),
-        command=f"python -m fpnlib.claims --recompute {claim.id}" + (f" --seeds {len(seeds)}" if seeds else ""),
+        command=f"python -m fpnlib.claims {command}",
         date=datetime.now(UTC).date().isoformat(),
+        data=taken,
     )
 
 
 def _measure_chunk(
     id: str, measure: Callable[..., Any], resume: Path | None, seeds: Sequence[int]
 ) -> dict[str, list[float]]:
-    partial = resume / f"{id}-{_chunk_key(measure, seeds)}.json" if resume else None
-    if partial and partial.exists():
-        stored: dict[str, list[float]] = json.loads(partial.read_text(encoding="utf-8"))
-        return stored
-    values = {name: [float(v) for v in per_seed] for name, per_seed in measure(seeds).items()}
-    for name, per_seed in values.items():
-        require(len(per_seed) == len(seeds), f"{id} {name}", f"{len(per_seed)} values", f"{len(seeds)}, one a seed")
-        require(all(map(math.isfinite, per_seed)), f"{id} {name}", "a value that is not finite", "finite numbers")
-    if partial:
-        _write_json(partial, values)
-    return values
+    def values() -> dict[str, list[float]]:
+        found = {name: [float(v) for v in per_seed] for name, per_seed in measure(seeds).items()}
+        for name, per_seed in found.items():
+            require(len(per_seed) == len(seeds), f"{id} {name}", f"{len(per_seed)} values", f"{len(seeds)}, one a seed")
+            require(all(map(math.isfinite, per_seed)), f"{id} {name}", "a value that is not finite", "finite numbers")
+        return found
+
+    kept: dict[str, list[float]] = _kept(resume, id, measure, repr(tuple(seeds)), values)
+    return kept
 
 
-def _chunk_key(measure: Callable[..., Any], seeds: Sequence[int]) -> str:
+def _measure_photos(
+    id: str,
+    each: Callable[..., Mapping[str, Any]],
+    over: Callable[..., Measurement],
+    folder: Path,
+    resume: Path | None,
+    photos: Sequence[UnreadPhoto],
+) -> list[dict[str, Any]]:
+    def outcomes() -> list[dict[str, Any]]:
+        found = []
+        for photo in photos:
+            found.append(dict(each(photo.read(), _SEEDS_OF_A_PHOTO * photo.number)))
+            for name, value in found[-1].items():
+                finite = all(map(math.isfinite, value if isinstance(value, list) else [value]))
+                require(finite, f"{id} {name} of {photo.name}", "a value that is not finite", "finite numbers")
+        return found
+
+    names = repr((str(folder), [photo.name for photo in photos]))
+    kept: list[dict[str, Any]] = _kept(resume, id, over, names, outcomes)
+    return kept
+
+
+def _kept(resume: Path | None, id: str, measure: Callable[..., Any], of: str, values: Callable[[], Any]) -> Any:
+    """Return what `resume` keeps of these cells, or else measure it and keep it there."""
     # With the measuring module's source in it, so that a chunk measured by older code is not taken for a new one.
     source = Path(sys.modules[measure.__module__].__file__ or "").read_bytes()
-    return hashlib.sha256(source + repr(tuple(seeds)).encode()).hexdigest()[:16]
+    key = hashlib.sha256(source + of.encode()).hexdigest()[:16]
+    partial = resume / f"{id}-{key}.json" if resume else None
+    if partial and partial.exists():
+        return json.loads(partial.read_text(encoding="utf-8"))
+    found = values()
+    if partial:
+        _write_json(partial, found)
+    return found
 
 
 def _write_json(path: Path, content: Any) -> None:
@@ -194,11 +275,12 @@ def _write_json(path: Path, content: Any) -> None:
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """A claim of the ledger with its stored results: the first, and that of another instruction set."""
+    """A claim of the ledger with its stored results: the first, of another instruction set, and on readers' data."""
 
     claim: Claim
     result: Result | None
     second: Result | None = None
+    on_data: Sequence[Result] = ()
 
     @property
     def moved(self) -> dict[str, Verdict]:
@@ -217,12 +299,7 @@ class Row:
         """On what the verdict depends, in words; empty where all parts and both instruction sets agree."""
         if self.result is None:
             return ""
-        words = []
-        if len(set(self.result.parts.values())) > 1:
-            found: dict[str, list[str]] = {}
-            for name, verdict in self.result.parts.items():
-                found.setdefault(verdict, []).append(name)
-            words += [f"{verdict} {', '.join(names)}" for verdict, names in found.items()]
+        words = self.result.in_parts
         if self.second:
             where = self.second.machine.get("instruction_set", "another processor")
             words += [" ".join(filter(None, (v, name, f"on {where}"))) for name, v in self.moved.items()]
@@ -231,23 +308,28 @@ class Row:
 
 def ledger(ids: Sequence[str] = ()) -> list[Row]:
     """Return the claims, all or those named, each with its stored results."""
-    return [
-        Row(
-            claim,
-            *(Result.load(claim.id, second=second) if is_stored(claim, second) else None for second in (False, True)),
+    rows = []
+    for claim in named(ids):
+        first, second = (Result.load(claim.id, second=s) if is_stored(claim, s) else None for s in (False, True))
+        second = second.carried_to(first, claim) if first and second else second
+        rows.append(
+            Row(claim, first, second, [Result.load(claim.id, data=k) for k in KINDS if is_stored(claim, data=k)])
         )
-        for claim in named(ids)
-    ]
+    return rows
 
 
-def named(ids: Sequence[str]) -> list[Claim]:
-    """Return the claims with these ids, or all. ValueError for an id that no claim has."""
-    claims = all_claims()
+def named(ids: Sequence[str], *, on_photos: bool = False) -> list[Claim]:
+    """Return the claims with these ids, or all; `on_photos`: of those that labelled photos can be put to.
+
+    ValueError for an id that none of them has.
+    """
+    claims = {id: claim for id, claim in all_claims().items() if claim.on or not on_photos}
     for id in ids:
-        require(id in claims, "id", repr(id), ", ".join(claims))
+        what = ", which is not measured on labelled photos" if on_photos and id in all_claims() else ""
+        require(id in claims, "id", repr(id) + what, ", ".join(claims))
     return [claims[id] for id in ids or claims]
 
 
-def is_stored(claim: Claim, second: bool = False) -> bool:
+def is_stored(claim: Claim, second: bool = False, data: str = "") -> bool:
     """Return whether a result lies in the ledger."""
-    return _path(claim.id, second).exists()
+    return _path(claim.id, second, data).exists()

@@ -1,14 +1,18 @@
 """Label maps in PASCAL VOC's layout: a class at each pixel, an instance at each pixel, 255 where neither is known.
 
-The photos come with `fpnlib.assets`, from labelme's source archive (GPL-3.0-only), fetched when first asked for:
-three of PASCAL VOC 2011, taken from Flickr under its terms of use, and five frames of a street. Their masks are
-labelme's own polygons, not VOC's: nothing is void around an object, only the few areas marked "ignore" as a whole.
+`voc_photos` reads the reader's own copy of the data set. The photos of the book come with `fpnlib.assets`, from
+labelme's source archive (GPL-3.0-only), fetched when first asked for: three of PASCAL VOC 2011, taken from Flickr under
+its terms of use, and five frames of a street. Their masks are labelme's own polygons, not VOC's: nothing is void around
+an object, only the few areas marked "ignore" as a whole.
 """
 
+import functools
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -49,11 +53,63 @@ class LabelledMaps:
     polygons: tuple[tuple[str, Float32[Tensor, "_ 2"]], ...] = ()
 
 
+class UnreadPhoto(NamedTuple):
+    """A labelled photo in a folder, opened only when `read` is called; it can be sent to another process.
+
+    name:   as the data set names it
+    number: its place in the data set's list
+    read:   ValueError for a damaged file, or labels that do not fit the photo
+    """
+
+    name: str
+    number: int
+    read: Callable[[], LabelledMaps]
+
+
 def label_map(file: str | PathLike[str]) -> Int64[Tensor, "h w"]:
     """The numbers in a label map's PNG file (H, W), with a palette as VOC's or grey; ValueError for any other image."""
-    with Image.open(file) as image:
-        require(image.mode in ("P", "L"), "file", f"{file}, an image of mode {image.mode}", "a palette or grey (P, L)")
-        return torch.from_numpy(np.array(image)).long()
+    image = opened(file)
+    require(image.mode in ("P", "L"), "file", f"{file}, an image of mode {image.mode}", "a palette or grey (P, L)")
+    return torch.from_numpy(np.array(image)).long()
+
+
+def voc_photos(folder: str | PathLike[str], split: str = "val") -> list[UnreadPhoto]:
+    """The photos with label maps in a folder in VOC's layout, such as VOCdevkit/VOC2012, in the order of its list.
+
+    `split` names the list: ImageSets/Segmentation/<split>.txt. Classes are places in VOC_CLASSES. VOID in one of the
+    two maps is VOID in both, and so is an object that only one of them shows. ValueError for a folder, list, photo or
+    map that is not there.
+    """
+    root = Path(folder)
+    parts = ("JPEGImages", "SegmentationClass", "SegmentationObject", "ImageSets/Segmentation")
+    for part in parts:
+        require((root / part).is_dir(), "folder", f"{root} without {part}/", f"one with {', '.join(parts)}")
+    listed = root / parts[3] / f"{split}.txt"
+    there = sorted(file.stem for file in listed.parent.glob("*.txt"))
+    require(listed.is_file(), "split", repr(split), f"a list in {listed.parent}: {', '.join(there) or 'there is none'}")
+    names = listed.read_text(encoding="utf-8").split()
+    require(bool(names), "split", f"{listed}, which is empty", "a list of names")
+    for name in names:
+        for file in _voc_files(root, name):
+            require(file.is_file(), "split", f"{name} in {listed.name}, but no {file}", "photos that are there")
+    return [UnreadPhoto(name, i, functools.partial(_read_voc, root, name)) for i, name in enumerate(names)]
+
+
+def _voc_files(root: Path, name: str) -> tuple[Path, ...]:
+    maps = (root / f"Segmentation{kind}/{name}.png" for kind in ("Class", "Object"))
+    return root / f"JPEGImages/{name}.jpg", *maps
+
+
+def _read_voc(root: Path, name: str) -> LabelledMaps:
+    photo, *files = _voc_files(root, name)
+    image = rgb(photo)
+    classes, instances = map(label_map, files)
+    for file, found in zip(files, (classes, instances), strict=True):
+        require(found.shape == image.shape[:2], str(file), f"{tuple(found.shape)}", f"{image.shape[:2]}, as {photo}")
+    strange = classes[(classes >= len(VOC_CLASSES)) & (classes != VOID)].unique().tolist()
+    require(not strange, str(files[0]), f"classes {strange}", f"0 to {len(VOC_CLASSES) - 1}, or {VOID}")
+    void = (classes == VOID) | (instances == VOID) | ((classes > 0) != (instances > 0))
+    return LabelledMaps(image, classes.masked_fill(void, VOID), instances.masked_fill(void, VOID))
 
 
 def with_void(
@@ -85,7 +141,7 @@ def voc_examples() -> dict[str, LabelledMaps]:
         instances[classes == VOID] = VOID
         shapes = json.loads(file.with_suffix(".json").read_text(encoding="utf-8"))["shapes"]
         polygons = tuple((shape["label"], torch.tensor(shape["points"], dtype=torch.float32)) for shape in shapes)
-        found[file.stem] = LabelledMaps(_rgb(file), classes, instances, polygons)
+        found[file.stem] = LabelledMaps(rgb(file), classes, instances, polygons)
     return found
 
 
@@ -96,11 +152,22 @@ def street_frames() -> list[LabelledMaps]:
     """
     folder = assets.fetch("labelme_examples") / "video_annotation"
     return [
-        LabelledMaps(_rgb(file), label_map(folder / f"data_dataset_voc/SegmentationClassPNG/{file.stem}.png"))
+        LabelledMaps(rgb(file), label_map(folder / f"data_dataset_voc/SegmentationClassPNG/{file.stem}.png"))
         for file in sorted((folder / "data_annotated").glob("*.jpg"))
     ]
 
 
-def _rgb(file: Path) -> np.ndarray:
-    with Image.open(file) as image:
-        return np.array(image.convert("RGB"))
+def opened(file: str | PathLike[str]) -> Image.Image:
+    """An image file, read whole; ValueError where it is missing or damaged."""
+    try:
+        with Image.open(file) as image:
+            image.load()
+            return image
+    # A damaged file makes Pillow raise many things: OSError, SyntaxError, EOFError, struct.error and more.
+    except Exception as error:
+        raise ValueError(f"file: cannot read {file} as an image ({error}), allowed: what Pillow reads") from error
+
+
+def rgb(file: str | PathLike[str]) -> UInt8[np.ndarray, "h w 3"]:
+    """An image file's pixels as they are stored, which is what labels refer to: no turning by EXIF."""
+    return np.array(opened(file).convert("RGB"))

@@ -64,6 +64,7 @@ def train_decoder(
     checkpoint: str | os.PathLike[str] | None = None,
     progress: bool | ProgressCallback = False,
     on_step: Callable[[int, float], object] | None = None,
+    watch: Callable[[int, nn.Module], object] | None = None,
 ) -> tuple[nn.Module, History]:
     """Train what `build` makes, from `seed`, on batches of 8 collages; all seeds share these, each has its own order.
 
@@ -85,6 +86,7 @@ def train_decoder(
         checkpoint: as for `fpnlib.training.train`.
         progress: as for `fpnlib.training.train`.
         on_step: as for `fpnlib.training.train`.
+        watch: called after each step with the number of steps done and the model, which it may look at in either mode.
 
     Errors: ValueError for numbers out of range, and what `examples` raises.
     """
@@ -100,6 +102,14 @@ def train_decoder(
         groups.append({"params": list(model.backbone.parameters()), "lr": own_rate})
     optimizer = torch.optim.AdamW(groups, lr=rate, weight_decay=1e-4)
     clip_gradients(optimizer, _CLIP)
+
+    def after(step: int, value: float) -> None:
+        if on_step is not None:
+            on_step(step, value)
+        if watch is not None:
+            watch(step + 1, model)
+            model.train()
+
     history = train(
         model.train(),
         minibatches(torch.arange(scenes), size=min(BATCH, scenes), seed=seed),
@@ -110,6 +120,6 @@ def train_decoder(
         seed=seed,
         checkpoint=checkpoint,
         progress=progress,
-        on_step=on_step,
+        on_step=after,
     )
     return model.eval(), history

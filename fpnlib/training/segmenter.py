@@ -62,13 +62,8 @@ def train_segmenter(
     require_choice("stride", stride, STRIDES)
     kept = CHANNELS[STRIDES.index(stride) :]
 
-    @lru_cache(maxsize=1)
-    def targets(learnt: Examples) -> Tensor:
-        first = _LOSS_STRIDE // 2
-        return void_classes(learnt, void)[:, first::_LOSS_STRIDE, first::_LOSS_STRIDE].contiguous()
-
     def loss(logits: Tensor, places: Tensor, learnt: Examples) -> Tensor:
-        wanted = targets(learnt)[places]
+        wanted = _targets(learnt, void)[places]
         if logits.shape[2:] != wanted.shape[1:]:
             logits = F.interpolate(logits, wanted.shape[1:], mode="bilinear")
         return F.cross_entropy(logits, wanted, ignore_index=VOID)
@@ -76,6 +71,12 @@ def train_segmenter(
     return train_decoder(
         seed, lambda: Segmenter(kept, CLASSES, channels=channels, neck=neck, head=head), loss, **course
     )
+
+
+@lru_cache(maxsize=1)  # all nets of a sweep learn from the same scenes
+def _targets(learnt: Examples, void: int) -> Int64[Tensor, "n h w"]:
+    first = _LOSS_STRIDE // 2
+    return void_classes(learnt, void)[:, first::_LOSS_STRIDE, first::_LOSS_STRIDE].contiguous()
 
 
 def void_classes(given: Examples, void: int) -> Int64[Tensor, "n h w"]:

@@ -1,19 +1,13 @@
-"""AC-2, AC-5, AC-6 and AC-11: what add and concat cost, counted; and a small pyramid of each kind, trained."""
+"""AC-2, AC-5 and AC-6: what add and concat cost, counted."""
 
 import dataclasses
-import functools
 import itertools
-from collections.abc import Sequence
 
 import torch
-import torch.nn.functional as F
-from jaxtyping import Float, Int64
-from torch import Tensor, nn
+from torch import nn
 
-from fpnlib.claims import Claim, Measurement, Said, exceeds, stays_within, within
-from fpnlib.data.scenes import SCENE_CLASSES, TRAINING_SEEDS, VALIDATION_SEEDS, scene_batch
-from fpnlib.models import FPN, EfficientNetLite0, cost, resnet50
-from fpnlib.models.cost import count_parameters
+from fpnlib.claims import Claim, Measurement, Said, exceeds, within
+from fpnlib.models import cost, resnet50
 from fpnlib.models.cpn import RefineNet
 from fpnlib.models.unet import UNet
 from fpnlib.notes.add_vs_concat.pyramids import (
@@ -21,17 +15,12 @@ from fpnlib.notes.add_vs_concat.pyramids import (
     KEYPOINTS,
     RESNET50,
     AddMerge,
-    ConcatPyramid,
     map_shapes,
     whole_pyramids,
 )
-from fpnlib.training import Ensemble, minibatches
 
 _IMAGE = (512, 512)
 _PERSON = (256, 192)  # CPN's input: one person, height and width
-_SIZE, _TRAIN, _TEST = 64, 160, 80  # pixels of a scene, and how many
-_WIDTH, _EQUAL_WIDTH = 8, 6  # channels of a small level; with 6 the concatenating pyramid has FPN's parameters
-_STEPS, _BATCH, _RATE = 200, 8, 0.01
 
 
 def next_convolution() -> Measurement:
@@ -78,80 +67,6 @@ def pyramid_costs() -> Measurement:
     for name in ("concat", "concat_uncut"):
         numbers[f"{name}_more"] = (numbers[f"{name}_macs"] - numbers["fpn_macs"]) / numbers["resnet_macs"]
     return Measurement.exact(numbers["concat_more"], n=len(RESNET50), **numbers)
-
-
-class SceneNet(nn.Module):
-    """A pyramid on ready maps and a 1×1 that names each place's class."""
-
-    def __init__(self, pyramid: nn.Module, channels: int) -> None:
-        super().__init__()
-        self.pyramid, self.head = pyramid, nn.Conv2d(channels, len(SCENE_CLASSES), 1)
-
-    def forward(self, *features: Float[Tensor, "n _ _ _"]) -> Float[Tensor, "n classes h w"]:
-        """Logits at the finest map's size."""
-        return self.head(self.pyramid(list(features))[0])
-
-
-def _small(kind: str) -> SceneNet:
-    maps = EfficientNetLite0.channels[1:]
-    if kind == "add":
-        return SceneNet(FPN(maps, _WIDTH), _WIDTH)
-    width = _WIDTH if kind == "concat" else _EQUAL_WIDTH
-    return SceneNet(ConcatPyramid(maps, width), width)
-
-
-@functools.cache
-def _scene_maps(train: bool) -> tuple[list[Tensor], Int64[Tensor, "n h w"]]:
-    """EfficientNet-Lite0's maps of strides 4 to 32 on scenes, and the class at the middle of each place."""
-    seeds = TRAINING_SEEDS[:_TRAIN] if train else VALIDATION_SEEDS[:_TEST]
-    scenes = scene_batch(seeds, size=_SIZE)
-    backbone = EfficientNetLite0.pretrained()
-    with torch.inference_mode():
-        parts = [backbone.features((images * 255 - 127) / 128)[1:] for images in scenes.images.split(16)]
-    # Each map's numbers are brought to one size, since a pyramid on frozen maps has no norm to do so.
-    maps = [torch.cat(level).clone() for level in zip(*parts, strict=True)]
-    return [level / level.std() for level in maps], scenes.semantic[:, 2::4, 2::4].clone()
-
-
-def _loss(model: nn.Module, *batch: Tensor) -> Tensor:
-    *features, target = batch
-    return F.cross_entropy(model(*features), target)
-
-
-def _mean_iou(prediction: Int64[Tensor, "n h w"], target: Int64[Tensor, "n h w"]) -> float:
-    classes = len(SCENE_CLASSES)
-    confusion = torch.bincount((classes * target + prediction).flatten(), minlength=classes**2).view(classes, classes)
-    both = confusion.diag()
-    return (both / (confusion.sum(0) + confusion.sum(1) - both)).nanmean().item()
-
-
-def _trained(kind: str, seeds: Sequence[int]) -> dict[str, list[float]]:
-    """Mean IoU on held-out scenes of one kind of pyramid, and how many parameters it has."""
-    maps, target = _scene_maps(train=True)
-    test_maps, test_target = _scene_maps(train=False)
-    nets = Ensemble(functools.partial(_small, kind), seeds, optimizer="adam", learning_rate=_RATE)
-    batches = minibatches(*maps, target, size=_BATCH, seed=list(seeds))
-    nets.fit(batches, _loss, steps=_STEPS, in_dims=0)
-    logits = nets.evaluate(lambda model, *features: model(*features), *test_maps)
-    parameters = float(count_parameters(_small(kind)))
-    return {
-        kind: [_mean_iou(one.argmax(1), test_target) for one in logits],
-        f"{kind}_small_parameters": [parameters] * len(seeds),
-    }
-
-
-def small_pyramids(seeds: Sequence[int]) -> dict[str, list[float]]:
-    """FPN, and concat at equal width and at equal parameters, trained."""
-    outcome: dict[str, list[float]] = {}
-    for kind in ("add", "concat", "concat_equal"):
-        outcome |= _trained(kind, seeds)
-    outcome["gain_equal_width"] = [b - a for a, b in zip(outcome["add"], outcome["concat"], strict=True)]
-    outcome["effect"] = [b - a for a, b in zip(outcome["add"], outcome["concat_equal"], strict=True)]
-    return outcome
-
-
-def _recheck(seeds: Sequence[int]) -> dict[str, list[float]]:
-    return _trained("concat_equal", seeds)
 
 
 def cuts_before_the_add() -> Measurement:
@@ -254,24 +169,6 @@ CLAIMS = (
         told={
             "depends": "The 1×1 that cuts the coarse maps saves a lot, and FPN has it too; the one that CPN adds to it "
             "cuts nothing."
-        },
-    ),
-    Claim(
-        "AC-11",
-        "In a small FPN, add can replace concat without a loss of accuracy.",
-        Said("us"),
-        {
-            "": stays_within(
-                0.02,
-                "mean IoU of concat less add's, equal parameters, small pyramids on frozen maps of scenes of 64 pixels",
-                because="another seed moves a mean IoU here by nearly so much: a standard deviation of 0.015",
-            )
-        },
-        small_pyramids,
-        seeds=16,
-        recheck=_recheck,
-        told={
-            "not shown": "In tiny pyramids concat is better at equal size, but they are too tiny to speak about FPN."
         },
     ),
 )

@@ -81,7 +81,7 @@ def alignment() -> AlignmentExplorer:
 
 @explorer
 def what_skips_carry() -> SkipExplorer:
-    """Compare U-Net and DenseNet with concat and add, and see what is lost when one skip is cut."""
+    """Compare pyramids that add and concatenate, and see what each loses when one of its maps is cut."""
     return SkipExplorer()
 
 

@@ -11,15 +11,9 @@ from matplotlib.figure import Figure
 
 from fpnlib.explore import Explorer, choice, number, slider
 from fpnlib.notes.segmentation_difficulties.colours import CLASS_COLOURS
-from fpnlib.notes.segmentation_difficulties.shown import (
-    NETS,
-    SCENES,
-    one_scene,
-    shown_logits,
-    shown_pictures,
-    shown_scenes,
-)
-from fpnlib.notes.segmentation_difficulties.trained import CRF, CRFS, Scores, score, with_crf
+from fpnlib.notes.segmentation_difficulties.nets import SHOWN
+from fpnlib.notes.segmentation_difficulties.shown import NETS, SIDE, Scores, grey, logits_of, score, shown
+from fpnlib.notes.segmentation_difficulties.trained import CRF, CRFS, with_crf
 
 _TITLES = ("scene", "true labels", "net alone", "after the CRF")
 
@@ -44,10 +38,10 @@ class CRFExplorer(Explorer[CRFData]):
     size = (1000, 300)
 
     def make_controls(self) -> dict[str, Widget]:
-        """Return scene, net and settings: those tuned for the strong net, and a little weight of near alone."""
-        tuned = CRFS["strong"]
+        """Return scene, net and settings: those tuned for the net of stride 8, and a little weight of near alone."""
+        tuned = CRFS[8]
         return {
-            "scene": slider("scene", 1, 1, SCENES, 1),
+            "scene": slider("scene", 1, 1, SHOWN, 1),
             "iterations": slider("iterations", tuned.iterations, 0, 10, 1),
             "weight": slider("weight of near and alike", tuned.bilateral_weight, 0.0, 24.0, 0.5),
             "color": slider("σ of alike (grey values)", tuned.bilateral_color_sigma, 2.0, 40.0, 1.0),
@@ -71,10 +65,10 @@ class CRFExplorer(Explorer[CRFData]):
         scene: int,
     ) -> CRFData:
         """Run mean field on one scene."""
-        name = NETS[net]
+        stride = NETS[net]
         settings = CRF(iterations, spread, smooth, place, color, weight)
-        before, plain = _plain(name, scene - 1)
-        after, scores, total = _after(name, scene - 1, strength, settings)
+        before, plain = _plain(stride, scene - 1)
+        after, scores, total = _after(stride, scene - 1, strength, settings)
         return CRFData(scene, net, iterations, (before, after), (plain, scores), float((before != after).mean()), total)
 
     def build(self, figure: Figure) -> Iterable[Artist]:
@@ -84,24 +78,24 @@ class CRFExplorer(Explorer[CRFData]):
             panel.set(xticks=[], yticks=[])
             panel.spines[:].set_visible(False)
             panel.set_title(title)
-            self._maps.append(panel.imshow(np.zeros((*shown_pictures()[0].shape[:2], 3), np.uint8)))
+            self._maps.append(panel.imshow(np.zeros((SIDE, SIDE, 3), np.uint8)))
         return self._maps
 
     def draw(self, data: CRFData) -> None:
         """Show the maps."""
-        truth = shown_scenes().semantic[data.scene - 1].numpy()
-        grey = shown_pictures()[data.scene - 1].mean(2).astype(np.uint8) // 32 * 20 + 90
-        self._maps[0].set_data(np.repeat(grey[..., None], 3, 2))
-        for shown, labels in zip(self._maps[1:], (truth, *data.labels), strict=True):
-            shown.set_data(CLASS_COLOURS[labels])
+        self._maps[0].set_data(grey(data.scene - 1))
+        truth = shown()[data.scene - 1].classes.numpy()
+        for image, labels in zip(self._maps[1:], (truth, *data.labels), strict=True):
+            image.set_data(CLASS_COLOURS[labels])
 
     def describe(self, data: CRFData) -> str:
         """Say what the scores were and are."""
         before, after = data.scores
         return (
-            f"Scene {data.scene}, the {data.net}, {data.iterations} iterations: {number(100 * data.changed, 2)} % of "
-            f"the labels change. mIoU {number(before.miou)} before, {number(after.miou)} after; boundary IoU "
-            f"{number(before.boundary)} before, {number(after.boundary)} after."
+            f"Scene {data.scene}, the net of {data.net}, {data.iterations} iterations: "
+            f"{number(100 * data.changed, 2)} % of the labels change. mIoU {number(before.miou)} before, "
+            f"{number(after.miou)} after; boundary IoU {number(before.boundary)} before, "
+            f"{number(after.boundary)} after."
         )
 
     def invariants(self, data: CRFData) -> dict[str, bool]:
@@ -113,15 +107,14 @@ class CRFExplorer(Explorer[CRFData]):
         }
 
 
-@functools.lru_cache(maxsize=len(NETS) * SCENES)
-def _plain(net: str, place: int) -> tuple[np.ndarray, Scores]:
-    logits = shown_logits(net)[place]
-    return logits.argmax(0).numpy(), score([logits], one_scene(place))
+@functools.lru_cache(maxsize=len(NETS) * SHOWN)
+def _plain(stride: int, place: int) -> tuple[np.ndarray, Scores]:
+    logits = logits_of(stride)[place]
+    return logits.argmax(0).numpy(), score(logits, place)
 
 
 @functools.lru_cache(maxsize=256)
-def _after(net: str, place: int, strength: float, settings: CRF) -> tuple[np.ndarray, Scores, float]:
-    logits = strength * shown_logits(net)[place]
-    probabilities = with_crf(logits, shown_pictures()[place], settings)
+def _after(stride: int, place: int, strength: float, settings: CRF) -> tuple[np.ndarray, Scores, float]:
+    probabilities = with_crf(strength * logits_of(stride)[place], shown()[place].picture, settings)
     off = float((probabilities.sum(0) - 1).abs().max())
-    return probabilities.argmax(0).numpy(), score([probabilities], one_scene(place)), off
+    return probabilities.argmax(0).numpy(), score(probabilities, place), off

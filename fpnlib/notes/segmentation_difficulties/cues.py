@@ -9,7 +9,8 @@ tunes for each cue how sure the coarse answer has to be, on the photo of a bin, 
 
 import functools
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -21,11 +22,11 @@ from skimage.filters import sobel
 from skimage.segmentation import watershed
 from torch import Tensor
 
-from fpnlib.claims import Claim, Criterion, Said, all_of, exceeds
+from fpnlib.claims import Claim, Criterion, Measurement, Said, all_of, exceeds
 from fpnlib.data.voc import VOID
 from fpnlib.metrics import boundary_iou
 from fpnlib.models import HED
-from fpnlib.notes.segmentation_difficulties.masks import photos, void_border
+from fpnlib.notes.segmentation_difficulties.masks import Labelled, on_photos, photos, void_border
 
 SEEDS = 16
 STRIDES = (8, 16, 32)
@@ -40,29 +41,62 @@ _TRIED = (0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 SURE = {"sobel": 0.6, "hed": 0.5, "truth": 0.8}  # by cue: the coarse probability that no edge may change; by `main`
 
 
-@functools.cache
-def edges_of(name: str, cue: str = "hed") -> Float[np.ndarray, "h w"]:
+class Scored(NamedTuple):
+    """A photo's labels and what its answers are scored by.
+
+    labels:   classes without gaps in their numbers, VOID as it is
+    interior: pixels further than `BAND` from any true boundary
+    left_out: pixels that do not count at the boundary
+    """
+
+    labels: Int64[Tensor, "h w"]
+    interior: Bool[np.ndarray, "h w"]
+    left_out: Bool[np.ndarray, "h w"]
+
+
+def scored(known: Labelled) -> Scored:
+    """Prepare a photo."""
+    void = known.classes == VOID
+    labels = torch.where(void, VOID, known.classes.unique(return_inverse=True)[1])
+    numbers, side = labels.numpy(), 2 * BAND + 1
+    near = ndimage.maximum_filter(numbers, side) != ndimage.minimum_filter(numbers, side)
+    return Scored(labels, ~near & ~void.numpy(), (void_border(known.instances, UNSURE) | void).numpy())
+
+
+def edges_of(known: Labelled, cue: str = "hed") -> Float[np.ndarray, "h w"]:
     """The edges of a labelled photo.
 
     "hed" is HED's fused edge probability, "sobel" the largest Sobel gradient of its three CIELAB channels, "truth" the
-    true contours, the cue that no other can beat.
+    true contours, the cue that no other can beat. HED runs on a GPU if torch sees one.
     """
-    known = photos()[name]
     if cue == "sobel":
         return np.max([sobel(channel) for channel in np.moveaxis(rgb2lab(known.image), 2, 0)], axis=0)
     if cue == "truth":
         return void_border(known.classes, 2).numpy().astype(float)
-    image = torch.from_numpy(known.image.copy()).permute(2, 0, 1)[None].float()
-    with torch.no_grad():
-        return HED.pretrained()(image).fused.sigmoid()[0, 0].numpy()
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    # Without TF32, so that a GPU says what a processor says, to rounding.
+    with torch.no_grad(), torch.backends.cudnn.flags(allow_tf32=False):
+        image = HED.preprocess(known.image).to(device)
+        return _hed(device)(image).fused.sigmoid()[0, 0].cpu().numpy()
 
 
-def coarse_answer(name: str, stride: int, seed: int) -> Float[Tensor, "classes h w"]:
+@functools.cache
+def _hed(device: str) -> HED:
+    return HED.pretrained().to(device)
+
+
+@functools.cache
+def prepared(name: str) -> tuple[Scored, Mapping[str, Float[np.ndarray, "h w"]]]:
+    """A photo of the book with its edges by cue."""
+    known = photos()[name]
+    return scored(known), {cue: edges_of(known, cue) for cue in SURE}
+
+
+def coarse_answer(labels: Int64[Tensor, "h w"], stride: int, seed: int) -> Float[Tensor, "classes h w"]:
     """What a net could at best say at an output stride, with noise: each class's share in each cell, enlarged.
 
-    The noise is normal, on the shares' logarithms. Classes that are not in the photo are left out.
+    The noise is normal, on the shares' logarithms. `labels` are those of `Scored`; what is VOID has no share.
     """
-    labels = _dense(name)
     height, width = labels.shape
     known = labels != VOID
     kinds = (F.one_hot(labels.where(known, 0)) * known[..., None]).permute(2, 0, 1)[None].float()
@@ -74,13 +108,6 @@ def coarse_answer(name: str, stride: int, seed: int) -> Float[Tensor, "classes h
     return enlarged[0, :, :height, :width].softmax(0)
 
 
-@functools.cache
-def _dense(name: str) -> Int64[Tensor, "h w"]:
-    """Class labels without gaps in their numbers, VOID as it is."""
-    classes = photos()[name].classes
-    return torch.where(classes == VOID, VOID, classes.unique(return_inverse=True)[1])
-
-
 def with_edges(
     probabilities: Float[Tensor, "classes h w"], edges: Float[np.ndarray, "h w"], sure: float
 ) -> Int64[np.ndarray, "h w"]:
@@ -90,27 +117,15 @@ def with_edges(
     return watershed(edges, markers) - 1 if markers.any() else labels
 
 
-@functools.cache
-def _interior(name: str) -> Bool[np.ndarray, "h w"]:
-    """Pixels further than `BAND` from any true boundary."""
-    labels = _dense(name).numpy()
-    near = ndimage.maximum_filter(labels, 2 * BAND + 1) != ndimage.minimum_filter(labels, 2 * BAND + 1)
-    return ~near & (labels != VOID)
-
-
-@functools.cache
-def _left_out(name: str, width: int) -> Bool[np.ndarray, "h w"]:
-    return (void_border(photos()[name].instances, width) | (photos()[name].classes == VOID)).numpy()
-
-
-def _scores(name: str, labels: Int64[np.ndarray, "h w"], width: int = UNSURE) -> tuple[float, float]:
-    """Mean boundary IoU of the classes, `width` pixels of border left out, and the share of interior pixels right."""
-    wanted = _dense(name).numpy()
+def score(photo: Scored, labels: Int64[np.ndarray, "h w"]) -> tuple[float, float]:
+    """Mean boundary IoU of the classes, the border left out, and the share of interior pixels that are right."""
+    wanted = photo.labels.numpy()
     bands = [
-        boundary_iou(labels == kind, wanted == kind, distance=BAND, ignore=_left_out(name, width))
+        boundary_iou(labels == kind, wanted == kind, distance=BAND, ignore=photo.left_out)
         for kind in np.unique(wanted[wanted != VOID])
     ]
-    return float(np.mean(bands)), float((labels == wanted)[_interior(name)].mean())
+    # A class whose boundary lies all in the border has none to score.
+    return float(np.nanmean(bands)), float((labels == wanted)[photo.interior].mean())
 
 
 def cue_gain(seeds: Sequence[int]) -> dict[str, list[float]]:
@@ -129,17 +144,41 @@ def cue_gain(seeds: Sequence[int]) -> dict[str, list[float]]:
 def _gains(seeds: Sequence[int], strides: Sequence[int], names: Sequence[str]) -> dict[str, list[float]]:
     outcomes: dict[str, list[float]] = {}
     for stride, name, seed in itertools.product(strides, names, seeds):
-        answer = coarse_answer(name, stride, seed)
-        plain = answer.argmax(0).numpy()
-        before = _scores(name, plain)
-        outcomes.setdefault(f"plain_{stride}_{name}", []).append(before[0])
-        for cue, sure in SURE.items():
-            boundary, interior = _scores(name, with_edges(answer, edges_of(name, cue), sure))
-            flat = _scores(name, with_edges(answer, np.zeros(plain.shape), sure))
-            outcomes.setdefault(f"{cue}_gain_{stride}_{name}", []).append(boundary - before[0])
-            outcomes.setdefault(f"{cue}_over_flat_{stride}_{name}", []).append(boundary - flat[0])
-            outcomes.setdefault(f"{cue}_interior_{stride}_{name}", []).append(interior - before[1])
+        for what, value in gains(*prepared(name), stride, seed).items():
+            outcomes.setdefault(f"{what}_{name}", []).append(value)
     return outcomes
+
+
+def gains(photo: Scored, edges: Mapping[str, Float[np.ndarray, "h w"]], stride: int, seed: int) -> dict[str, float]:
+    """What each cue adds to one coarse answer: in boundary IoU, over flooding without any edges, and inside."""
+    answer = coarse_answer(photo.labels, stride, seed)
+    plain = answer.argmax(0).numpy()
+    before = score(photo, plain)
+    found = {f"plain_{stride}": before[0]}
+    for cue, sure in SURE.items():
+        boundary, interior = score(photo, with_edges(answer, edges[cue], sure))
+        flat = score(photo, with_edges(answer, np.zeros(plain.shape), sure))
+        found |= {
+            f"{cue}_gain_{stride}": boundary - before[0],
+            f"{cue}_over_flat_{stride}": boundary - flat[0],
+            f"{cue}_interior_{stride}": interior - before[1],
+        }
+    return found
+
+
+def gains_of(known: Labelled, first: int) -> dict[str, float]:
+    """What each cue adds on one photo, at each stride; nothing without two classes and an interior."""
+    photo = scored(known)
+    if not photo.interior.any() or len(photo.labels[torch.from_numpy(~photo.left_out)].unique()) < 2:
+        return {}
+    edges = {cue: edges_of(known, cue) for cue in SURE}
+    return {key: value for stride in STRIDES for key, value in gains(photo, edges, stride, first).items()}
+
+
+def over_gains(found: Sequence[Mapping[str, float]]) -> Measurement:
+    """The means over the photos; the effect is what Sobel's edges add to boundary IoU at stride 16."""
+    outcomes = {name: [one[name] for one in found] for name in found[0]}
+    return Measurement.over_seeds({"effect": outcomes[f"sobel_gain_{_STRIDE}"], **outcomes})
 
 
 def coarsest(seeds: Sequence[int]) -> dict[str, list[float]]:
@@ -154,11 +193,14 @@ _AS_PUBLISHED = "BMask R-CNN gains 9 points over Mask R-CNN, the least in figure
 _CALLED = {"cafe": "the café", **{name: f"VOC {name}" for name in NAMES[1:]}}
 
 
-def _helps(cue: str, name: str) -> Criterion:
+_SAID = {"sobel": "Sobel's", "hed": "HED's"}
+
+
+def _helps(cue: str, of: str = "") -> Criterion:
     return all_of(
-        exceeds(POINT, f"at stride {_STRIDE} gain in boundary IoU", of=f"{cue}_gain_{_STRIDE}_{name}", because=_WORTH),
-        exceeds(0, "and over the same flooding without edges", of=f"{cue}_over_flat_{_STRIDE}_{name}"),
-        exceeds(-MARGIN, "and change of right pixels inside", of=f"{cue}_interior_{_STRIDE}_{name}"),
+        exceeds(POINT, f"at stride {_STRIDE} gain in boundary IoU", of=f"{cue}_gain_{_STRIDE}{of}", because=_WORTH),
+        exceeds(0, "and over the same flooding without edges", of=f"{cue}_over_flat_{_STRIDE}{of}"),
+        exceeds(-MARGIN, "and change of right pixels inside", of=f"{cue}_interior_{_STRIDE}{of}"),
     )
 
 
@@ -173,8 +215,8 @@ CUES = (
             "as a hope",
         ),
         {
-            f"with {said} edges on {_CALLED[name]}": _helps(cue, name)
-            for cue, said in (("sobel", "Sobel's"), ("hed", "HED's"))
+            f"with {said} edges on {_CALLED[name]}": _helps(cue, f"_{name}")
+            for cue, said in _SAID.items()
             for name in NAMES
         },
         cue_gain,
@@ -183,6 +225,7 @@ CUES = (
             _PUBLISHED, "what the true contours as edges gain", of=f"truth_gain_{_STRIDE}", because=_AS_PUBLISHED
         ),
         recheck=coarsest,
+        on=on_photos(gains_of, over_gains, {f"with {said} edges": _helps(cue) for cue, said in _SAID.items()}),
         told={"depends": "Edges found by a plain filter mended a coarse answer on two photos of four."},
     ),
 )
@@ -190,10 +233,11 @@ CUES = (
 
 def main() -> None:
     """Print the boundary IoU and the interior of the bin for each cue and each way to be sure."""
-    answers = [coarse_answer("bin", _STRIDE, seed) for seed in range(2)]
-    print("plain", *np.mean([_scores("bin", answer.argmax(0).numpy()) for answer in answers], axis=0).round(4))
+    photo, edges = prepared("bin")
+    answers = [coarse_answer(photo.labels, _STRIDE, seed) for seed in range(2)]
+    print("plain", *np.mean([score(photo, answer.argmax(0).numpy()) for answer in answers], axis=0).round(4))
     for cue, sure in itertools.product(SURE, _TRIED):
-        rows = [_scores("bin", with_edges(answer, edges_of("bin", cue), sure)) for answer in answers]
+        rows = [score(photo, with_edges(answer, edges[cue], sure)) for answer in answers]
         print(cue, sure, *np.mean(rows, axis=0).round(4))
 
 

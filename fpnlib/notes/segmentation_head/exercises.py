@@ -46,12 +46,21 @@ def _examine_parameters(answer: Answer) -> str | None:
 
 
 def jitter(curve: list[float]) -> float:
-    """Return the mean size of the change from one evaluation to the next."""
-    return float(np.abs(np.diff(curve)).mean())
+    """Return how far the scores lie from the middle of their two neighbours, on average."""
+    return float(np.abs(_bends(curve)).mean())
+
+
+def _bends(curve: list[float]) -> np.ndarray:
+    scores = np.asarray(curve)
+    return scores[1:-1] - (scores[:-2] + scores[2:]) / 2
 
 
 def _signed(curve: list[float]) -> float:
-    return float(np.diff(curve).mean())
+    return float(_bends(curve).mean())
+
+
+def _steps(curve: list[float]) -> float:
+    return float(np.abs(np.diff(curve)).mean())
 
 
 def _spread(curve: list[float]) -> float:
@@ -59,14 +68,15 @@ def _spread(curve: list[float]) -> float:
 
 
 def _by_length(curve: list[float]) -> float:
-    return float(np.abs(np.diff(curve)).sum() / len(curve))
+    return float(np.abs(_bends(curve)).sum() / len(curve))
 
 
 _JITTER_FAULTS = {
-    "Ups and downs cancel in your mean. Take the size of each change first.": _signed,
-    "That is how far the curve is from its mean. Take the size of each step from one score to the next, and "
-    "average those.": _spread,
-    "You divided by the evaluations. There is one change fewer.": _by_length,
+    "Ups and downs cancel in your mean. Take the size of each distance first.": _signed,
+    "You take the steps from one score to the next, so a steady climb counts as jitter. Compare each score with the "
+    "middle of its two neighbours.": _steps,
+    "That is how far the curve is from its mean. Compare each score with the middle of its two neighbours.": _spread,
+    "You divided by all scores. The first and the last have only one neighbour and give no distance.": _by_length,
 }
 
 
@@ -87,9 +97,10 @@ EXERCISES = (
     ),
     Exercise(
         "jitter",
-        "Write f(curve) that returns the mean size of the change from one evaluation to the next.",
+        "Write f(curve) that returns how far the scores of a list lie from the middle of their two neighbours, on "
+        "average over all that have two.",
         _examine_jitter,
         jitter,
-        ((_signed, "cancel"), (_spread, "from its mean"), (_by_length, "fewer")),
+        ((_signed, "cancel"), (_steps, "steady climb"), (_spread, "from its mean"), (_by_length, "divided by all")),
     ),
 )

@@ -7,13 +7,13 @@ from fpnlib.notes.segmentation_head.stability import StabilityExplorer
 
 @explorer
 def head_stability() -> StabilityExplorer:
-    """Choose a head and a learning rate; see all nets' curves, where they end, and three measures of unrest."""
+    """Choose head, rate and batch norm or not; see all nets' curves, where they end, spread, jitter, boundaries."""
     return StabilityExplorer()
 
 
 @explorer
 def inside_the_head() -> InsideExplorer:
-    """Go through the training of a 3×3 and a 3×3→1×1 head: labels, margins, and the last layer's norms."""
+    """Go through the training of a 3×3 and a 3×3→1×1 head: labels, margins, and the last layer's weights."""
     return InsideExplorer()
 
 

@@ -4,81 +4,83 @@ import functools
 from pathlib import Path
 
 import torch
+import torch.nn.functional as F
+from jaxtyping import Float
 from safetensors.torch import load_file, save_file
-from torch import Tensor
+from torch import Tensor, nn
 
-from fpnlib.data.scenes import VALIDATION_SEEDS, scene_batch
-from fpnlib.notes.segmentation_head.claims import BATCH, RATES, ensemble_of, loss
-from fpnlib.notes.segmentation_head.heads import SIZE, TRAINING, HeadNet, scenes
-from fpnlib.training import minibatches
+from fpnlib.data.collages import collage
+from fpnlib.models.segmenter import Segmenter
+from fpnlib.notes.segmentation_head.claims import NORMS, RATES, STEPS, course
+from fpnlib.training.decoders import data
+from fpnlib.training.segmenter import train_segmenter
 
 FILE = Path(__file__).with_name("snapshots.safetensors")
 HEADS = ("3×3", "3×3→1×1")
-NETS = 2  # seed 0's pair
-STEPS = tuple(range(0, 241, 40))
-MARGIN = 8.0  # the margin that is stored as 255
-SCENE = VALIDATION_SEEDS[15]
+AFTER = (1, 16, 32, 64, 96, 128, 192, STEPS)  # steps
+SCENE = 91  # of the test part; none that is scored
+SEED = 0
 
 
-@functools.cache
-def validation_scene() -> tuple[Tensor, Tensor]:
-    """Return the scene that is shown: image (1, 3, h, w) and classes (h, w)."""
-    batch = scene_batch([SCENE], size=SIZE)
-    return batch.images, batch.semantic[0]
+def take(name: str, norm: bool, rate: float, after: tuple[int, ...] = AFTER) -> dict[str, Tensor]:
+    """Train SH-1's first net of a cell and return what was seen on the way, each (snapshots, ...).
 
-
-def take(head: str, steps: tuple[int, ...] = STEPS) -> dict[str, Tensor]:
-    """Train the nets of a head as SH-1 does and return, each (rates, nets, steps, ...), what was seen on the way.
-
-    `labels` (h, w) uint8; `margin` (h, w) uint8, how far the best logit lies above the next, 255 for `MARGIN`;
-    `weight` and `gradient`, the lengths of the last layer's weights and of their gradient on 64 training scenes.
+    - `logits`: (classes, 32, 32) uint8, of the scene, in steps of `scale` from `low` on.
+    - `weight`, `gradient`: of the last layer's weights and their gradient in the step just made the root mean square.
     """
-    ensemble, each = ensemble_of(head, [0])
-    batches = minibatches(*scenes(TRAINING, training=True), size=BATCH, seed=each)
-    rows = []
-    for step in steps:
-        ensemble.fit(batches, loss, steps=step - ensemble.steps, in_dims=0)
-        rows.append([_look(ensemble.member(index)) for index in range(len(each))])
-    return {
-        name: torch.stack([torch.stack([one[name] for one in row]) for row in rows], 1).unflatten(0, (len(RATES), NETS))
-        for name in rows[0][0]
-    }
+    rows: list[dict[str, Tensor]] = []
+
+    def watch(done: int, model: nn.Module) -> None:
+        if done in after:
+            rows.append(_look(model))
+
+    train_segmenter(SEED, **course(name, norm, rate), stop=after[-1], watch=watch)
+    return {key: torch.stack([row[key] for row in rows]) for key in rows[0]}
 
 
-def _look(net: torch.nn.Module) -> dict[str, Tensor]:
-    assert isinstance(net, HeadNet)
-    images, semantic = (tensor[:64] for tensor in scenes(TRAINING, training=True))
-    with torch.no_grad():  # first, since in training mode a batch moves the running statistics
-        best, second = net.eval()(validation_scene()[0])[0].topk(2, dim=0).values
-        labels = net(validation_scene()[0])[0].argmax(0)
-    (gradient,) = torch.autograd.grad(loss(net.train(), images, semantic), [net.last.weight])
+@torch.no_grad()
+def _look(model: nn.Module) -> dict[str, Tensor]:
+    assert isinstance(model, Segmenter)
+    weight = model.head[-1].weight  # type: ignore[index]
+    assert weight.grad is not None
+    logits = model.eval()(data(SCENE + 1, split="test").batch([SCENE]))[0]
+    low = logits.min()
+    scale = (logits.max() - low) / 255
     return {
-        "labels": labels.byte(),
-        "margin": ((best - second) / MARGIN * 255).clamp(max=255).byte(),
-        "weight": net.last.weight.detach().norm(),
-        "gradient": gradient.norm(),
+        "logits": ((logits - low) / scale).round().byte(),
+        "low": low,
+        "scale": scale,
+        "weight": weight.square().mean().sqrt(),
+        "gradient": weight.grad.square().mean().sqrt(),
     }
 
 
 @functools.cache
-def stored() -> dict[str, dict[str, Tensor]]:
-    """Return the stored snapshots by head and name."""
-    tensors = load_file(FILE)
-    return {
-        head: {name.split(".")[1]: tensor for name, tensor in tensors.items() if name.startswith(f"{place}.")}
-        for place, head in enumerate(HEADS)
-    }
+def stored() -> dict[str, Tensor]:
+    """What `take` returned for each head of HEADS, without and with batch norm, and rate: (2, 2, rates, ...).
+
+    Besides, of the scene, `image` (3, 256, 256) uint8 and `truth` (128, 128) uint8, the classes of every second pixel
+    of every second row.
+    """
+    return load_file(FILE)
+
+
+def logits(head: int, norm: bool, rate: int, snapshot: int) -> Float[Tensor, "classes h w"]:
+    """A net's logits where the truth is stored, but for rounding to one 255th of their range."""
+    place = (head, int(norm), rate, snapshot)
+    small = stored()["logits"][place] * stored()["scale"][place] + stored()["low"][place]
+    return F.interpolate(small[None], stored()["truth"].shape, mode="bilinear")[0]
 
 
 def main() -> None:
     """Train and store."""
     torch.set_num_threads(1)
-    tensors = {
-        f"{place}.{name}": tensor.contiguous()
-        for place, head in enumerate(HEADS)
-        for name, tensor in take(head).items()
-    }
-    save_file(tensors, FILE)
+    nets = [take(name, norm, rate) for name in HEADS for norm in NORMS for rate in RATES]
+    shape = (len(HEADS), len(NORMS), len(RATES))
+    tensors = {key: torch.stack([net[key] for net in nets]).unflatten(0, shape) for key in nets[0]}
+    scene = collage(SCENE, split="test")
+    truth = scene.semantic[1::2, 1::2].to(torch.uint8).contiguous()
+    save_file(tensors | {"image": scene.image, "truth": truth}, FILE)
 
 
 if __name__ == "__main__":

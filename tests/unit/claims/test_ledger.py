@@ -19,6 +19,7 @@ from fpnlib.claims import (
     exceeds,
     interval_of_mean,
     machine,
+    resampled_means,
     show,
     stays_within,
     store,
@@ -96,6 +97,12 @@ def test_the_interval_covers_the_mean_about_as_often_as_it_says(size):
 def test_few_values_get_students_interval():
     values = np.random.default_rng(0).normal(size=8)
     assert interval_of_mean(values) == pytest.approx(stats.t.interval(0.95, 7, values.mean(), stats.sem(values)))
+
+
+def test_drawing_again_in_blocks_is_drawing_at_once():
+    sample = np.random.default_rng(1).normal(size=30_001)
+    at_once = sample[np.random.default_rng(0).integers(sample.size, size=(50, sample.size))].mean(1)
+    assert (resampled_means(sample, 50, np.random.default_rng(0)) == at_once).all()
 
 
 @pytest.mark.parametrize(
@@ -313,7 +320,24 @@ def test_two_instruction_sets_stand_side_by_side(monkeypatch, capsys):
         Result.load("ZZ-2", second=True)  # exact claims are the same everywhere
     assert "on two instruction sets" in capsys.readouterr().out
     assert [line[0] for line in show.instruction_sets().cells()] == ["ZZ-1"]
-    assert show.instruction_sets().cells()[0][2::2] == ("holds", "holds")
+    (cells,) = show.instruction_sets().cells()
+    seeds = len(Result.load("ZZ-1").seeds)
+    assert cells[2:5:2] + cells[6:] == ("holds", "holds", f"{seeds} of {seeds}")
+
+
+def test_few_seeds_of_another_instruction_set_move_all_seeds_of_the_first():
+    def measure(shift):
+        return lambda seeds: {"effect": [1 + s / 100 + shift(s) for s in seeds], "other": [s / 10 for s in seeds]}
+
+    one = claim(measure(lambda seed: 0), control=exceeds(0, "any"))
+    first = compute(one)
+    few = compute(claim(measure(lambda seed: (-0.6, -0.8)[seed % 2]), control=exceeds(0, "any")), range(2))
+    assert few.carried_to(few, one) is few
+    carried = few.carried_to(first, one)
+    assert carried.per_seed["effect"] == pytest.approx([value - 0.7 for value in first.per_seed["effect"]])
+    assert carried.per_seed["other"] == pytest.approx(first.per_seed["other"])
+    assert (first.verdict, carried.verdict) == ("holds", "fails")
+    assert carried.seeds == few.seeds
 
 
 def test_a_verdict_that_differs_between_instruction_sets_depends():

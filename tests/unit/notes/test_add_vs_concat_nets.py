@@ -6,13 +6,14 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sklearn.metrics import accuracy_score, jaccard_score
 
+from fpnlib.claims import Result
 from fpnlib.models import LSTMCell
 from fpnlib.notes.add_vs_concat import alignment, gradients, skips
 from fpnlib.notes.add_vs_concat.highway import gradient_per_block
 from fpnlib.notes.add_vs_concat.memory import gradients_per_lag
-from fpnlib.notes.add_vs_concat.skip_value import cut_names
+from fpnlib.training.examples import STRIDES, examples
+from fpnlib.training.segmenter import predict, score_segmenter, void_classes
 
 
 def count(net):
@@ -217,66 +218,60 @@ def test_a_branch_divided_by_the_root_of_the_depth():
         torch.testing.assert_close(other, one / 60**0.5)
 
 
-@pytest.mark.parametrize("net", skips.NETS)
-def test_matched_nets_have_concats_parameters(net):
-    sizes = {kind: count(skips.make_net(net, kind)) for kind in skips.KINDS}
-    assert sizes["matched"] == pytest.approx(sizes["concat"], rel=0.02)
-    assert abs(sizes["add"] / sizes["concat"] - 1) > 0.05
+def test_the_wide_pyramid_has_concats_parameters():
+    sizes = {kind: count(skips.segmenter(kind, skips.channels_of(kind))) for kind in skips.KINDS}
+    assert sizes["wide"] == pytest.approx(sizes["concat"], rel=0.01)
+    assert sizes["add"] < 0.9 * sizes["concat"]
 
 
-def images_of(net):
-    side, channels = (32, 3) if net == "unet" else (8, 1)
-    return torch.randn(6, channels, side, side, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+def scenes():
+    return examples(4, split="test")
 
 
-@pytest.mark.parametrize("net", skips.NETS)
 @pytest.mark.parametrize("kind", skips.KINDS)
-def test_a_cut_takes_away_what_one_map_says_of_an_image_and_no_more(net, kind):
+def test_all_parameters_that_are_counted_learn(kind):
     torch.manual_seed(0)
-    model, x = skips.make_net(net, kind).eval(), images_of(net)
-    whole = model(x)
-    torch.testing.assert_close(skips.run_cut(model, x, -1), whole)
-    alike = x[:1].expand_as(x)
-    for cut in range(skips.skip_count(net)):
-        assert (skips.run_cut(model, x, cut) - whole).abs().max() > 1e-5, cut
-        # Where all images are one, their mean says all there is to say.
-        torch.testing.assert_close(skips.run_cut(model, alike, cut), model(alike), rtol=1e-3, atol=1e-4)
-    assert len(cut_names(net)) == skips.skip_count(net)
+    net = skips.segmenter(kind, 4)
+    net(scenes().batch([0, 1])).square().mean().backward()
+    assert all(parameter.grad is not None for parameter in net.parameters())
+    assert sum(bool(parameter.grad.any()) for parameter in net.parameters()) >= len(list(net.parameters())) - 1
 
 
-@given(st.integers(0, 999))
-@settings(max_examples=20)
-def test_scores_are_scikit_learns(seed):
-    rng = np.random.default_rng(seed)
-    answers, targets = rng.integers(0, 2, (2, 3, 4, 5))
-    expected = jaccard_score(targets.ravel(), answers.ravel(), zero_division=1.0)
-    assert skips.score("unet", torch.tensor(answers), torch.tensor(targets)) == pytest.approx(expected)
-    classes = rng.integers(0, 3, (2, 9))
-    found = skips.score("densenet", *map(torch.tensor, classes))
-    assert found == pytest.approx(accuracy_score(*classes))
+@pytest.mark.parametrize("kind", [*skips.KINDS, "alone"])
+def test_a_cut_takes_away_what_one_map_says_and_no_more(kind):
+    torch.manual_seed(0)
+    net, given = skips.segmenter(kind, 4).eval(), scenes()
+    places = range(len(given))
+    with torch.no_grad():
+        whole = net(given.batch(places))
+        for stride in skips.LEVELS:
+            cut = skips.without(given, stride)
+            for level, one, other in zip(STRIDES, given.inputs, cut.inputs, strict=True):
+                assert torch.equal(other, torch.zeros_like(one) if level == stride else one)
+            matters = kind != "alone" or stride == skips.LEVELS[0]
+            assert ((net(cut.batch(places)) - whole).abs().max() > 1e-5) == matters
 
 
-def test_digits_held_out_are_not_trained_on():
-    for seed in (0, 5):
-        train = skips.training_examples("densenet", seed, skips.SIZES["densenet"][-1]).images.flatten(1)
-        test = skips.held_out("densenet", seed).images.flatten(1)
-        pixels = {row.numpy().tobytes() for row in train}
-        assert sum(row.numpy().tobytes() in pixels for row in test) <= 2
-    assert len(test) == 500
+def test_the_quick_miou_is_that_of_all_scores():
+    torch.manual_seed(1)
+    net, given = skips.segmenter("concat", 4).eval(), scenes()
+    expected = score_segmenter(predict(net, given), given)["miou"]
+    assert skips.miou(net, given, void_classes(given, 2)) == pytest.approx(expected)
 
 
-def test_fewer_examples_are_the_first_of_more():
-    few, more = (skips.training_examples("densenet", 2, size) for size in (20, 100))
-    assert torch.equal(few.images, more.images[:20])
-    assert torch.equal(few.targets, more.targets[:20])
-
-
-@pytest.mark.parametrize("net", skips.NETS)
-def test_the_first_net_of_equal_parameters_is_that_of_its_seed(net):
-    skips.matched_widths.cache_clear()
-    skips.matched_growth.cache_clear()
-    nets = []
-    for _ in range(2):  # the second time the widths are known
-        torch.manual_seed(5)
-        nets.append(dict(skips.make_net(net, "matched").state_dict()))
-    torch.testing.assert_close(*nets, rtol=0, atol=0)
+def test_both_claims_judge_the_same_nets_from_either_side(monkeypatch):
+    drawn = Result.load("AC-10").per_seed
+    monkeypatch.setattr(skips, "outcomes_of", lambda seed: {name: values[seed] for name, values in drawn.items()})
+    gains, kept = skips.concat_or_add([3, 5]), skips.add_for_concat([3, 5])
+    assert gains["effect"] == [drawn["gain_wide_longer"][seed] for seed in (3, 5)]
+    for kind in ("add", "wide"):
+        for course in skips.COURSES:
+            for seed, gain, back in zip(
+                (3, 5), gains[f"gain_{kind}_{course}"], kept[f"kept_{kind}_{course}"], strict=True
+            ):
+                assert back == -gain
+                one, other = (drawn[f"miou_{name}_{course}"][seed] for name in ("concat", kind))
+                assert gain == pytest.approx(one - other)
+    stored = Result.load("AC-11").per_seed
+    assert stored.keys() == kept.keys()
+    assert stored["kept_add_little"] == [-gain for gain in drawn["gain_add_little"]]

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from fpnlib.claims import CONFIDENCE, RESULTS, VERDICTS, Result, all_claims, disagreements, ledger
-from fpnlib.claims.store import SECOND
+from fpnlib.claims.store import DATA, SECOND
 
 IDS = sorted(all_claims())
 STORED = [(row.claim.id, second) for row in ledger() for second in (False, True) if second is False or row.second]
@@ -34,6 +34,15 @@ def test_the_stored_verdict_follows_from_the_stored_numbers(id, second):
 def test_no_result_is_stored_without_its_claim():
     assert sorted(path.stem for path in RESULTS.glob("*.json")) == IDS
     assert {path.stem for path in (RESULTS / SECOND).glob("*.json")} <= set(IDS)
+
+
+def test_what_readers_found_on_their_photos_is_judged_as_the_claims_stand():
+    for file in RESULTS.glob(f"{DATA}/*/*.json"):
+        claim, stored = all_claims()[file.stem], Result.load(file.stem, data=file.parent.name)
+        assert claim.on, file
+        again = stored.judged_again(claim)
+        assert (stored.criteria, stored.verdict, stored.parts) == (again.criteria, again.verdict, again.parts)
+        assert stored.data["kind"] == file.parent.name
 
 
 def test_intervals_say_what_they_are():

@@ -72,6 +72,19 @@ def test_the_order_of_the_scenes_does_not_depend_on_the_decoder(easy, monkeypatc
     assert seen[:2] == seen[2:4] == seen[4:]
 
 
+def test_who_watches_sees_the_model_after_each_step_and_changes_nothing(easy):
+    seen = []
+
+    def watch(done, model):
+        seen.append((done, predict(model.eval(), easy_examples(2)).classes))
+
+    model, watched = train_segmenter(0, steps=4, rate=1e-2, watch=watch, **TINY)
+    _, alone = train_segmenter(0, steps=4, rate=1e-2, **TINY)
+    assert [done for done, _ in seen] == [1, 2, 3, 4]
+    assert torch.equal(seen[-1][1], predict(model, easy_examples(2)).classes)
+    assert watched.losses == alone.losses
+
+
 @pytest.mark.parametrize("stride", STRIDES)
 def test_the_output_stride_is_that_of_the_finest_map(easy, stride):
     model, _ = train_segmenter(0, steps=1, stride=stride, **TINY)
