@@ -64,8 +64,8 @@ inside_the_head()
 # %% [markdown]
 # ## Why
 #
-# What differs is small. Backbone, pictures, loss and their order are the same for all. The neck brings the maps of
-# strides 8, 16 and 32 to the same number of channels by 1×1 convolutions and adds them up. Then comes one of these.
+# What differs is small. Backbone, pictures, loss and their order are the same for all. The neck brings the backbone's
+# three coarsest maps to the same number of channels by 1×1 convolutions and adds them up. Then comes one of these.
 
 # %%
 from fpnlib.explore import source
@@ -147,9 +147,9 @@ verdicts("SH")
 #
 # So the source is right about one thing and in one case: with batch norm before the last layer, the results of a single
 # 3×3 lie further apart from seed to seed, by more than the point of mIoU that matters. Without batch norm they do not;
-# the seeds of 3×3→1×1 are then the ones that differ more, mostly at the lowest rate, where some of these nets have not
-# learnt all classes in time. And on the way a single 3×3 is never the more restless one: its jitter is on average the
-# smaller one both times, and it does not have loss spikes in one step of a hundred more.
+# the seeds of 3×3→1×1 are then the ones that differ more, mostly at the lowest rate, at which they have learnt least.
+# And on the way a single 3×3 is never the more restless one: its jitter is on average the smaller one both times, and
+# it does not have loss spikes in one step of a hundred more.
 #
 # **The score is another matter.** By how much 3×3→1×1 is better at the middle rate:
 #
@@ -190,19 +190,20 @@ verdicts("SH")
 # **What was known when the bounds were fixed.** Width, length, rates and the number of scenes were chosen with a few
 # nets of the two heads that the source compares, scored on scenes of the training part. There the middle rate was the
 # best of those tried, spreads were large, and with batch norm the two layers were ahead. No score on test scenes was
-# known. The sweep was begun anew after 29 nets and after 39, because it would have taken too long: steps and
-# evaluations were made fewer, and the three other heads were left with the middle rate. The bounds were not touched.
-# Before that, the book had answered from nets of three thousand weights on pictures of 32 pixels, which learnt next to
-# nothing; those nets are gone.
+# known. The sweep was begun anew twice, each time after a few dozen nets, because it would have taken too long: steps
+# and evaluations were made fewer, and the three other heads were left with the middle rate. The last change came when
+# the first networks' scores on test scenes could be seen. The bounds were not touched. Before that, the book had
+# answered from nets of three thousand weights on tiny pictures, which learnt next to nothing; those nets are gone.
 #
 # **What was tried, and what not.** Batch norm stands directly before the last ReLU in every head. Below a single layer
 # that is right behind the neck's sum, where it costs more than it gives; with a convolution between neck and batch
 # norm, as SegNet has it, a last 3×3 may do better. The backbone, EfficientNet-Lite0, was trained on ImageNet and is
-# frozen; only neck and head learn, from 256 scenes of 256 pixels, in 288 steps. The optimiser, AdamW with a warm-up, a
-# falling rate and gradients that are cut where they are very long, is a modern one and keeps any head calm; the source
-# may have used none of that. A backbone that learns too, longer training and more classes may differ. Squares of both
-# colours count as one class in the score, because in so short a training it is a matter of luck when a net begins to
-# tell the colours apart.
+# frozen; only neck and head learn, from a few hundred pictures in about as many steps. At the middle rate the best
+# head's curve is flat by the middle of that; the others still climb there, so longer training may narrow the gaps. The
+# optimiser, AdamW with a warm-up, a falling rate and gradients that are cut where they are very long, is a modern one
+# and keeps any head calm; the source may have used none of that. A backbone that learns too, longer training and more
+# classes may differ. Squares of both colours count as one class in the score, because in so short a training it is a
+# matter of luck when a net begins to tell the colours apart.
 
 # %% [markdown]
 # ## Try

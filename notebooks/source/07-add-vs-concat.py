@@ -426,8 +426,8 @@ for kind, width in (("add", "equal width"), ("wide", "equal parameters")):
 #
 # The source's *data enough* suggests that concat needs more of it than add. We cannot say so: what much data gains
 # concat, beyond what it gains add at equal parameters, is <span title="AC-10 needs_data">0.007</span>
-# (<span title="AC-10 needs_data_low">-0.025</span> to <span title="AC-10 needs_data_high">0.039</span>). Boundaries tell
-# the same as areas: at equal parameters and after the longer training the boundary IoU differs by
+# (<span title="AC-10 needs_data_low">-0.025</span> to <span title="AC-10 needs_data_high">0.039</span>). Boundaries
+# tell the same as areas: at equal parameters and after the longer training the boundary IoU differs by
 # <span title="AC-10 boundary_gain_wide_longer">0.002</span>.
 #
 # The bound of $0.02$ is how far apart two nets of one kind were on average that differed in their seed only. We took it

@@ -39,6 +39,7 @@
 # | semantic segmentation is what we settle for | first | SD-5, a check |
 # | the image itself must be mined for labels | first | SD-6 |
 # | a line of one or two pixels hardly shows in the score | second | SD-7 |
+# | large areas of a wrong class are the key | second | SD-14 |
 # | there is an image-mIoU too | second, in passing | SD-8 |
 # | coarse output: reduce the stride, add a decoder | second | SD-9, SD-13 |
 # | the old methods needed no labels | second, from memory | SD-10 |
@@ -47,8 +48,8 @@
 #
 # Some things are not tested here. Hair: our labels have none, as the first author says of all labels; the field has
 # made it a task of its own, *matting*, in which a pixel may be half hair. Whether segmentation is harder than
-# detection: the two have no common score. And that ambiguous labels are *the* key: it takes trained nets and a data set
-# to see what their errors are, and our photos are five.
+# detection: the two have no common score. And that large areas go wrong because labels are *ambiguous*: the labels that
+# our nets learn from are exact.
 
 # %% [markdown]
 # ## Look
@@ -106,8 +107,8 @@ for line in (1, 2, 6):
 # <span title="SD-7 region_person_void_0">0.036</span> a person and
 # <span title="SD-7 region_diningtable_void_0">0.035</span> a table, where the line costs
 # <span title="SD-7 line_1_void_0_cafe">0.098</span>. But equal areas are our idea. The second author speaks of errors
-# that are large because labels are ambiguous, and of what it would gain to mend them. To test that takes a trained net:
-# mend its errors near boundaries, or all the others, and compare. This note has not done so yet.
+# that are large because labels are ambiguous, and of what it would gain to mend them. What mending would gain is
+# measured further down, on the errors of trained nets (SD-14).
 
 # %% [markdown]
 # ### Two means
@@ -126,13 +127,19 @@ dataset_or_image()
 # image's own mean falls by half, and image-mIoU, the mean of the six, by a sixth of that. Lose half of the large bottle
 # in the third, and it is the other way round.
 #
-# **Measured (SD-8).** The two can name different winners. On <span title="SD-8 n">120</span> scenes one predictor
-# misses every object below twenty pixels, another finds all but makes each a pixel smaller. By dataset-mIoU the first
-# is better, <span title="SD-8 missing_dataset">0.955</span> to <span title="SD-8 shrunk_dataset">0.874</span>. By
-# image-mIoU the second is, <span title="SD-8 shrunk_image">0.75</span> to <span title="SD-8 missing_image">0.70</span>.
-# We chose these two errors because they pull apart, and these scenes have no void border; how often real networks
-# disagree, this does not say. The second author did not know who uses image-mIoU. Csurka and others had argued for a
-# score per image five years before, and Wang and others have since measured fifteen networks by one.
+# **Measured (SD-8).** The nets that are introduced further down, one for each of <span title="SD-8 n">16</span> seeds
+# and each output stride, were scored by both means, with a void border. At stride eight their dataset-mIoU is
+# <span title="SD-8 8_dataset">0.70</span> and their image-mIoU <span title="SD-8 8_image">0.63</span>. The two are
+# <span title="SD-8 apart_8">0.068</span> apart there, <span title="SD-8 apart_4">0.067</span> at stride four,
+# <span title="SD-8 apart_16">0.056</span> at sixteen, and <span title="SD-8 apart_32">0.011</span> at thirty-two, where
+# a point is not cleared for sure. So a table has to say which mean it means. Which of two nets is better they mostly
+# agree on: among five nets of a seed they name different winners in a share of <span title="SD-8 disagree">0.075</span>
+# of the pairs, and that it is more than one pair in twenty is not shown. Answers can be made to disagree, and that is
+# the control: true labels without small objects lead by dataset-mIoU, <span title="SD-8 missing_dataset">0.926</span>
+# to <span title="SD-8 silent_dataset">0.901</span>, over labels that are silent in every tenth scene; by image-mIoU the
+# latter lead, <span title="SD-8 silent_image">0.911</span> to <span title="SD-8 missing_image">0.825</span>. The second
+# author did not know who uses image-mIoU. Csurka and others had argued for a score per image five years before, and
+# Wang and others have since measured fifteen networks by one.
 #
 # Your own label maps work too: `dataset_or_image(targets, names)` takes two to six of one size.
 
@@ -232,15 +239,108 @@ for name, key in rows.items():
 # less of its IoU than the larger.
 
 # %% [markdown]
+# ### Trained nets
+#
+# So far every answer was made from the truth. From here on nets answer. Each is a decoder on EfficientNet-Lite0, whose
+# weights come from ImageNet and stay as they are. At output stride four the decoder is an FPN over all maps from stride
+# four on ([note 04](04-fpn.ipynb) shows how it joins them); at eight and sixteen it begins with a coarser map, and at
+# thirty-two it has the last map alone. The scenes are collages of two hundred and fifty-six pixels: faces, coins,
+# digits and a square whose colour is its class, on photos. The nets learn on five hundred and twelve of them and are
+# tested on others, which share neither photos nor cut-outs with those. The labels are exact. Two pixels on either side
+# of a boundary are left out of each mIoU and boundary IoU, a border nearly as wide as VOC's. Each of
+# <span title="SD-13 n">16</span> seeds has its own first weights, its own order of scenes and sixty-four test scenes of
+# its own.
+#
+# **Measured (SD-13).** The scores by output stride; below, the share of an object's pixels that are right. Small is a
+# longer side below thirty-two pixels, large one from sixty-four.
+
+# %%
+by_stride = Result.load("SD-13").number
+rows = {
+    "mIoU": "miou_{}",
+    "boundary IoU": "boundary_iou_{}",
+    "small objects": "accuracy_small_{}",
+    "large objects": "accuracy_large_{}",
+}
+print(f"{'output stride':14}", *(f"{stride:6}" for stride in (32, 16, 8, 4)))
+for name, key in rows.items():
+    values = (by_stride(key.format(stride)) for stride in (32, 16, 8, 4))
+    print(f"{name:14}", *(f"{value:6.3f}" for value in values))
+
+# %% [markdown]
+# The second author's remedy works, twice. Halving the coarsest stride raises mIoU by
+# <span title="SD-13 miou_gain_32_16">0.20</span>, halving it again by <span title="SD-13 miou_gain_16_8">0.10</span>.
+# The step from eight to four is worth <span title="SD-13 miou_gain_8_4">0.0045</span>, give or take three points, so no
+# gain is shown. Small objects still gain there, <span title="SD-13 accuracy_small_gain_8_4">0.056</span> of their
+# pixels; large ones do not, <span title="SD-13 accuracy_large_gain_8_4">-0.0012</span>. The net at stride four has one
+# more map to join and as many steps to learn it; a longer course might tell more. As a control, nets at stride sixteen
+# learnt from sixty-four scenes in place of five hundred and twelve. They are worse by
+# <span title="SD-13 few_scenes_cost">0.020</span>, which for its spread over seeds does not clear a point for sure. So
+# nothing could have failed here; what holds does not need it.
+#
+# ### What mending would gain
+#
+# The second author says what would raise the score: not the line of one or two pixels but the large areas of a wrong
+# class. An oracle can tell. It knows the truth and mends a part of what a net gets wrong, and what the score gains is
+# what that part had cost.
+#
+# **Measured (SD-14).** The gain in mIoU, and its share of what the net lacks to a perfect score, for the coarsest nets
+# and for those of stride eight, over more than a thousand scenes. First parts are told by where they lie, then by how
+# wide the error is, wherever it lies: a *line* is too thin to hold a square of more pixels than that. The last row
+# mends the objects of which less than half is right.
+
+# %%
+gain = Result.load("SD-14").number
+print(f"{'mended':38}  stride 32  share   stride 8  share")
+for name, part in (
+    ("within 3 px of a boundary", "band_3"),
+    ("within 4 px, 2 beside the border", "band_4"),
+    ("within 8 px", "band_8"),
+    ("all but what lies within 4 px", "inside_4"),
+    ("all but what lies within 8 px", "inside_8"),
+    ("lines up to 4 px wide", "line_4"),
+    ("lines up to 8 px wide", "line_8"),
+    ("areas more than 8 px wide", "area_8"),
+    ("areas more than 16 px wide", "area_16"),
+    ("objects mostly wrong", "objects"),
+):
+    both = (
+        f"{gain(f'{part}_at_{stride}'):9.3f} {gain(f'share_{part}_at_{stride}'):6.2f}"
+        for stride in (32, 8)
+    )
+    print(f"{name:38}", *both, sep="  ")
+
+# %% [markdown]
+# By their width the second author is right. Lines of up to four pixels cost
+# <span title="SD-14 line_4_at_32">0.0032</span> and <span title="SD-14 line_4_at_8">0.016</span>. Areas more than eight
+# pixels wide are <span title="SD-14 share_area_8_at_32">0.94</span> of all that the coarsest nets lack, and
+# <span title="SD-14 share_area_8_at_8">0.70</span> of what those of stride eight lack. By where they lie it looks
+# otherwise. To mend all that is wrong within two pixels of the border gains
+# <span title="SD-14 band_4_at_32">0.17</span> and <span title="SD-14 band_4_at_8">0.085</span>, more than the CRF once
+# gained on VOC. For a large error does not stop short of the boundary. Where an object has the wrong class its rim has
+# it too, and a small object is hardly more than rim: within eight pixels of a boundary lies more than half of what
+# either net lacks. So *near a boundary* is one thing and *a thin line* another, and the two authors may be looking at
+# the same errors.
+#
+# Objects that are mostly wrong are <span title="SD-14 share_objects_at_32">0.81</span> of what the coarsest nets lack.
+# At stride eight they are <span title="SD-14 share_objects_at_8">0.33</span>; the rest lies on background that is taken
+# for an object, and in parts of objects. The control: the oracle was also given true labels with every object four
+# pixels too small, and true labels with one object of each scene called otherwise. Beside the border it gained
+# <span title="SD-14 planted_line">0.21</span> on the first, in areas a share of
+# <span title="SD-14 planted_area">0.997</span> on the second. Why a net gets an area wrong this does not tell. Nobody
+# would argue about our labels, so it is not that they are ambiguous.
+
+# %% [markdown]
 # ### A CRF after the net
 #
 # A trained net says of each pixel how likely each class is. A fully connected *conditional random field*, CRF, then
-# lets every pixel heed every other one: the more, the nearer it lies and the more alike its colour is. The net reads
-# EfficientNet-Lite0's frozen maps and learnt on generated scenes. It never saw these six.
+# lets every pixel heed every other one: the more, the nearer it lies and the more alike its colour is. Here are a
+# quarter of each of six test scenes that no claim uses, and the answers of two nets, the coarsest and that of stride
+# eight.
 #
 # There are two kernels. *Near and alike* looks at place and colour; σ of near and σ of alike say how far each reaches.
-# *Near alone* only smooths. The settings are those tuned for the strong net, and some weight of *near alone*, which the
-# tuning had set to zero.
+# *Near alone* only smooths. The settings are those tuned for stride eight, and some weight of *near alone*, which the
+# tuning left out.
 #
 # **Set the iterations to none, then to one, then to more. Then make it heed unlike colours too, σ of alike at its
 # highest.**
@@ -251,19 +351,22 @@ from fpnlib.notes.segmentation_difficulties.explorers import crf
 crf()
 
 # %% [markdown]
-# The boundaries snap to where colours change. So thin things come back that the coarse grid had lost, as long as their
-# colour sets them apart. Where it does not, they go, and in some of these scenes mIoU falls. (The scene is shown in
-# grey; the CRF sees its colours.) Try the weak net too: the CRF sharpens what is there, but it cannot find what the net
-# did not see.
+# The boundaries snap to where colours change. So the strokes of a digit come back that the grid had drowned, as long as
+# their colour sets them apart. Where it does not, they go: the square of the second scene vanishes. (The scene is shown
+# in grey; the CRF sees its colours.) Try the coarsest net too: the CRF sharpens what is there, but it cannot find what
+# the net did not see.
 #
-# **Measured (SD-2).** mIoU rises by <span title="SD-2 strong_crf_miou_gain">0.052</span> for the strong net and by
-# <span title="SD-2 weak_crf_miou_gain">0.023</span> for the weak one. Boundary IoU goes from
-# <span title="SD-2 strong_plain_boundary">0.098</span> to <span title="SD-2 strong_crf_boundary">0.23</span> and from
-# <span title="SD-2 weak_plain_boundary">0.023</span> to <span title="SD-2 weak_crf_boundary">0.069</span>. It rests on
-# little: small scenes of pasted objects, whose colours end where they do, drawn for training and for testing from the
-# same ten cut-outs; and even the strong net's mIoU is only <span title="SD-2 strong_plain_miou">0.56</span>. On VOC a
-# CRF raised the first DeepLab by five points; two years later DeepLabv3 did without one. The tests of this repository
-# compare our mean field with one that visits every pair of pixels.
+# **Measured (SD-2).** On two dozen test scenes of each seed mIoU rises by <span title="SD-2 crf_32">0.036</span> for
+# the coarsest nets, from <span title="SD-2 miou_32">0.39</span>, and by <span title="SD-2 crf_8">0.085</span> for those
+# of stride eight, from <span title="SD-2 miou_8">0.70</span>; boundary IoU by
+# <span title="SD-2 crf_boundary_32">0.11</span> and <span title="SD-2 crf_boundary_8">0.22</span>. At stride eight that
+# is as much as the oracle gained by mending all that is wrong beside the border. It is the picture that helps: turned
+# upside down, it changes mIoU by <span title="SD-2 turned_32">-0.038</span> and
+# <span title="SD-2 turned_8">-0.20</span>. If the picture were a drawing with one colour a class, the control, the gain
+# would be <span title="SD-2 drawn_32">0.054</span> and <span title="SD-2 drawn_8">0.13</span>. Our objects are pasted;
+# where one ends its colours end too, more sharply than in a photo, and that flatters a CRF. On VOC one raised the first
+# DeepLab by five points; two years later DeepLabv3 did without one. The tests of this repository compare our mean field
+# with one that visits every pair of pixels.
 
 # %% [markdown]
 # ### Superpixels
@@ -271,7 +374,7 @@ crf()
 # Superpixels are small regions of similar colour. SLIC finds them without any label. If each could take the label that
 # most of its pixels have, how many pixels would be right? And what if a net's logits are averaged over each?
 #
-# **Take fewer and fewer superpixels. Watch the best possible, then the pooled net.**
+# **Make the superpixels smaller, then as large as they go. Watch the best possible, then the pooled net.**
 
 # %%
 from fpnlib.notes.segmentation_difficulties.explorers import superpixels
@@ -281,7 +384,7 @@ superpixels()
 # %% [markdown]
 # The grey bar is the control: the same regions, moved to another place of the image. Averaging over any region smooths
 # the logits, and in this scene even that helps a little; in the others it does not. Regions that fit the image do
-# better. With too few, even they mix objects.
+# better. If they are too large, even they mix objects.
 
 # %% [markdown]
 # **Measured (SD-10).** How many pixels of five photos could be right if each region took its best label, with VOC's
@@ -310,13 +413,17 @@ for name, key, returned in (
 # <span title="SD-10 grids">5</span> grids small enough to try every labelling, the difference is
 # <span title="SD-10 energy">0</span> up to rounding.
 #
-# **Measured (SD-11).** Logits averaged over superpixels raise the strong net's mIoU by
-# <span title="SD-11 strong_pooled_miou_gain">0.024</span>, and its boundary IoU by
-# <span title="SD-11 strong_pooled_boundary_gain">0.11</span>. For the weak net no gain is shown,
-# <span title="SD-11 weak_pooled_miou_gain">0.0005</span>. Regions from elsewhere lower both nets' mIoU, the strong
-# one's by <span title="SD-11 strong_control_miou_gain">-0.078</span>. MSCI, the method that the second author names,
-# does more: Lin and others join features of two scales inside the net, through two chains of LSTM cells, along
-# neighbouring superpixels, and train all of it together. Ours averages afterwards, on the same small scenes as the CRF.
+# **Measured (SD-11).** On the same scenes, logits averaged over superpixels raise the mIoU of the nets of stride eight
+# by <span title="SD-11 pooled_8">0.029</span>, and their boundary IoU by
+# <span title="SD-11 pooled_boundary_8">0.15</span>. The coarsest nets gain nothing in mIoU,
+# <span title="SD-11 pooled_32">0.00013</span>, though their boundaries do get better, by
+# <span title="SD-11 pooled_boundary_32">0.084</span>: what a net took for one large patch stays one. The same regions
+# from elsewhere cost <span title="SD-11 elsewhere_8">-0.14</span> and <span title="SD-11 elsewhere_32">-0.096</span>.
+# Superpixels of a drawing with one colour a class, the control, would gain <span title="SD-11 drawn_8">0.042</span> and
+# <span title="SD-11 drawn_32">0.039</span>. The last layer is linear, so to average the features that it reads would
+# come to the same. MSCI, the method that the second author names, does more: Lin and others join features of two scales
+# inside the net, through two chains of LSTM cells, along neighbouring superpixels, and train all of it together. And
+# here too objects are pasted, and their edges sharp.
 
 # %% [markdown]
 # ### A few labels
@@ -389,11 +496,7 @@ shared_fields()
 # %%
 import torch
 
-from fpnlib.notes.segmentation_difficulties.shown import (
-    shown_logits,
-    shown_pictures,
-    shown_scenes,
-)
+from fpnlib.notes.segmentation_difficulties.shown import logits_of, shown
 from fpnlib.notes.segmentation_difficulties.trained import CRFS, with_crf
 
 
@@ -404,15 +507,13 @@ def changes(labels):
 
 
 torch.manual_seed(0)
-logits = shown_logits("strong")
+logits = logits_of(8)
 apart = logits.softmax(1)
 tied = torch.stack(
-    [
-        with_crf(one, picture, CRFS["strong"])
-        for one, picture in zip(logits, shown_pictures(), strict=True)
-    ]
+    [with_crf(one, scene.picture, CRFS[8]) for one, scene in zip(logits, shown(), strict=True)]
 )
-print("neighbouring pixels that differ, in the true labels:", changes(shown_scenes().semantic))
+true = torch.stack([scene.classes for scene in shown()])
+print("neighbouring pixels that differ, in the true labels:", changes(true))
 for name, probabilities in (("the net", apart), ("the net with a CRF", tied)):
     drawn = torch.distributions.Categorical(probabilities.movedim(1, -1)).sample()
     print(f"{name}, likeliest labels:", changes(probabilities.argmax(1)))
@@ -421,7 +522,7 @@ for name, probabilities in (("the net", apart), ("the net with a CRF", tied)):
 # %% [markdown]
 # The net's likeliest labels look smooth, and hide that it is of two minds about many pixels and makes up each one's by
 # itself. Drawn, they are salt and pepper. A CRF makes neighbours of one colour agree first; what is drawn then has
-# regions, nearly as whole as the true ones.
+# regions, if more ragged than the true ones.
 
 # %% [markdown]
 # ## Why
@@ -584,11 +685,8 @@ from fpnlib.claims import verdicts
 verdicts("SD")
 
 # %%
-from fpnlib.notes.segmentation_difficulties import context, nets
+from fpnlib.notes.segmentation_difficulties import context
 
-print("output strides:", *nets.OUTPUT_STRIDES)
-print("scenes:", nets.SIZE, "pixels wide")
-print("parameters of a head:", sum(p.numel() for p in nets.Head().parameters()))
 print("receptive fields of the four nets below:", *map(context.reach, context.DILATIONS))
 print("what patches of the second could tell at best:", round(context.reachable(2), 2))
 
@@ -625,17 +723,6 @@ print("what patches of the second could tell at best:", round(context.reachable(
 # it is <span title="SD-12 context_4">0.84</span>, with 37 <span title="SD-12 context_8">0.78</span>: more is not always
 # better. The classes told by texture, <span title="SD-12 local_1">0.81</span> at 9 pixels and
 # <span title="SD-12 local_8">0.85</span> at 37, do not need it.
-#
-# **A finer output stride (SD-13).** The nets of SD-2, SD-11 and SD-13 are small: two 1×1 convolutions on
-# EfficientNet-Lite0's frozen maps, brought to one grid. At output strides 32, 16 and 8 the head reads the same maps
-# with the same parameters. Each of <span title="SD-13 n">16</span> seeds has its own first weights, its own order of
-# training scenes and its own two dozen test scenes, 128 pixels wide. "Weak" is output stride 32, "strong" is 8. From 32
-# to 16 mIoU rises by <span title="SD-13 miou_gain_32_16">0.14</span>, from 16 to 8 by
-# <span title="SD-13 miou_gain_16_8">0.038</span>. Of a large object's pixels <span title="SD-13 large_32">0.36</span>
-# are right at the coarsest and <span title="SD-13 large_8">0.61</span> at the finest; of a small one's
-# <span title="SD-13 small_32">0.021</span> and <span title="SD-13 small_8">0.068</span>. Small is a longer side below
-# twelve pixels, large one from thirty-two: a finer grid alone does not save the small. (One run with two seeds had been
-# seen before the first form of this test was written.)
 
 # %% [markdown]
 # ### What we changed
@@ -657,8 +744,15 @@ print("what patches of the second could tell at best:", round(context.reachable(
 #   photos then decided, so it is now each class of each photo.
 # - **SD-1** and **SD-5** cannot fail, and no longer count as claims. Nor could what SD-12 asked; it now asks what the
 #   second author says.
-# - **SD-2**, **SD-11** and **SD-13** are judged by parts, with one point as the bound. They have no control yet, and
-#   rest on small nets and pasted scenes.
+# - **SD-2**, **SD-11** and **SD-13** had rested on small nets on scenes of pasted objects, drawn for training and for
+#   testing from the same few cut-outs, whose best mIoU was little above one half; **SD-8** on two answers made to
+#   disagree. Now they are measured on nets that are good enough to compare, on scenes that share nothing with those
+#   learnt from, by parts, each with a control. **SD-14** is new: the oracle that the expert asked for.
+# - What was known when their bounds were fixed: one net of another seed at each stride, on scenes that no claim uses,
+#   though of the same test photos and cut-outs. The worst and the best of these were chosen for the CRF, the
+#   superpixels and the oracle, and the settings of the first two were tuned with them. The bounds were written before
+#   the other numbers were looked at. Then the control of SD-8 was replaced, since the first one did not show a
+#   disagreement where there had to be one, and SD-14 was given its part on thin errors beside the one on the band.
 
 # %% [markdown]
 # ## Try
@@ -719,6 +813,7 @@ check("mean-field step", ...)
 # - L.-C. Chen et al., *Semantic Image Segmentation with Deep Convolutional Nets and Fully Connected CRFs*, ICLR 2015
 #   (DeepLab; its scores with and without a CRF as wangleihitcs/DeepLab-V1-PyTorch quotes and reproduces them);
 #   *Rethinking Atrous Convolution for Semantic Image Segmentation*, 2017 (DeepLabv3).
+# - T.-Y. Lin et al., *Feature Pyramid Networks for Object Detection*, CVPR 2017.
 # - D. Lin, Y. Ji, D. Lischinski, D. Cohen-Or, H. Huang, *Multi-scale Context Intertwining for Semantic Segmentation*,
 #   ECCV 2018 (MSCI).
 # - G. Csurka, D. Larlus, F. Perronnin, *What is a Good Evaluation Measure for Semantic Segmentation?*, BMVC 2013; Z.
