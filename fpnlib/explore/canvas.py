@@ -4,6 +4,7 @@ import io
 from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -15,10 +16,12 @@ from fpnlib.explore import glyphs, rasters
 from fpnlib.validation import require_choice
 
 _DPI = 100
+_DENSITIES = 2  # backgrounds that are kept: that of a moving picture and that of the screen
+_PHOTOGRAPHIC = 3000  # more colours than that are a photo's
 # JPEG while something moves, since encoding costs more than drawing; PNG for a picture that stays.
 _ENCODINGS: dict[str, dict[str, Any]] = {
     "png": {"format": "PNG", "compress_level": 1},
-    "jpeg": {"format": "JPEG", "quality": 85, "subsampling": 0},
+    "jpeg": {"format": "JPEG", "quality": 88, "subsampling": 0},
     "webp": {"format": "WEBP", "quality": 80, "method": 0},
 }
 
@@ -31,27 +34,36 @@ class Canvas:
     """
 
     def __init__(self, width: int, height: int) -> None:
-        self.figure = Figure(figsize=(width / _DPI, height / _DPI), dpi=_DPI, layout="constrained", facecolor="white")
+        self.figure = Figure(figsize=(width / _DPI, height / _DPI), dpi=_DPI, layout="constrained")
         self._agg = FigureCanvasAgg(self.figure)
         self._moving: list[Artist] = []
-        self._background: Any = None
+        self._backgrounds: dict[float, Any] = {}
+        self.photographic = False  # whether the first picture has as many colours as photos have and charts have not
 
     def freeze(self, moving: Iterable[Artist]) -> None:
         """Keep all but the `moving` artists as the background. Their places are fixed from here on."""
         self._moving = sorted(moving, key=lambda artist: artist.get_zorder())
         self._agg.draw()
+        colours = np.asarray(self._agg.buffer_rgba())[::2, ::2].view(np.uint32)
+        self.photographic = len(np.unique(colours)) > _PHOTOGRAPHIC
         self.figure.set_layout_engine("none")
         for artist in self._moving:
             artist.set_animated(True)
-        self._background = None
+        self._backgrounds.clear()
 
-    def render(self) -> Image.Image:
-        """Draw the moving artists over the background. The picture shares memory with the canvas."""
-        if self._background is None:
+    def render(self, density: float = 1) -> Image.Image:
+        """Draw the moving artists over the background, at so many pixels for each of the size's.
+
+        The picture shares memory with the canvas.
+        """
+        self.figure.set_dpi(_DPI * density)
+        if density not in self._backgrounds:
+            if len(self._backgrounds) == _DENSITIES:
+                self._backgrounds.pop(next(iter(self._backgrounds)))
             self._agg.draw()
-            self._background = self._agg.copy_from_bbox(self.figure.bbox)
-        self._agg.restore_region(self._background)
+            self._backgrounds[density] = self._agg.copy_from_bbox(self.figure.bbox)
         renderer = self._agg.get_renderer()
+        self._agg.restore_region(self._backgrounds[density])
         for artist in self._moving:
             if isinstance(artist, Text) and glyphs.is_plain(artist):
                 glyphs.draw(artist, renderer)
@@ -61,18 +73,19 @@ class Canvas:
                 artist.draw(renderer)
         return Image.frombuffer("RGBX", self._agg.get_width_height(), self._agg.buffer_rgba(), "raw", "RGBX", 0, 1)
 
-    def encode(self, format: str = "png") -> bytes:
+    def encode(self, format: str = "png", density: float = 1) -> bytes:
         """Return the picture as `png`, `jpeg` or `webp` bytes."""
         require_choice("format", format, _ENCODINGS)
-        picture = self.render()
+        picture = self.render(density)
         return _saved(picture if format == "jpeg" else picture.convert("RGB"), **_ENCODINGS[format])
 
-    def encode_small(self, colours: int = 64) -> bytes:
-        """Return the picture as a PNG with few colours, a fraction of the size, for a notebook on disk."""
-        picture = (
-            self.render().convert("RGB").quantize(colours, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
-        )
-        return _saved(picture, format="PNG", optimize=True)
+    def encode_saved(self, colours: int = 64) -> tuple[str, bytes]:
+        """Return the picture for a notebook on disk, small: of a photo a JPEG, of a chart a PNG with few colours."""
+        picture = self.render().convert("RGB")
+        if self.photographic:
+            return "jpeg", _saved(picture, format="JPEG", quality=82, optimize=True)
+        few = picture.quantize(colours, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
+        return "png", _saved(few, format="PNG", optimize=True)
 
 
 def _saved(picture: Image.Image, **options: Any) -> bytes:

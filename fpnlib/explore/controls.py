@@ -1,40 +1,51 @@
-"""The controls of an explorer: ordinary ipywidgets, so that each works from the keyboard and tells its range."""
+"""The controls of an explorer: ipywidgets hold values and ranges; the page draws them as its own native inputs."""
 
 import math
 from collections.abc import Sequence
 from numbers import Integral, Real
+from typing import Any
 
 import ipywidgets
 
 from fpnlib.validation import require
-
-_STYLE = {"description_width": "initial"}
 
 
 def slider(label: str, value: float, low: float, high: float, step: float) -> ipywidgets.Widget:
     """Make a slider from `low` to `high`, for whole numbers when all four numbers are whole."""
     whole = all(isinstance(n, int) for n in (value, low, high, step))
     kind = ipywidgets.IntSlider if whole else ipywidgets.FloatSlider
-    places = len(f"{step:.10f}".rstrip("0").partition(".")[2])
-    decimals = {} if whole else {"readout_format": f".{places}f"}
-    # A letter takes some 7 pixels; the number beside the slider and a track of a useful length take the rest.
-    layout = ipywidgets.Layout(width=f"{max(430, 240 + 7 * len(label))}px")
-    return kind(value=value, min=low, max=high, step=step, description=label, style=_STYLE, layout=layout, **decimals)
+    return kind(value=value, min=low, max=high, step=step, description=label)
 
 
 def choice(label: str, options: Sequence[str | int | float], value: str | float | None = None) -> ipywidgets.Dropdown:
     """Make a list to choose one of `options` from; the first is chosen unless `value` names another."""
     options = list(options)
-    value = options[0] if value is None else value
-    layout = ipywidgets.Layout(width="auto")
-    return ipywidgets.Dropdown(options=options, value=value, description=label, style=_STYLE, layout=layout)
+    return ipywidgets.Dropdown(options=options, value=options[0] if value is None else value, description=label)
 
 
 def toggle(label: str, value: bool = False) -> ipywidgets.Checkbox:
     """Make a box to tick."""
-    return ipywidgets.Checkbox(
-        value=value, description=label, indent=False, style=_STYLE, layout=ipywidgets.Layout(width="auto")
-    )
+    return ipywidgets.Checkbox(value=value, description=label)
+
+
+def on_page(control: ipywidgets.Widget) -> dict[str, Any]:
+    """What a page needs to draw a control."""
+    if isinstance(control, ipywidgets.Checkbox):
+        return {"kind": "toggle", "label": control.description}
+    if isinstance(control, ipywidgets.Dropdown):
+        return {"kind": "choice", "label": control.description, "options": list(control.options)}
+    shown = {"kind": "slider", "label": control.description}
+    shown |= {"min": control.min, "max": control.max, "step": control.step}
+    if isinstance(control, ipywidgets.FloatSlider):
+        shown["decimals"] = len(f"{control.step:.10f}".rstrip("0").partition(".")[2])
+    return shown
+
+
+def from_page(name: str, control: ipywidgets.Widget, value: object) -> object:
+    """Return a value that a page sent as the control holds it: JSON does not tell 1.0 from 1."""
+    if isinstance(control, ipywidgets.Dropdown):
+        value = next((one for one in control.options if one == value), value)
+    return checked(name, control, value)
 
 
 def checked(name: str, control: ipywidgets.Widget, value: object) -> object:

@@ -3,24 +3,28 @@
 import functools
 import inspect
 import threading
+import time
 from base64 import b64encode
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, ClassVar, Generic, Self, TypeVar
 
 import ipywidgets
 from matplotlib import rc_context
 from matplotlib.artist import Artist
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from fpnlib.discovery import by_name
+from fpnlib.explore import style
 from fpnlib.explore.canvas import Canvas
-from fpnlib.explore.controls import checked
+from fpnlib.explore.controls import checked, from_page, on_page
+from fpnlib.explore.handles import Handle, Place, checked_places
 from fpnlib.explore.picture import Picture
-from fpnlib.explore.style import STYLE
+from fpnlib.explore.style import Theme
 from fpnlib.validation import require
 
 Data = TypeVar("Data")
-_REST_SECONDS = 0.3
 
 
 class Explorer(Generic[Data]):
@@ -32,19 +36,23 @@ class Explorer(Generic[Data]):
 
     title: ClassVar[str] = ""
     size: ClassVar[tuple[int, int]] = (1000, 500)  # pixels
+    ahead: ClassVar[bool] = True  # whether neighbouring states may be computed before the reader asks for them
 
     def __init__(self) -> None:
         self._origin: tuple[str, tuple[str, ...]] = (type(self).__name__, ())
         self._lock = threading.RLock()  # JupyterLab answers widgets on a thread of their own
-        self._rest: threading.Timer | None = None
         self._paused = False
-        self._live: tuple[ipywidgets.VBox, Picture] | None = None
+        self._widget: Picture | None = None
+        self._screen: tuple[float, Theme] = (1.0, "light")  # the reader's: its density and theme
+        self._theme: Theme = "light"
         self._canvas: Canvas | None = None
+        self._handles: list[Handle] = []
         self._controls: dict[str, ipywidgets.Widget] = self.make_controls()
         for widget in self._controls.values():
             widget.observe(self._moved, names="value")
         self.data: Data
         self.readout: str
+        self._start = self.state
         self._recompute()
 
     # What a subclass gives.
@@ -68,6 +76,15 @@ class Explorer(Generic[Data]):
     def describe(self, data: Data) -> str:
         """Say in words and at most 4 significant digits what the picture shows."""
         raise NotImplementedError
+
+    def grab(self, axes: Axes, **places: Place) -> None:
+        """In `build`: let the reader drag in `axes`, where `places` say for each control where its values lie.
+
+            self.grab(panel, threshold=lambda value: (value, None))  # an upright line
+
+        ValueError for a control that is not there.
+        """
+        self._handles.append(Handle(axes, checked_places(places, self._controls)))
 
     def invariants(self, data: Data) -> dict[str, bool]:
         """Return what must hold in every state, by name."""
@@ -101,35 +118,42 @@ class Explorer(Generic[Data]):
             except Exception:
                 self._assign(before)
                 raise
-            self._show("png")
+            self._push()
         return self
 
-    def frame(self, format: str = "png") -> bytes:
-        """Return the picture of this state as encoded bytes: `png`, `jpeg` or `webp`."""
-        with self._lock:
-            return self._drawn().encode(format)
+    def frame(self, format: str = "png", density: float = 1, theme: Theme = "light") -> bytes:
+        """Return the picture of this state as encoded bytes.
+
+        Args:
+            format: `png`, `jpeg` or `webp`.
+            density: pixels for each of `size`, 1 to 3 on today's screens.
+            theme: `light` or `dark`.
+        """
+        with self._drawn(self.data, theme) as canvas:
+            return canvas.encode(format, density)
+
+    def say(self, words: str) -> None:
+        """Show words in place of the readout while `compute` takes its time."""
+        if self._widget:
+            self._widget.send({"kind": "says", "readout": words})
 
     def close(self) -> None:
-        """Let go of the widgets and of any picture still to be sent."""
+        """Let go of the widgets."""
         with self._lock:
-            if self._rest:
-                self._rest.cancel()
-            for widget in self._controls.values():
+            for widget in [*self._controls.values(), *([self._widget] if self._widget else [])]:
                 widget.close()
-            if self._live:
-                for part in self._live:
-                    part.close()
 
     def __repr__(self) -> str:
-        name, arguments = self._origin
-        values = [f"{key}={_literal(value)}" for key, value in self.state.items()]
-        return f"{name}({', '.join([*arguments, *values])})\n{self.readout}"
+        return f"{self._call(self.state)}\n{self.readout}"
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
         with self._lock:
-            bundle = dict(self._view()._repr_mimebundle_())
+            live = self._view()._repr_mimebundle_()
+            bundle = dict(live[0]) if live else {}
             bundle["text/plain"] = repr(self)
-            bundle["image/png"] = b64encode(self._drawn().encode_small()).decode()
+            with self._drawn(self.data, "light") as canvas:
+                kind, picture = canvas.encode_saved()
+            bundle[f"image/{kind}"] = b64encode(picture).decode()
         return bundle
 
     # How it works.
@@ -148,61 +172,99 @@ class Explorer(Generic[Data]):
         with self._lock:
             try:
                 self._recompute()
-                self._show("jpeg")
             except Exception as error:
                 # The reader sees it under the picture, and it goes on to whoever called.
-                if self._live:
-                    self._live[1].error = f"{type(error).__name__}: {error}\nat {self.state}"
+                if self._widget:
+                    self._widget.send({"kind": "moved", "state": self.state} | self._failed(error, self.state))
                 raise
-            if self._live:
-                self._rest_soon()
+            self._push()
 
     def _recompute(self) -> None:
         data = self.compute(**self.state)
         readout = self.describe(data)
         self.data, self.readout = data, readout
 
-    def _drawn(self) -> Canvas:
-        if self._canvas is None:
-            with rc_context(STYLE):
-                canvas = Canvas(*self.size)
-                moving = list(self.build(canvas.figure))
-                self.draw(self.data)
-                canvas.freeze(moving)
-            self._canvas = canvas
-        self.draw(self.data)
-        return self._canvas
+    @contextmanager
+    def _drawn(self, data: Data, theme: Theme) -> Iterator[Canvas]:
+        """The canvas with its artists where `data` puts them, for as long as nothing else is drawn."""
+        with self._lock, style.LOCK:
+            style.use(theme)
+            if self._canvas is None or theme != self._theme:
+                self._handles = []
+                with rc_context(style.STYLE):
+                    canvas = Canvas(*self.size)
+                    moving = list(self.build(canvas.figure))
+                    self.draw(data)
+                    canvas.freeze(moving)
+                self._canvas, self._theme = canvas, theme
+            self.draw(data)
+            yield self._canvas
 
-    def _view(self) -> ipywidgets.VBox:
-        if self._live is None:
-            rows = ipywidgets.Layout(flex_flow="row wrap", align_items="center", grid_gap="2px 24px")
-            controls = ipywidgets.Box(list(self._controls.values()), layout=rows)
-            picture = Picture(alt=self.title, frame=self.frame("png"), readout=self.readout)
-            box = ipywidgets.VBox([controls, picture])
-            box.add_class("fpnlib-explorer")
-            self._live = (box, picture)
-        return self._live[0]
+    # The page's side.
 
-    def _show(self, format: str) -> None:
-        if self._live is None:
-            return
-        picture = self._live[1]
-        with picture.hold_sync():
-            picture.format, picture.frame = format, self.frame(format)
-            picture.readout, picture.error = self.readout, ""
+    def _view(self) -> Picture:
+        if self._widget is None:
+            with self._drawn(self.data, "light"):
+                handles = [handle.on_page(self._controls) for handle in self._handles]
+            spec = {
+                "alt": self.title,
+                "size": self.size,
+                "controls": {name: on_page(widget) for name, widget in self._controls.items()},
+                "handles": handles,
+                "start": self._start,
+                "ahead": self.ahead,
+            }
+            self._widget = Picture(spec=spec, state=self.state)
+            self._widget.on_msg(self._heard)
+        return self._widget
 
-    def _rest_soon(self) -> None:
-        # A moving picture is sent as JPEG; once nothing has moved for a while, the same picture follows as PNG.
-        if self._rest:
-            self._rest.cancel()
-        self._rest = threading.Timer(_REST_SECONDS, self._settle)
-        self._rest.daemon = True
-        self._rest.start()
-
-    def _settle(self) -> None:
+    def _heard(self, page: Picture, asked: dict[str, Any], buffers: Any) -> None:
+        """Answer the page, which asks for a state's picture: to show at once, at rest, or ahead of the reader."""
+        start = time.perf_counter()
+        answer: dict[str, Any] = {"id": asked["id"]}
+        picture = None
         with self._lock:
-            if self._live and not self._live[1].error:  # which a later move may have left
-                self._show("png")
+            try:
+                state = {name: from_page(name, self._controls[name], value) for name, value in asked["state"].items()}
+                if asked["kind"] == "ahead":
+                    data = self.compute(**state)
+                    answer["readout"] = self.describe(data)
+                else:
+                    self._screen = asked["density"], asked["theme"]
+                    self._assign(state)
+                    self._recompute()
+                    data, answer["readout"] = self.data, self.readout
+                answer["code"] = self._call(state)
+                screen = asked["density"], asked["theme"]
+                picture = self._encoded(data, answer, *screen, final=asked["kind"] == "rest")
+            except Exception as error:
+                answer |= self._failed(error, asked["state"])
+        answer["milliseconds"] = 1000 * (time.perf_counter() - start)
+        page.send(answer, [picture] if picture else None)
+
+    def _encoded(self, data: Data, answer: dict[str, Any], density: float, theme: Theme, *, final: bool) -> bytes:
+        # Of a chart a JPEG is soon made, but only a PNG has clean edges.
+        with self._drawn(data, theme) as canvas:
+            format = "png" if final and not canvas.photographic else "jpeg"
+            answer |= {"density": density, "format": format, "final": final or canvas.photographic}
+            return canvas.encode(format, density)
+
+    def _push(self) -> None:
+        """Send the page what Python has moved."""
+        if self._widget is None:
+            return
+        answer: dict[str, Any] = {"kind": "moved", "state": self.state, "readout": self.readout}
+        answer["code"] = self._call(self.state)
+        picture = self._encoded(self.data, answer, *self._screen, final=True)
+        self._widget.send(answer, [picture])
+
+    def _failed(self, error: Exception, state: Mapping[str, Any]) -> dict[str, str]:
+        return {"error": f"{type(error).__name__}: {error}\nat {dict(state)}"}
+
+    def _call(self, state: Mapping[str, Any]) -> str:
+        name, arguments = self._origin
+        values = [f"{key}={_literal(value)}" for key, value in state.items()]
+        return f"{name}({', '.join([*arguments, *values])})"
 
 
 def _literal(value: Any) -> str:

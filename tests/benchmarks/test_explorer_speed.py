@@ -7,6 +7,7 @@ import pytest
 from ipympl.backend_nbagg import Canvas, FigureManager
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from support.asking import Page
 from support.four_maps import FourMaps, lay_out, waves
 from support.side_by_side import amount, compare, least_seconds
 
@@ -17,11 +18,11 @@ PHASES = itertools.cycle(i / 7 for i in range(40))
 
 
 def ours():
-    explorer = FourMaps()
-    explorer._repr_mimebundle_()
+    page = Page(FourMaps())
 
     def update():
-        explorer.controls()["phase"].value = next(PHASES)
+        page.ask(phase=next(PHASES))
+        page.answers.clear()
 
     return update
 
@@ -74,13 +75,13 @@ def test_a_new_picture(benchmark):
 
 @pytest.mark.parametrize("name", sorted(all_explorers()))
 def test_every_explorer_of_the_book(name, benchmark):
-    explorer = all_explorers()[name]()
-    explorer._repr_mimebundle_()
-    slider = next(w for w in explorer.controls().values() if hasattr(w, "step"))
+    page = Page(all_explorers()[name]())
+    key, slider = next((key, w) for key, w in page.explorer.controls().items() if hasattr(w, "step"))
     values = itertools.cycle([slider.min, slider.max, type(slider.value)((slider.min + slider.max) / 2)])
 
     def move():
-        slider.value = next(values)
+        page.ask(**{key: next(values)})
+        page.answers.clear()
 
     benchmark.pedantic(move, rounds=30, warmup_rounds=6)
     amount(benchmark, f"explorer `{name}`, first slider", benchmark.stats.stats.median * 1e3, "ms", 16.7)

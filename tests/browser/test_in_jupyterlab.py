@@ -11,8 +11,7 @@ import psutil
 import pytest
 from axe_playwright_python.base import AXE_SCRIPT
 from nbformat import v4
-from playwright.sync_api import sync_playwright
-from support.lab import OpenNotebook, find_chromium, jupyter_lab, launch
+from support.lab import OpenNotebook, jupyter_lab
 
 import notebooks
 from repository import ROOT
@@ -46,25 +45,12 @@ with jupyter_lab([ROOT / "images"], home) as server, sync_playwright() as playwr
 """
 
 
-# A worker has one server and one browser for all notes that it is given. They end before it goes on to another file: an
-# open Playwright leaves an event loop running, which other tests' kernels must not meet.
+# A worker has one server and one browser for all notes that it is given.
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory):
     folders = [notebooks.NOTEBOOKS, ROOT / "images"]
     with jupyter_lab(folders, tmp_path_factory.mktemp("lab")) as server:
         yield server
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    path = find_chromium()
-    if path is None:
-        reason = "no Chromium found; on Debian: apt-get install chromium"
-        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(reason)
-    with sync_playwright() as playwright:
-        browser = launch(playwright, path)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module", params=SOURCES, ids=lambda source: source.stem)
@@ -100,7 +86,7 @@ def ran(opened, pictures_before, saved):
 def saved_pictures(path):
     cells = nbformat.read(path, as_version=4).cells
     outputs = [output for cell in cells if cell.cell_type == "code" for output in cell.outputs]
-    return sum("image/png" in output.get("data", {}) for output in outputs)
+    return sum(kind.startswith("image/") for output in outputs for kind in output.get("data", {}))
 
 
 def test_pictures_are_there_before_anything_runs(pictures_before, saved):
@@ -116,11 +102,11 @@ def test_all_cells_run(ran, saved):
 
 
 def assert_sliders_say_what_they_show(explorer):
-    for slider in explorer.root.locator(".widget-slider").all():
-        handle = slider.locator(".noUi-handle")
-        assert slider.locator(".noUi-target").bounding_box()["width"] > 120
-        assert handle.get_attribute("aria-label") == slider.locator(".widget-label").inner_text()
-        assert handle.get_attribute("aria-valuetext") == slider.locator(".widget-readout").inner_text()
+    for control in explorer.root.locator(".fpnlib-slider").all():
+        slider = control.get_by_role("slider")
+        if slider.is_visible():  # and not under "more"
+            assert slider.bounding_box()["width"] >= 120
+        assert slider.get_attribute("aria-valuetext") == control.locator(".fpnlib-value").text_content()
 
 
 def test_every_slider_moves_readout_and_picture_and_back(ran):

@@ -230,16 +230,16 @@ class OpenExplorer:
         self.page, self.root = page, root
         self.picture = root.locator("img.fpnlib-picture")
         self.readout = root.get_by_role("status")
-        self.slider = root.locator(".widget-slider .noUi-handle").first
+        self.slider = root.get_by_role("slider").first
 
     def at_rest(self) -> tuple[str, str]:
-        """Wait for the picture that follows the last move, and return the readout and a digest of the picture."""
+        """Wait for the final picture that follows the last move, and return the readout and a digest of the picture."""
         end, seen = time.monotonic() + STEP_SECONDS, None
         while time.monotonic() < end:
             kind, digest = self.picture.evaluate(PICTURE)
+            final = self.picture.get_attribute("data-final") == "true" and not self.root.get_attribute("aria-busy")
             now = (self.readout.inner_text(), digest)
-            # A moving picture is a JPEG; the PNG of the same state follows once nothing has moved for a while.
-            if kind == "image/png" and now == seen:
+            if final and now == seen:
                 return now
             seen = now
             self.page.wait_for_timeout(400)
@@ -254,5 +254,5 @@ class OpenExplorer:
 
     def step(self) -> tuple[str, str]:
         """Return the key that moves the first slider away from its place, and the key that moves it back."""
-        value, highest = (float(self.slider.get_attribute(f"aria-value{name}") or "nan") for name in ("now", "max"))
+        value, highest = (float(self.slider.evaluate(f"slider => slider.{name}")) for name in ("value", "max"))
         return ("ArrowRight", "ArrowLeft") if value < highest else ("ArrowLeft", "ArrowRight")

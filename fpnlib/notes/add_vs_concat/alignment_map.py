@@ -15,7 +15,7 @@ from matplotlib.patches import Rectangle
 
 from fpnlib.claims import Result, interval_of_mean
 from fpnlib.explore import Explorer, choice, number, slider
-from fpnlib.explore.style import BLUE, INK, MUTED, ORANGE
+from fpnlib.explore.style import BLUE, INK, MUTED, ORANGE, PAPER
 from fpnlib.notes.add_vs_concat.alignment import (
     ALIGNMENTS,
     DATA_SETS,
@@ -29,7 +29,6 @@ from fpnlib.notes.add_vs_concat.digits import digits
 
 DATA_NAMES: dict[str, DataSet] = {"digits by two writers": "digits", "a network's channels, two scales": "network"}
 COMPARISONS = {"equal widths": "add", "equal parameters": "wide"}
-_SHADES = LinearSegmentedColormap.from_list("concat to add", [ORANGE, "white", BLUE])
 _MOST = 0.15  # of accuracy, where the colours end
 _GRID = {"digits": (8, 8), "network": (5, 8)}  # how an input's channels are laid out as a picture
 
@@ -104,7 +103,7 @@ class AlignmentExplorer(Explorer[AlignmentData]):
 
     def compute(self, alignment: float, pairs: int, data: str, equal: str) -> AlignmentData:
         """Look up the ledger."""
-        alignment = min(ALIGNMENTS, key=lambda stop: abs(stop - alignment))  # a value that was typed may lie between
+        alignment = ALIGNMENTS[_row(alignment)]
         gain, ends, scores = stored_map(DATA_NAMES[data], COMPARISONS[equal])
         row, column = ALIGNMENTS.index(alignment), SIZES.index(pairs)
         low, high = ends[row, column]
@@ -126,8 +125,9 @@ class AlignmentExplorer(Explorer[AlignmentData]):
         )
         grid, curves = panels["map"], panels["curves"]
         rows, columns = len(ALIGNMENTS), len(SIZES)
+        shades = LinearSegmentedColormap.from_list("concat to add", [ORANGE, PAPER, BLUE])
         self._map = grid.imshow(
-            np.zeros((rows, columns)), cmap=_SHADES, vmin=-_MOST, vmax=_MOST, origin="lower", aspect="auto"
+            np.zeros((rows, columns)), cmap=shades, vmin=-_MOST, vmax=_MOST, origin="lower", aspect="auto"
         )
         grid.set(title="Test accuracy: add − concat", xlabel="training pairs", ylabel="alignment")
         grid.set_xticks(range(columns), SIZES)
@@ -136,6 +136,7 @@ class AlignmentExplorer(Explorer[AlignmentData]):
         bar.set_label("orange: concat wins · blue: add wins · dot: sure")
         (self._sure,) = grid.plot([], [], "o", ms=4, color=INK)
         self._frame = grid.add_patch(Rectangle((0, 0), 1, 1, fill=False, ec=INK, lw=2.5))
+        self.grab(grid, alignment=lambda value: (None, _row(value)), pairs=lambda value: (SIZES.index(value), None))
         self._lines, self._intervals = [], []
         for kind, colour in (("add", BLUE), ("concat", ORANGE)):
             (line,) = curves.plot([], [], color=colour, marker="o", ms=5, label=kind)
@@ -148,6 +149,7 @@ class AlignmentExplorer(Explorer[AlignmentData]):
         curves.minorticks_off()
         curves.legend(loc="lower right")
         self._mark = curves.axvline(SIZES[0], color=MUTED, lw=1, ls="--")
+        self.grab(curves, pairs=lambda value: (value, None))
         self._pictures = []
         for name, title in (("first", "first input"), ("second", "second input"), ("sum", "sum, halved")):
             panels[name].set_axis_off()
@@ -195,3 +197,8 @@ class AlignmentExplorer(Explorer[AlignmentData]):
             ),
             "the interval holds the gain": data.interval[0] <= data.gain[row, column] <= data.interval[1],
         }
+
+
+def _row(alignment: float) -> int:
+    """Return the nearest row of the map: a value that was typed may lie between two."""
+    return min(range(len(ALIGNMENTS)), key=lambda row: abs(ALIGNMENTS[row] - alignment))

@@ -95,6 +95,7 @@ class CostsExplorer(Explorer[CostsData]):
         chart.plot(MAPS, MAPS, "--", color=ORANGE, marker="s", label="after a concat")
         chart.legend(loc="upper left")
         (self._now,) = chart.plot([], [], "o", color=INK, ms=11, mfc="none", mew=2)
+        self.grab(chart, maps=lambda value: (value, None))
         texts = {"fontsize": 10, "va": "center", "color": INK, "weight": "bold"}
         self._counts = [chart.text(0, 0, "", **texts) for _ in range(2)]
         bars.set(xscale="log", xlim=(0.05, 2000), ylim=(len(NAMES) - 0.4, -0.7))

@@ -7,13 +7,13 @@ import numpy as np
 import torch
 from ipywidgets import Widget
 from jaxtyping import Bool
-from matplotlib import colormaps
 from matplotlib.artist import Artist
+from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from torch import Tensor
 
 from fpnlib.explore import Explorer, number, slider
-from fpnlib.explore.style import BLUE, FAINT, INK, MUTED, ORANGE
+from fpnlib.explore.style import BLUE, FAINT, INK, MUTED, ORANGE, PAPER
 from fpnlib.metrics import BoundaryReference
 from fpnlib.notes.add_vs_concat.edges import SIDES, Edges, tolerance
 from fpnlib.validation import require
@@ -79,9 +79,9 @@ class EdgeFusionExplorer(Explorer[EdgeFusionData]):
         top, bottom = figure.add_gridspec(2, 1, height_ratios=[1, 2.1])
         panels = top.subgridspec(1, SIDES + 1).subplots()
         below = bottom.subgridspec(1, 2, width_ratios=[1.25, 1]).subplots()
-        edges = {"cmap": colormaps["gray_r"].resampled(_GREYS), "vmin": 0, "vmax": 1}
-        grey = self._image[::4, ::4].mean(2)
-        panels[0].imshow(grey, cmap=colormaps["gray"].resampled(_GREYS), vmin=-60, vmax=255)
+        shades = LinearSegmentedColormap.from_list("edges", [PAPER, INK], _GREYS)
+        edges = {"cmap": shades, "vmin": 0, "vmax": 1}
+        panels[0].imshow(self._image[::2, ::2], interpolation="antialiased")
         panels[0].set_title("the photo")
         for panel, side, curve, name in zip(panels[1:], self._edges.sides, self._curves, range(1, 6), strict=True):
             panel.imshow(side[::5, ::5].sigmoid().numpy(), **edges)

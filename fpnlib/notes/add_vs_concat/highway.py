@@ -8,14 +8,16 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from ipywidgets import Widget
+from matplotlib import colormaps
 from matplotlib.artist import Artist
 from matplotlib.collections import LineCollection
+from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from torch import nn
 
 from fpnlib.claims import Result
 from fpnlib.explore import Explorer, choice, counted, number, slider
-from fpnlib.explore.style import BLUE, GREEN, INK, MUTED, ORANGE, PURPLE
+from fpnlib.explore.style import BLUE, GREEN, INK, MUTED, ORANGE, PAPER, PURPLE, on_paper
 from fpnlib.models.stacks import SKIPS, Skip, Stack
 from fpnlib.notes.add_vs_concat.digits import digits
 from fpnlib.notes.add_vs_concat.gradients import DEPTHS, make_stack
@@ -120,8 +122,15 @@ class HighwayExplorer(Explorer[HighwayData]):
         """Lay out the strip above the curves' own panel."""
         strip, curves = figure.subplots(1, 2, width_ratios=[1.25, 1])
         strip.set(title="One net of 60 blocks: what arrives at each block", xlabel="blocks before the loss", yticks=[])
+        shades = colormaps["RdBu"]
+        dark = LinearSegmentedColormap.from_list("less to more", [shades(0.2), PAPER, shades(0.8)])
         self._strip = strip.imshow(
-            np.zeros((4, _BLOCKS)), cmap="RdBu", vmin=-_DECADES, vmax=_DECADES, aspect="auto", extent=(0.5, 60.5, 4, 0)
+            np.zeros((4, _BLOCKS)),
+            cmap=on_paper(shades, dark),
+            vmin=-_DECADES,
+            vmax=_DECADES,
+            aspect="auto",
+            extent=(0.5, 60.5, 4, 0),
         )
         strip.set_yticks(np.arange(4) + 0.5, _ROWS)
         strip.tick_params(axis="y", length=0)
@@ -141,6 +150,8 @@ class HighwayExplorer(Explorer[HighwayData]):
         curves.axhline(0, color=MUTED, lw=0.8, zorder=0)
         curves.legend(loc="lower left")
         self._mark = curves.axvline(1, color=ORANGE, lw=1.5)
+        for axes in (strip, curves):
+            self.grab(axes, depth=lambda value: (value, None))
         return [self._strip, self._line, *self._lines.values(), self._intervals, self._mark]
 
     def draw(self, data: HighwayData) -> None:

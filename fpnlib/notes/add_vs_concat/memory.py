@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import math
 from collections.abc import Iterable
 
 import numpy as np
@@ -122,6 +123,9 @@ class MemoryExplorer(Explorer[MemoryData]):
             panel.set_yticks([0.5], [name])
             panel.tick_params(axis="y", length=0)
         seen.set_xlabel("white: counts as much as at lag 1; black: a millionth or less")
+        self.grab(curve, forget=_end_of_gate_alone)
+        for panel in (curve, row, seen):
+            self.grab(panel, lag=lambda value: (value, None))
         return [*self._others.values(), self._alone, self._forced, self._point, self._seen, *self._marks]
 
     def draw(self, data: MemoryData) -> None:
@@ -157,6 +161,12 @@ class MemoryExplorer(Explorer[MemoryData]):
             "an open gate keeps more than a shut one": bool(curves[-1, -1] > curves[0, -1]),
             "what is seen lies between 0 and 1": bool((data.seen >= 0).all() and (data.seen <= 1).all()),
         }
+
+
+def _end_of_gate_alone(forget: float) -> tuple[float, float]:
+    """Return lag and decades where the curve of the cell state alone leaves the picture."""
+    fall = math.log10(forget) if forget else -math.inf  # at each step
+    return (_LAGS, (_LAGS - 1) * fall) if (_LAGS - 1) * fall >= _FLOOR else (1 + _FLOOR / fall, _FLOOR)
 
 
 def times(decades: float) -> str:

@@ -10,7 +10,7 @@ from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 
 from fpnlib.explore import Explorer, choice, number, slider
-from fpnlib.explore.style import BLUE, FAINT, INK, MUTED, ORANGE
+from fpnlib.explore.style import BLUE, FAINT, INK, MUTED, ORANGE, PAPER
 from fpnlib.ops import batch_norm_forward
 from fpnlib.validation import require
 
@@ -112,11 +112,12 @@ class DistributionExplorer(Explorer[DistributionData]):
         self._after = after.stairs(self._shares, self._edges, fill=True, color=FAINT)
         (self._after_dots,) = after.plot([], [], "o", ms=5, color=ORANGE, alpha=0.8, mew=0)
         self._beta_line = after.axvline(0, color=ORANGE, lw=2)
+        self.grab(after, beta=lambda value: (value, None))
         after.set(title="y, by this batch's mean and variance", xlabel="y", xlim=(-_SPAN, _SPAN))
         (self._cloud,) = spread.plot([], [], "o", ms=4, color=MUTED, alpha=0.6, mew=0)
         (self._this,) = spread.plot([], [], "o", ms=10, color=BLUE, mec=INK)
         (every,) = spread.plot(
-            [self._all.mean()], [self._all.std()], "P", ms=12, color=INK, mec="white", label="all values", zorder=5
+            [self._all.mean()], [self._all.std()], "P", ms=12, color=INK, mec=PAPER, label="all values", zorder=5
         )
         spread.set(
             title=f"{BATCHES} batches of this size",

@@ -67,7 +67,7 @@ class RatesExplorer(Explorer[RatesData]):
 
     def compute(self, power: float, scale: float, limit: float, seed: int) -> RatesData:
         """Count at the chosen limit."""
-        at, row = int(np.argmin(abs(_POWERS - power))), int(np.argmin(abs(_SCALE_POWERS - scale)))
+        at, row = _column(power), _row(scale)
         here = {kind: errors[:, row] for kind, errors in self._errors.items()}
         near = {kind: errors <= NEAR * errors.min(1, keepdims=True) for kind, errors in here.items()}
         largest = {kind: _POWERS[len(RATES) - 1 - good[:, ::-1].argmax(1)] for kind, good in near.items()}
@@ -104,6 +104,8 @@ class RatesExplorer(Explorer[RatesData]):
             ylim=(0, 1.14),
             xlim=(_POWERS[0] - 0.2, _POWERS[-1] + 0.2),
         )
+        self.grab(curves, limit=lambda value: (None, value))
+        self.grab(curves, power=lambda value: (_POWERS[_column(value)], None))
         labels = [number(rate, 2) for rate in RATES]
         curves.set_xticks(_POWERS, labels)
         curves.legend(loc="upper center", ncols=2)
@@ -113,6 +115,7 @@ class RatesExplorer(Explorer[RatesData]):
             empty = np.zeros((len(SCALES), len(RATES)))
             self._maps[kind] = panel.imshow(empty, cmap="gray", vmin=0, vmax=1, origin="lower", aspect="auto")
             self._frames[kind] = panel.add_patch(Rectangle((0, 0), 1, 1, fill=False, ec=ORANGE, lw=2.5))
+            self.grab(panel, power=lambda value: (_column(value), None), scale=lambda value: (None, _row(value)))
             panel.set(title=f"{label} (white: all seeds learn)", ylabel="initial weights ×")
             panel.set_xticks(range(len(RATES)), labels if kind == "plain" else [])
             panel.set_yticks(range(len(SCALES)), [number(scale, 2) for scale in SCALES])
@@ -158,3 +161,11 @@ class RatesExplorer(Explorer[RatesData]):
             ),
             "at He's scale the gain is the claim's": data.row != USUAL or abs(data.gain - self._effect) < 1e-6,
         }
+
+
+def _column(power: float) -> int:
+    return int(np.argmin(abs(_POWERS - power)))
+
+
+def _row(scale: float) -> int:
+    return int(np.argmin(abs(_SCALE_POWERS - scale)))

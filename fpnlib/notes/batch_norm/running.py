@@ -100,9 +100,11 @@ class RunningExplorer(Explorer[RunningData]):
             (running,) = panel.plot(steps, steps, color=ORANGE, label="running")
             self._lines += [of_batch, true, running]
         means.legend(loc="lower right", ncols=1)
+        self.grab(means, drift=lambda value: (BATCHES - 1, MEAN + value))
         gaps.axhline(1, color=FAINT, lw=1)
         (self._gaps,) = gaps.plot([], [], "o-", color=MUTED, ms=5)
         (self._gap,) = gaps.plot([], [], "o", ms=10, color=ORANGE, mec=INK)
+        self.grab(gaps, batch_size=lambda value: (value, None))
         return [*self._lines, self._gaps, self._gap]
 
     def draw(self, data: RunningData) -> None:

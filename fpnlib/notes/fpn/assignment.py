@@ -13,10 +13,10 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from fpnlib.explore import Explorer, choice, number, slider
-from fpnlib.explore.style import BLUE, FAINT, INK, MUTED, ORANGE
+from fpnlib.explore.style import BLUE, FAINT, INK, MUTED, ORANGE, faded
 from fpnlib.models.assignment import pyramid_level
 from fpnlib.models.detector import CANONICAL_SIZE
-from fpnlib.notes.fpn.colours import components, pale
+from fpnlib.notes.fpn.colours import components, preview
 from fpnlib.notes.fpn.photo_pyramid import LONGEST, Library
 from fpnlib.notes.fpn.pixels import Pixels
 from fpnlib.ops import roi_align
@@ -116,9 +116,10 @@ class AssignmentExplorer(Explorer[AssignmentData]):
         photo = panels["photo"]
         photo.set(title="The box", xticks=[], yticks=[], xlim=(-4, width + 4), ylim=(height + 4, -4), aspect="equal")
         photo.spines[:].set_visible(False)
-        photo.imshow(pale(self._pyramid.photo, _PREVIEW), cmap="gray", vmin=0, vmax=255, extent=(0, width, height, 0))
+        photo.imshow(faded(preview(self._pyramid.photo, _PREVIEW), 0.8), extent=(0, width, height, 0))
         photo.set(xlim=(-4, width + 4), ylim=(height + 4, -4))
         self._box = photo.add_patch(Rectangle((0, 0), 1, 1, fill=False, ec=ORANGE, lw=2.5))
+        self.grab(photo, x=lambda value: (value / 100 * width, None), y=lambda value: (None, value / 100 * height))
         self._crops, self._frames, self._sizes = [], [], []
         for name in crops:
             panel = panels[name]

@@ -28,10 +28,10 @@ def components(values: Float[Tensor, "3 h w"]) -> UInt8[np.ndarray, "h w 3"]:
     return ((values / (2 * SPREAD) + 0.5).clamp(0, 1) * 255).byte().permute(1, 2, 0).numpy()
 
 
-def pale(photo: UInt8[np.ndarray, "h w 3"], longest: int) -> UInt8[np.ndarray, "rows columns"]:
-    """A photo in few light greys, so that a saved notebook stays small; its longer side `longest` pixels at most."""
+def preview(photo: UInt8[np.ndarray, "h w 3"], longest: int) -> UInt8[np.ndarray, "rows columns 3"]:
+    """A photo whose longer side is `longest` pixels at most."""
     batch = image_batch(photo)
     scale = min(1.0, longest / max(batch.shape[2:]))
     sides = [max(1, round(side * scale)) for side in batch.shape[2:]]
-    grey = F.interpolate(batch, sides, mode="bilinear", antialias=True).mean(1)[0]
-    return ((grey * 0.6 + 100).div(12).round() * 12).clamp(0, 255).byte().numpy()
+    small = F.interpolate(batch, sides, mode="bilinear", antialias=True)[0]
+    return small.permute(1, 2, 0).round().clamp(0, 255).byte().numpy()

@@ -120,6 +120,7 @@ class CueDistanceExplorer(Explorer[CueDistanceData]):
             (self._lines[name],) = curves.plot([], [], _MARKS[name], ms=5, color=_COLOURS[name], label=label)
             self._bars[name] = curves.add_collection(LineCollection([], colors=_COLOURS[name], linewidths=1.5))
         (self._point,) = curves.plot([], [], "o", ms=13, mfc="none", mec=INK, mew=2)
+        self.grab(curves, distance=lambda value: (value, None))
         curves.legend(loc="center right", bbox_to_anchor=(1, 0.42))
         curves.grid(color=FAINT, lw=0.6)
         return [

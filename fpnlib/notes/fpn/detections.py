@@ -3,7 +3,7 @@
 import dataclasses
 from collections import Counter
 from collections.abc import Iterable
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -21,7 +21,7 @@ from fpnlib.data import load_image, photo
 from fpnlib.data.scenes import SCENE_CLASSES, VALIDATION_SEEDS, scene
 from fpnlib.explore import Explorer, counted, number, slider
 from fpnlib.explore.controls import choice
-from fpnlib.explore.style import BLUE, FAINT, GREEN, INK, ORANGE, RED
+from fpnlib.explore.style import BLUE, FAINT, GREEN, INK, ORANGE, RED, faded
 from fpnlib.metrics import match_detections
 from fpnlib.models.detector import AREA_RANGES, Detector
 from fpnlib.notes.fpn.pixels import Pixels
@@ -63,11 +63,6 @@ class Page:
     name: str
     image: UInt8[np.ndarray, "h w 3"]
     targets: dict[str, Tensor] | None
-
-    @cached_property
-    def pale(self) -> UInt8[np.ndarray, "h w 3"]:
-        """The picture in few pale colours, so that the boxes stand out; without colour many objects would not."""
-        return (np.rint((self.image * 0.6 + 100) / 20) * 20).clip(0, 255).astype(np.uint8)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -197,7 +192,7 @@ class DetectionsExplorer(Explorer[DetectionsData]):
 
     def draw(self, data: DetectionsData) -> None:
         """Show the picture with its boxes and mark this net's recalls."""
-        page = self._pages[data.picture].pale
+        page = faded(self._pages[data.picture].image, 0.75)
         height, width = page.shape[:2]
         scale = SIDE / height  # every picture fills the panel's height
         self._picture.show(page, 0, 0, width * scale, SIDE)

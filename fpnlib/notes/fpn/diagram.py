@@ -8,7 +8,7 @@ from matplotlib.patches import FancyArrowPatch, Rectangle
 from matplotlib.text import Text
 
 from fpnlib.explore.canvas import Canvas
-from fpnlib.explore.style import BLUE, GREEN, INK, MUTED, ORANGE, STYLE
+from fpnlib.explore.style import BLUE, FAINT, GREEN, INK, MUTED, ORANGE, PAPER, STYLE
 
 LEVELS = (2, 3, 4, 5)
 SIZE = (1000, 520)
@@ -33,11 +33,11 @@ def draw_architecture(axes: Axes) -> dict[str, Text]:
         axes.text(x, 480, heading, ha="center", color=colour, weight="bold", fontsize=12)
         for level in LEVELS:
             y, width = _ROWS[level], _WIDTHS[level]
-            axes.add_patch(Rectangle((x - width / 2, y), width, _HEIGHT, fc="white", ec=colour, lw=2))
+            axes.add_patch(Rectangle((x - width / 2, y), width, _HEIGHT, fc=PAPER, ec=colour, lw=2))
             axes.text(x, y + 25, f"{column}{level}", ha="center", va="center", weight="bold", fontsize=12, color=INK)
             texts[f"{column}{level}"] = axes.text(x, y + 9, "", ha="center", va="center", fontsize=8, color=INK)
     left, middle, right = (_COLUMNS[name][0] for name in "CMP")
-    axes.add_patch(Rectangle((left - 90, _IMAGE), 180, 34, fc="#EEEEEE", ec=MUTED, lw=1.5))
+    axes.add_patch(Rectangle((left - 90, _IMAGE), 180, 34, fc=FAINT, ec=MUTED, lw=1.5))
     texts["image"] = axes.text(left, _IMAGE + 17, "", ha="center", va="center", fontsize=9, color=INK)
     _arrow(axes, (left, _IMAGE + 34), (left, _ROWS[2]), MUTED)
     for level in LEVELS:
@@ -56,7 +56,7 @@ def draw_architecture(axes: Axes) -> dict[str, Text]:
         axes.text(left + 6, (_ROWS[level] + _HEIGHT + above) / 2, "÷2", color=MUTED, va="center", fontsize=9)
         axes.plot([middle, middle, plus], [above, above - 24, above - 24], color=ORANGE, lw=2)
         _arrow(axes, (plus, above - 24), (plus, y + 11), ORANGE)
-        axes.plot([plus], [y], "o", ms=17, mfc="white", mec=ORANGE, mew=2)
+        axes.plot([plus], [y], "o", ms=17, mfc=PAPER, mec=ORANGE, mew=2)
         axes.text(plus, y - 1, "+", ha="center", va="center", color=INK, weight="bold", fontsize=13)
         _arrow(axes, (plus + 11, y), (middle - half, y), ORANGE)
         axes.text(middle + 8, above - 18, "×2", color=ORANGE, weight="bold", va="center")
@@ -86,4 +86,4 @@ def diagram() -> bytes:
         texts = draw_architecture(canvas.figure.add_axes((0, 0, 1, 1)))
         for name, words in _WORDS.items():
             texts[name].set_text(words)
-        return canvas.encode_small(32)
+        return canvas.encode_saved(32)[1]

@@ -8,7 +8,7 @@ from matplotlib.backend_bases import RendererBase
 
 
 class Pixels(Artist):
-    """An RGB picture in a box of its axes' coordinates, every pixel a sharp block; y runs down, as in a photo."""
+    """An RGB or RGBA picture in a box of its axes, every pixel a sharp block; y runs down, as in a photo."""
 
     def __init__(self, axes: Axes) -> None:
         super().__init__()
@@ -17,7 +17,7 @@ class Pixels(Artist):
         self._box = (0.0, 0.0, 1.0, 1.0)
         axes.add_artist(self)
 
-    def show(self, picture: UInt8[np.ndarray, "h w 3"], x0: float, y0: float, x1: float, y1: float) -> None:
+    def show(self, picture: UInt8[np.ndarray, "h w channels"], x0: float, y0: float, x1: float, y1: float) -> None:
         """Put the picture's upper left corner at (x0, y0) and its lower right one at (x1, y1)."""
         self._picture, self._box = picture, (x0, y0, x1, y1)
 
@@ -29,7 +29,7 @@ class Pixels(Artist):
         rows = _sources(top - bottom, self._picture.shape[0])[::-1]
         columns = _sources(right - left, self._picture.shape[1])
         block = np.full((len(rows), len(columns), 4), 255, np.uint8)
-        block[..., :3] = self._picture[rows][:, columns]
+        block[..., : self._picture.shape[2]] = self._picture[rows][:, columns]
         gc = renderer.new_gc()
         gc.set_clip_rectangle(self.axes.bbox)  # type: ignore[union-attr]
         renderer.draw_image(gc, left, bottom, block)

@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Iterable
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from ipywidgets import Widget
@@ -10,11 +10,12 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from matplotlib.patheffects import withStroke
 from torch import Tensor
 
 from fpnlib.explore import Explorer, choice, number, slider
-from fpnlib.explore.style import BLUE, FAINT, INK, ORANGE
-from fpnlib.notes.fpn.colours import components, heat, heat_range, pale
+from fpnlib.explore.style import BLUE, FAINT, INK, ORANGE, PAPER, faded
+from fpnlib.notes.fpn.colours import components, heat, heat_range, preview
 from fpnlib.notes.fpn.photo_pyramid import LONGEST, STAGES, Library, Pyramid, Stage, is_stride
 from fpnlib.notes.fpn.pixels import Pixels
 
@@ -36,9 +37,9 @@ _PLACES = {
 class PyramidData:
     """One map of the pyramid, all of them small, and what stands under the cursor.
 
-    page:    (h, w, 3), the photo in pale grey
+    page:    (h, w, 3), the photo
     picture: (rows, columns, 3), the chosen map in colours
-    all:     (h, w, 3), every map at one pixel a cell
+    all:     (h, w, 4), every map at one pixel a cell, transparent between them
     stride:  pixels that a cell of the chosen map is high and wide
     values:  (channels,) at the cursor's cell
     """
@@ -131,7 +132,7 @@ class PyramidExplorer(Explorer[PyramidData]):
 
     def _page(self, name: str, pyramid: Pyramid) -> np.ndarray:
         if name not in self._pages:
-            self._pages[name] = np.repeat(pale(pyramid.photo, _PREVIEW)[..., None], 3, 2)
+            self._pages[name] = preview(pyramid.photo, _PREVIEW)
         return self._pages[name]
 
     def build(self, figure: Figure) -> Iterable[Artist]:
@@ -151,7 +152,9 @@ class PyramidExplorer(Explorer[PyramidData]):
             panel.set(xlim=(0, side[0]), ylim=(side[1], 0))
             self._images[name] = Pixels(panel)
         shown = [self._images[name].axes for name in ("photo", "map")]
-        self._crosses = [panel.plot([], [], "+", ms=14, mew=2.5, color=ORANGE, clip_on=False)[0] for panel in shown]
+        halo = [withStroke(linewidth=5, foreground=PAPER)]
+        look: dict[str, Any] = {"ms": 16, "mew": 2.5, "color": ORANGE, "clip_on": False, "path_effects": halo}
+        self._crosses = [panel.plot([], [], "+", **look)[0] for panel in shown]
         self._cell = shown[1].add_patch(Rectangle((0, 0), 1, 1, fill=False, ec=ORANGE, lw=2))
         self._chosen = self._images["all"].axes.add_patch(Rectangle((0, 0), 1, 1, fill=False, ec=ORANGE, lw=2.5))
         self._chosen.set_clip_on(False)
@@ -169,7 +172,7 @@ class PyramidExplorer(Explorer[PyramidData]):
         height, width = data.size
         rows, columns = data.picture.shape[:2]
         high, broad = data.stride
-        self._images["photo"].show(data.page, 0, 0, width, height)
+        self._images["photo"].show(faded(data.page, 0.7), 0, 0, width, height)
         self._images["map"].show(data.picture, 0, 0, columns * broad, rows * high)
         tall, wide = data.all.shape[:2]
         scale = _scale(data.all)
@@ -247,15 +250,16 @@ def _coloured(pyramid: Pyramid, stage: Stage, place: int, shown: Shown, channel:
 def _side_by_side(
     pyramid: Pyramid, shown: Shown, channel: int
 ) -> tuple[np.ndarray, dict[tuple[Stage, int], tuple[int, int, int, int]]]:
-    """All maps on one white sheet, a row for each stage, and where each stands: x, y, width, height."""
+    """All maps on one sheet, a row for each stage, and where each stands: x, y, width, height."""
     sizes = [one.shape[1:] for one in pyramid.maps["C"]]
     row = max(size[0] for size in sizes) + _GAP
-    sheet = np.full((row * len(STAGES), sum(size[1] + _GAP for size in sizes), 3), 255, np.uint8)
+    sheet = np.zeros((row * len(STAGES), sum(size[1] + _GAP for size in sizes), 4), np.uint8)
     frames: dict[tuple[Stage, int], tuple[int, int, int, int]] = {}
     for number_of_row, stage in enumerate(STAGES):
         x, y = 0, number_of_row * row
         for place, (rows, columns) in enumerate(sizes):
-            sheet[y : y + rows, x : x + columns] = _coloured(pyramid, stage, place, shown, channel)
+            part = sheet[y : y + rows, x : x + columns]
+            part[..., :3], part[..., 3] = _coloured(pyramid, stage, place, shown, channel), 255
             frames[stage, place] = (x, y, columns, rows)
             x += columns + _GAP
     return sheet, frames

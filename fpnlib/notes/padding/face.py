@@ -148,6 +148,9 @@ class FaceExplorer(Explorer[FaceData]):
         self._frame = scores.add_patch(frame)
         self._box = crop.add_patch(Rectangle((0, 0), 1, 1, fill=False, ec=ORANGE, lw=2.5, zorder=5))
         self._plain_box = crop.add_patch(Rectangle((0, 0), 1, 1, fill=False, ec=BLUE, lw=2.5, ls=":", zorder=4))
+        for panel in (crop, scores):  # the padding's upper edge, the face's left one
+            self.grab(panel, padding=lambda value: (None, -value))
+            self.grab(panel, distance=lambda value: (value, None))
         crop.set_xlabel("best box on the face:\norange padded, blue dotted not")
         scores.set_xlabel("dashed: all there is without padding")
         curve.axvline(0, color=FAINT, lw=1, zorder=0)
@@ -155,6 +158,7 @@ class FaceExplorer(Explorer[FaceData]):
         (self._curve,) = curve.plot([], [], color=ORANGE, label="padded")
         (self._plain_point,) = curve.plot([], [], "o", ms=8, color=BLUE, mec=INK)
         (self._point,) = curve.plot([], [], "o", ms=10, color=ORANGE, mec=INK)
+        self.grab(curve, distance=lambda value: (value, None))
         curve.set(
             title="Best score of a window on the face",
             xlabel="left edge of the face to the border",

@@ -75,9 +75,11 @@ class FieldsExplorer(Explorer[FieldsData]):
         (self._ruler,) = fields.plot([], [], color=INK, lw=1.5, marker="|", ms=9)
         self._ruler_text = fields.text(0.5, -0.98, "", ha="center", fontsize=10, color=INK)
         fields.set_title("What two units of the last layer see; mixed colour: both")
+        self.grab(fields, layers=lambda value: (None, value))
         table.set_axis_off()
         table.set_title("In pixels of the image")
         table.set(xlim=(0, 1), ylim=(-1.1, MOST_LAYERS + 0.9))
+        self.grab(table, layers=lambda value: (None, value))
         place = {"ha": "right", "va": "center", "fontsize": 10}
         for x, name in ((0.3, "size"), (0.62, "stride"), (0.98, "start")):
             table.text(x, MOST_LAYERS + 0.7, name, color=MUTED, **place)

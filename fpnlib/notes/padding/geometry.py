@@ -105,6 +105,8 @@ class GeometryExplorer(Explorer[GeometryData]):
         self._centers = strip.add_collection(LineCollection([], colors=BLUE, linewidths=2.4, zorder=3))
         self._bars = strip.add_collection(LineCollection([], colors=ORANGE, linewidths=7, alpha=0.9, zorder=4))
         (self._points,) = strip.plot([], [], "D", ms=10, color=ORANGE, mec=INK, ls="", zorder=5)
+        self.grab(strip, layers=lambda value: (None, value))
+        self.grab(strip, position=lambda value: (value, None))
         strip.plot([], [], color=ORANGE, lw=7, label="RoI")
         strip.plot([], [], "D", ms=8, color=ORANGE, mec=INK, ls="", label="shrunk to a point")
         strip.plot([], [], "|", ms=12, mew=2.4, color=BLUE, ls="", label="centre of a unit")

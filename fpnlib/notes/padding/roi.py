@@ -14,7 +14,7 @@ from matplotlib.patches import Rectangle
 
 from fpnlib.data.photos import image_batch
 from fpnlib.explore import Explorer, number, slider
-from fpnlib.explore.style import BLUE, INK, MUTED, ORANGE
+from fpnlib.explore.style import BLUE, INK, MUTED, ORANGE, faded
 from fpnlib.notes.padding.examples import pad_photos, pnet_features, pnet_field
 from fpnlib.ops import project_box, roi_align
 from fpnlib.validation import require
@@ -123,10 +123,11 @@ class RoiExplorer(Explorer[RoiData]):
             panel.set(xticks=[], yticks=[])
             panel.spines[:].set_visible(False)
         height, width = self._image.shape[2:]
-        pale = (self._image[0].mean(0) * 0.6 + 100).clamp(0, 255).byte().numpy()
-        panels["photo"].imshow(pale, cmap="gray", vmin=0, vmax=255, extent=(0, width, height, 0))
+        pixels = self._image[0].permute(1, 2, 0).round().clamp(0, 255).byte().numpy()
+        panels["photo"].imshow(faded(pixels, 0.7), extent=(0, width, height, 0))
         panels["photo"].set(title="RoI on the photo", xlim=(-2, width + 2), ylim=(height + 2, -2))
         self._roi = panels["photo"].add_patch(Rectangle((0, 0), 1, 1, fill=False, ec=ORANGE, lw=2.5))
+        self.grab(panels["photo"], x=lambda value: (value, None), y=lambda value: (None, value))
 
         rows, columns = self._strength.shape
         beyond = _MOST_PADDING // self._stride
@@ -146,6 +147,9 @@ class RoiExplorer(Explorer[RoiData]):
         panels["map"].set_xlabel("centres of the outermost units,\ndashed: without padding, solid: with it")
         self._edge = panels["map"].add_patch(Rectangle((0, 0), 1, 1, fill=False, ec="white", lw=1.4))
         self._on_map = panels["map"].add_patch(Rectangle((0, 0), 1, 1, fill=False, ec=ORANGE, lw=2.5))
+        self.grab(panels["map"], padding=lambda value: (0.5 - value // self._stride, None))
+        corner = {"x": lambda value: (self._on_map_at(value), None), "y": lambda value: (None, self._on_map_at(value))}
+        self.grab(panels["map"], **corner)
         empty = np.zeros((BINS, BINS))
         self._pooled = {}
         for key, title, colour in (("plain", "7×7 without padding", BLUE), ("padded", "7×7 with padding", ORANGE)):
@@ -167,6 +171,9 @@ class RoiExplorer(Explorer[RoiData]):
             *self._pooled.values(),
             *self._counts.values(),
         ]
+
+    def _on_map_at(self, pixel: int) -> float:
+        return float(project_box(torch.full((4,), float(pixel)), self._field)[0])
 
     def draw(self, data: RoiData) -> None:
         """Move the boxes and show both crops."""

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from ipywidgets import Widget
 from matplotlib.artist import Artist
+from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
@@ -19,7 +20,7 @@ from fpnlib.data.coco import load_coco_results
 from fpnlib.data.photos import load_image
 from fpnlib.explore import Explorer, counted, number, slider
 from fpnlib.explore.controls import step_for
-from fpnlib.explore.style import BLUE, FAINT, GREEN, INK, RED
+from fpnlib.explore.style import BLUE, FAINT, GREEN, INK, RED, faded, pixel
 from fpnlib.metrics import detection_average_precision, match_detections
 from fpnlib.metrics.arrays import ArrayLike, as_array, as_floats
 from fpnlib.validation import require
@@ -149,7 +150,7 @@ class DetectionExplorer(Explorer[DetectionData]):
         self._pages = [_page(image, target) for image, target in zip(self._images, self._targets, strict=True)]
         height, width = (max(page.shape[axis] for page in self._pages) for axis in (0, 1))
         extent = (0, self._pages[0].shape[1], self._pages[0].shape[0], 0)
-        self._photo = photo.imshow(self._pages[0], extent=extent, cmap="gray", vmin=0, vmax=255)
+        self._photo = photo.imshow(self._pages[0], extent=extent)
         photo.set(xlim=(0, width), ylim=(height, 0))
         self._loops = {kind: LineCollection([], **look) for kind, look in _LOOKS.items()}
         for loop in self._loops.values():
@@ -167,9 +168,19 @@ class DetectionExplorer(Explorer[DetectionData]):
         (self._curve,) = curve.plot([], [], "o-", ms=4, color=BLUE)
         self._line = curve.axvline(0.5, color=FAINT, zorder=0)
         (self._point,) = curve.plot([], [], "o", ms=10, color=GREEN, mec=INK)
+        self.grab(curve, iou=lambda value: (value, None))
+        if len(self._images) == 1 and len(self._predictions[0]["boxes"]):
+            self._grab_best_box(photo)
         self._text = panels["text"].text(0, 1, "", va="top", fontsize=10, color=INK, linespacing=1.6)
         moving = [self._photo] if len(self._pages) > 1 else []
         return [*moving, *self._loops.values(), self._line, self._curve, self._point, self._text]
+
+    def _grab_best_box(self, photo: Axes) -> None:
+        """Let the reader move all boxes by the one with the best score, which is always kept."""
+        best = int(self._predictions[0]["scores"].argmax())
+        x0, y0, x1, y1 = self._predictions[0]["boxes"][best].tolist()
+        across, down, *_ = _directions(best + 1)[best].tolist()
+        self.grab(photo, error=lambda value: ((x0 + x1) / 2 + value * across, (y0 + y1) / 2 + value * down))
 
     def draw(self, data: DetectionData) -> None:
         """Redraw the boxes and move the point."""
@@ -293,9 +304,9 @@ def _matched(prediction: dict[str, torch.Tensor], target: dict[str, torch.Tensor
 
 
 def _page(image: np.ndarray | None, target: dict[str, Any]) -> np.ndarray:
-    """Return a pale grey page, so that the boxes' colours are the only ones."""
+    """Return the faded photo, or without one a plain page as large as the boxes ask for."""
     if image is not None:
-        return (image.mean(2) * 0.6 + 100).astype(np.uint8)
+        return faded(image)
     corners = torch.cat([target["boxes"][:, 2:], torch.full((1, 2), 32.0, dtype=torch.float64)])
     width, height = np.ceil(corners.amax(0).numpy() * 1.05).astype(int)
-    return np.full((height, width), 235, np.uint8)
+    return np.full((height, width, 3), pixel(INK, share=0.09), np.uint8)

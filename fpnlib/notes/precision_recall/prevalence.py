@@ -65,8 +65,7 @@ class PrevalenceExplorer(Explorer[PrevalenceData]):
 
     def compute(self, ratio: int, threshold: float) -> PrevalenceData:
         """Weight the negatives so that there are `ratio` of them per positive."""
-        tp, fp, fn, tn = self._scored.counts(threshold)
-        recall, fpr = tp / (tp + fn), fp / (fp + tn)
+        recall, fpr = self._rates(threshold)
         curve = precision_at_ratio(self._recall, self._fpr, ratio)
         shares = [
             np.histogram(values, self._bins)[0] / len(values) * weight
@@ -87,6 +86,11 @@ class PrevalenceExplorer(Explorer[PrevalenceData]):
             negative_share=shares[1],
         )
 
+    def _rates(self, threshold: float) -> tuple[float, float]:
+        """Return recall and false positive rate."""
+        tp, fp, fn, tn = self._scored.counts(threshold)
+        return tp / (tp + fn), fp / (fp + tn)
+
     def build(self, figure: Figure) -> Iterable[Artist]:
         """Lay out three panels."""
         hist, pr, roc = figure.subplots(1, 3)
@@ -100,6 +104,7 @@ class PrevalenceExplorer(Explorer[PrevalenceData]):
             title="The crowd", xlabel="score", ylabel="share of all examples", xlim=(low, high), ylim=(0, 1.08 * top)
         )
         self._line = hist.axvline(low, color=INK)
+        self.grab(hist, threshold=lambda value: (value, None))
         hist.legend(loc="upper left")
         even = precision_at_ratio(self._recall, self._fpr, 1)
         pr.plot(self._recall, even, color=FAINT)
@@ -108,6 +113,9 @@ class PrevalenceExplorer(Explorer[PrevalenceData]):
         (self._point,) = pr.plot([], [], "o", ms=10, color=ORANGE, mec=INK, clip_on=False)
         pr.set(title="Precision sinks", xlabel="recall", ylabel="precision", xlim=(-0.02, 1.02), ylim=(-0.02, 1.08))
         self._text = pr.text(0.04, 0.04, "", fontsize=9.5, color=INK, linespacing=1.5)
+        # Where everything is flagged, precision is the share of the positives.
+        self.grab(pr, ratio=lambda value: (1, 1 / (1 + value)))
+        self.grab(pr, threshold=lambda value: (self._rates(value)[0], None))
         roc.plot(self._fpr, self._recall, color=BLUE)
         roc.plot([0, 1], [0, 1], color=FAINT, lw=1, zorder=0)
         (self._roc_point,) = roc.plot([], [], "o", ms=10, color=ORANGE, mec=INK, clip_on=False)
@@ -115,6 +123,7 @@ class PrevalenceExplorer(Explorer[PrevalenceData]):
             title="ROC stays", xlabel="false positive rate", ylabel="recall", xlim=(-0.02, 1.02), ylim=(-0.02, 1.08)
         )
         roc.text(0.96, 0.04, f"area {number(self._auc)}", ha="right", fontsize=9.5, color=INK)
+        self.grab(roc, threshold=lambda value: self._rates(value)[::-1])
         return [self._negative, self._positive, self._line, self._curve, self._point, self._roc_point, self._text]
 
     def draw(self, data: PrevalenceData) -> None:

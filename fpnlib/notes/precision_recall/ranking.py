@@ -13,7 +13,7 @@ from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 
 from fpnlib.explore import Explorer, number, slider
-from fpnlib.explore.style import BLUE, FAINT, INK, MUTED, ORANGE
+from fpnlib.explore.style import BLUE, FAINT, INK, MUTED, ORANGE, PAPER
 from fpnlib.metrics import average_precision
 from fpnlib.metrics.arrays import ArrayLike
 from fpnlib.metrics.classification import RECALL_LEVELS, Interpolation
@@ -101,7 +101,7 @@ class RankingExplorer(Explorer[RankingData]):
     def build(self, figure: Figure) -> Iterable[Artist]:
         """Lay out the strip and four panels."""
         panels = figure.subplot_mosaic([["strip"] * 4, list(INTERPOLATIONS)], height_ratios=[0.5, 3])
-        n = len(self._ranking)
+        n, positives = len(self._ranking), int(self._ranking.sum())
         strip = panels["strip"]
         colours = ListedColormap([FAINT, ORANGE])
         extent = (0.5, n + 0.5, 0, 1)
@@ -112,8 +112,9 @@ class RankingExplorer(Explorer[RankingData]):
         for side in ("left", "bottom"):
             strip.spines[side].set_visible(False)
         edges = [[(edge + 0.5, 0), (edge + 0.5, 1)] for edge in range(1, n)] if n <= 40 else []
-        gaps = strip.add_collection(LineCollection(edges, colors="white", linewidths=2))
+        gaps = strip.add_collection(LineCollection(edges, colors=PAPER, linewidths=2))
         (self._moved_mark,) = strip.plot([], [], "v", color=INK, ms=8, clip_on=False, zorder=6)
+        self.grab(strip, rank=lambda value: (value, None))
 
         self._steps: list[Any] = []
         self._areas: dict[str, Any] = {}
@@ -128,6 +129,8 @@ class RankingExplorer(Explorer[RankingData]):
             else:
                 (self._areas[name],) = panel.fill([0], [0], color=BLUE, alpha=0.45, lw=0)
             self._steps += panel.plot([], [], "o", ms=4, color=MUTED)
+            # The last point's recall: what was found of all.
+            self.grab(panel, missed=lambda value: (positives / (positives + value), None))
             self._labels[name] = panel.text(0.97, 1.22, "", ha="right", va="top", fontsize=12, weight="bold", color=INK)
         panels["none"].set_ylabel("precision")
         return [self._strip, gaps, self._moved_mark, *self._areas.values(), *self._steps, *self._labels.values()]

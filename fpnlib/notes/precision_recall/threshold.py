@@ -58,9 +58,14 @@ class ThresholdExplorer(Explorer[ThresholdData]):
     def compute(self, threshold: float, beta: float) -> ThresholdData:
         """Count at the threshold."""
         tp, fp, fn, tn = self._scored.counts(threshold)
-        precision, recall = tp / (tp + fp), tp / (tp + fn)
+        precision, recall, false_positive_rate = self._rates(threshold)
         f = float(f_score(precision, recall, beta))
-        return ThresholdData(threshold, tp, fp, fn, tn, precision, recall, fp / (fp + tn), beta, f)
+        return ThresholdData(threshold, tp, fp, fn, tn, precision, recall, false_positive_rate, beta, f)
+
+    def _rates(self, threshold: float) -> tuple[float, float, float]:
+        """Return precision, recall and false positive rate."""
+        tp, fp, fn, tn = self._scored.counts(threshold)
+        return tp / (tp + fp), tp / (tp + fn), fp / (fp + tn)
 
     def build(self, figure: Figure) -> Iterable[Artist]:
         """Lay out five panels."""
@@ -83,6 +88,7 @@ class ThresholdExplorer(Explorer[ThresholdData]):
         panel.legend(loc="upper left")
         self._line = panel.axvline(low, color=INK)
         self._flagged = panel.axvspan(low, high, color=INK, alpha=0.08, lw=0)
+        self.grab(panel, threshold=lambda value: (value, None))
 
         panel = panels["table"]
         panel.set(title="Confusion matrix", xlim=(-0.5, 1.5), ylim=(1.5, -0.5))
@@ -110,6 +116,8 @@ class ThresholdExplorer(Explorer[ThresholdData]):
             points += panel.plot([], [], "o", ms=10, color=ORANGE, mec=INK, clip_on=False)
         panels["roc"].plot([0, 1], [0, 1], color=FAINT, lw=1, zorder=0)
         self._point, self._roc_point = points
+        self.grab(panels["pr"], threshold=lambda value: self._rates(value)[1::-1])
+        self.grab(panels["roc"], threshold=lambda value: self._rates(value)[:0:-1])
 
         panel = panels["formulas"]
         panel.set_axis_off()
@@ -133,7 +141,7 @@ class ThresholdExplorer(Explorer[ThresholdData]):
         found, alarmed = data.tp + data.fn, data.fp + data.tn
         counts = {"TP": (data.tp, found), "FN": (data.fn, found), "FP": (data.fp, alarmed), "TN": (data.tn, alarmed)}
         for tile, cell, (name, (count, row)) in zip(self._tiles, self._cells, counts.items(), strict=True):
-            tile.set_facecolor(str(1 - 0.4 * count / row))  # the darker, the larger its share of the row
+            tile.set_facecolor((INK, 0.45 * count / row))  # the darker, the larger its share of the row
             cell.set_text(f"{name} {count}")
         self._point.set_data([data.recall], [data.precision])
         self._roc_point.set_data([data.false_positive_rate], [data.recall])

@@ -9,7 +9,7 @@ from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 
 from fpnlib.explore import Explorer, choice, number, slider
-from fpnlib.explore.style import BLUE, FAINT, INK, MUTED, SKY, YELLOW
+from fpnlib.explore.style import BLUE, FAINT, INK, MUTED, PAPER, SKY, YELLOW
 from fpnlib.notes.research.calendar import MONTHS, PARTS, YEAR, Plan, month_at
 
 LONGEST = 6.0  # months, of each part
@@ -68,10 +68,12 @@ class PlannerExplorer(Explorer[PlannerData]):
         for month in months:
             axes.axvline(month, color=FAINT, lw=0.5, zorder=0)
         self._bars = [
-            axes.add_collection(PolyCollection([], facecolors=colour, edgecolors="white", lw=1)) for colour in _COLOURS
+            axes.add_collection(PolyCollection([], facecolors=colour, edgecolors=PAPER, lw=1)) for colour in _COLOURS
         ]
         self._frame = axes.add_collection(PolyCollection([], facecolors="none", edgecolors=INK, lw=2))
         (self._deadlines,) = axes.plot([], [], "v", color=INK, ms=8)
+        self.grab(axes, deadline=lambda value: (MONTHS.index(value) + 1, -0.55))
+        self.grab(axes, start=lambda value: (None, MONTHS.index(value)))
         figure.text(0.12, 0.93, "Where each part lands:", fontsize=11, color=INK)
         for x, part, colour in zip((0.31, 0.47, 0.65), PARTS, _COLOURS, strict=True):
             figure.text(x, 0.93, "■", fontsize=13, color=colour)

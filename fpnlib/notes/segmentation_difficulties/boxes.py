@@ -11,8 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from fpnlib.explore import Explorer, number, slider
-from fpnlib.explore.style import BLUE, FAINT, INK, MUTED, ORANGE
-from fpnlib.notes.segmentation_difficulties.colours import pale
+from fpnlib.explore.style import BLUE, FAINT, INK, MUTED, ORANGE, PAPER, faded
 from fpnlib.notes.segmentation_difficulties.exact import BOXES
 from fpnlib.notes.segmentation_difficulties.masks import Boxed, cafe, in_box, random_boxes, tight_box
 
@@ -64,20 +63,21 @@ class BoxesExplorer(Explorer[BoxesData]):
     def build(self, figure: Figure) -> Iterable[Artist]:
         """Lay out the photo and the chart."""
         self._photo, chart = figure.subplots(1, 2, width_ratios=[1.2, 1])
-        grey = pale(cafe().image)
-        self._photo.imshow(grey, cmap="gray", vmin=0, vmax=255)
+        image = faded(cafe().image, 0.5)
+        self._photo.imshow(image)
         self._photo.set(xticks=[], yticks=[])
         self._photo.set_title("blue: kept, orange: cut off by the box")
-        self._overlay = np.zeros((*grey.shape, 4), np.uint8)
+        self._overlay = np.zeros((*image.shape[:2], 4), np.uint8)
         self._marks = self._photo.imshow(self._overlay)
         self._tight = self._photo.add_patch(Rectangle((0, 0), 1, 1, fill=False, ec=INK, ls=":", lw=2))
         self._box = self._photo.add_patch(Rectangle((0, 0), 1, 1, fill=False, ec=ORANGE, lw=2.5))
+        self.grab(self._photo, instance=_middle)
         every = _random()
         chart.scatter([b.box_iou for b in every], [b.ceiling for b in every], s=6, color=MUTED, alpha=0.45, lw=0)
         chart.set(xlim=(0.2, 1.01), ylim=(0.4, 1.01), xlabel="IoU of the box", ylabel="best possible IoU of the mask")
         chart.set_title("Grey: random boxes on all 19 instances")
         chart.grid(color=FAINT, lw=0.6)
-        (self._now,) = chart.plot([], [], "o", color=BLUE, ms=11, mec="white", mew=1.5)
+        (self._now,) = chart.plot([], [], "o", color=BLUE, ms=11, mec=PAPER, mew=1.5)
         return [self._marks, self._tight, self._box, self._now]
 
     def draw(self, data: BoxesData) -> None:
@@ -109,6 +109,11 @@ class BoxesExplorer(Explorer[BoxesData]):
             "what is kept over the whole is the ceiling": abs(int(data.kept.sum()) / whole - data.found.ceiling) < 1e-6,
             "a tight box allows the whole mask": data.found.box_iou < 1 or data.found.ceiling == 1,
         }
+
+
+def _middle(instance: int) -> tuple[float, float]:
+    x0, y0, x1, y1 = tight_box(cafe().masks[instance])
+    return (x0 + x1 - 1) / 2, (y0 + y1 - 1) / 2
 
 
 @functools.cache

@@ -1,8 +1,9 @@
-"""Colours of classes, and photos as pale backgrounds."""
+"""Colours of classes and of answers."""
 
 import numpy as np
-from jaxtyping import Float, UInt8
-from scipy import ndimage
+from jaxtyping import UInt8
+
+from fpnlib.explore.style import BLUE, INK, ORANGE, on_paper, pixel
 
 # Background nearly white, then colours that the colour-blind can tell apart (Okabe and Ito), and mixtures of them.
 CLASS_COLOURS = np.array(
@@ -21,10 +22,18 @@ CLASS_COLOURS = np.array(
 )
 
 
-# A pixel of a mask that was answered: neither, missed, false, right.
-ANSWER_COLOURS = np.array([[244, 244, 244], [30, 30, 30], [230, 159, 0], [0, 114, 178]], np.uint8)
+def class_colours() -> UInt8[np.ndarray, "classes 3"]:
+    """CLASS_COLOURS on the page's own paper, near to which the background stays."""
+    colours = CLASS_COLOURS.copy()
+    colours[0] = pixel(INK, share=0.08)
+    return colours
 
 
-def pale(photo: UInt8[np.ndarray, "h w 3"]) -> Float[np.ndarray, "h w"]:
-    """A photo in a few light greys without its finest grain, which keeps a saved picture small."""
-    return (ndimage.gaussian_filter(photo.mean(2), 1.5) * 0.4 + 150) // 32 * 32
+def answer_colours() -> UInt8[np.ndarray, "4 3"]:
+    """A pixel of a mask that was answered: neither, near the paper, missed, far from it, false, right."""
+    return np.stack([pixel(INK, share=0.05), pixel(INK), pixel(ORANGE), pixel(BLUE)])
+
+
+def answer_key() -> str:
+    """What the colours of an answer say."""
+    return f"blue right, {on_paper('black', 'white')} missed, orange false"

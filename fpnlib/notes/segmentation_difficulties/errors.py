@@ -12,9 +12,8 @@ from matplotlib.figure import Figure
 
 from fpnlib.data.voc import VOID
 from fpnlib.explore import Explorer, choice, number, slider
-from fpnlib.explore.style import BLUE, FAINT, INK, MUTED, ORANGE
+from fpnlib.explore.style import BLUE, FAINT, INK, MUTED, ORANGE, faded
 from fpnlib.metrics import boundary_iou, mean_iou
-from fpnlib.notes.segmentation_difficulties.colours import pale
 from fpnlib.notes.segmentation_difficulties.exact import BAND, one_wrong_region
 from fpnlib.notes.segmentation_difficulties.masks import VOID_WIDTH, cafe, lines_off, photos, void_border
 
@@ -67,12 +66,12 @@ class ErrorsExplorer(Explorer[ErrorsData]):
     def build(self, figure: Figure) -> Iterable[Artist]:
         """Lay out the photo and the chart."""
         photo, chart = figure.subplots(1, 2, width_ratios=[1.25, 1])
-        grey = pale(cafe().image)
-        photo.imshow(grey, cmap="gray", vmin=0, vmax=255)
+        image = faded(cafe().image, 0.5)
+        photo.imshow(image)
         photo.set(xticks=[], yticks=[])
         photo.spines[:].set_visible(False)
         photo.set_title("orange: wrong; blue: void, not counted")
-        self._overlay = np.zeros((*grey.shape, 4), np.uint8)
+        self._overlay = np.zeros((*image.shape[:2], 4), np.uint8)
         self._marks = photo.imshow(self._overlay)
         chart.set(
             xlim=(-0.2, MOST + 0.2), ylim=(0, 1.03), xlabel="boundaries off by (pixels), or that area in one piece"
@@ -85,6 +84,7 @@ class ErrorsExplorer(Explorer[ErrorsData]):
             self._lines.append(line)
         chart.legend(loc="lower left")
         (self._now,) = chart.plot([], [], "o", color=INK, ms=8, mfc="none", mew=2)
+        self.grab(chart, pixels=lambda value: (value, None))
         return [self._marks, *self._lines, self._now]
 
     def draw(self, data: ErrorsData) -> None:

@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 
 from fpnlib.claims import Result
 from fpnlib.explore import Explorer, choice, counted, number, slider
-from fpnlib.explore.style import BLUE, FAINT, GREEN, INK, MUTED, ORANGE
-from fpnlib.notes.segmentation_difficulties.colours import ANSWER_COLOURS, pale
+from fpnlib.explore.style import BLUE, FAINT, GREEN, INK, MUTED, ORANGE, PAPER, faded, pixel
+from fpnlib.notes.segmentation_difficulties.colours import answer_colours, answer_key
 from fpnlib.notes.segmentation_difficulties.masks import class_names
 from fpnlib.notes.segmentation_difficulties.weak import (
     COUNTS,
@@ -38,7 +38,8 @@ class LabelsData:
     kind: str
     method: str
     count: int  # labelled pixels, or a box's four numbers
-    drawn: np.ndarray  # (side, side, 3) the crop with its labels
+    crop: np.ndarray  # (side, side, 3)
+    marks: np.ndarray  # (side, side) 1 on the object, 2 off, 3 off by a box, 4 beyond the crop, 0 none of these
     picture: np.ndarray  # (side, side) 0 neither, 1 missed, 2 false, 3 right
     value: float  # IoU
 
@@ -68,7 +69,7 @@ class LabelsExplorer(Explorer[LabelsData]):
         crop, mask, chart = figure.subplots(1, 3, width_ratios=[1, 1, 1.3])
         for panel, title in (
             (crop, "blue on the object, orange off"),
-            (mask, "blue right, black missed, orange false"),
+            (mask, answer_key()),
         ):
             panel.set(xticks=[], yticks=[])
             panel.spines[:].set_visible(False)
@@ -83,13 +84,19 @@ class LabelsExplorer(Explorer[LabelsData]):
         for (colour, style), method in zip(_LINES, METHODS, strict=False):
             chart.plot(COUNTS, _stored(method), style, color=colour, lw=2, marker="o", ms=4, label=method)
         chart.legend(loc="upper right", labelcolor=INK)
-        (self._now,) = chart.plot([], [], "o", color=GREEN, ms=11, mec="white", mew=1.5)
+        (self._now,) = chart.plot([], [], "o", color=GREEN, ms=11, mec=PAPER, mew=1.5)
+        self.grab(chart, count=lambda value: (value, None))
         return [self._crop, self._mask, self._now]
 
     def draw(self, data: LabelsData) -> None:
         """Show labels and mask, move the dot."""
-        self._crop.set_data(data.drawn)
-        self._mask.set_data(ANSWER_COLOURS[data.picture])
+        drawn = faded(data.crop, 0.7)
+        drawn[data.marks == 1] = pixel(BLUE)
+        drawn[data.marks == 2] = pixel(ORANGE)
+        drawn[data.marks == 3] = drawn[data.marks == 3] // 2 + pixel(ORANGE) // 2
+        drawn[data.marks == 4] = pixel(PAPER)
+        self._crop.set_data(drawn)
+        self._mask.set_data(answer_colours()[data.picture])
         self._now.set_data([data.count], [data.value])
 
     def describe(self, data: LabelsData) -> str:
@@ -117,14 +124,12 @@ def _answer(instance: int, kind: str, method: str, count: int, hand: int) -> Lab
     crop: Crop = crops()[instance]
     labels = draw_labels(kind, crop.mask, count, hand, crop.void)
     found = mask_from(method, crop.image, labels)
-    drawn = np.repeat(pale(crop.image).astype(np.uint8)[..., None], 3, 2)
-    drawn[labels.on] = (0, 90, 178)
-    drawn[labels.off] = drawn[labels.off] // 2 + np.array([115, 79, 0], np.uint8) if kind == "box" else (230, 120, 0)
+    marks = np.where(labels.on, 1, np.where(labels.off, 3 if kind == "box" else 2, 0))
     kinds = (crop.mask & ~found) + 2 * (found & ~crop.mask) + 3 * (found & crop.mask)
     value = counted_iou(found, crop)
     kinds[crop.void] = 0
-    name = class_names()[crop.label]
-    return LabelsData(instance, name, kind, method, labels.pixels, _square(drawn, 255), _square(kinds, 0), value)
+    pictures = _square(crop.image, 0), _square(marks, 4), _square(kinds, 0)
+    return LabelsData(instance, class_names()[crop.label], kind, method, labels.pixels, *pictures, value)
 
 
 def _square(picture: np.ndarray, fill: int) -> np.ndarray:

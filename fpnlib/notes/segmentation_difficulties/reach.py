@@ -14,10 +14,9 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from fpnlib.explore import Explorer, choice, number, slider
-from fpnlib.explore.style import BLUE, FAINT, INK, ORANGE
+from fpnlib.explore.style import BLUE, FAINT, INK, ORANGE, faded, pixel
 from fpnlib.models import EfficientNetLite0
 from fpnlib.models.efficientnet import SameConv2d
-from fpnlib.notes.segmentation_difficulties.colours import pale
 from fpnlib.ops import AxisField
 from fpnlib.validation import require
 
@@ -85,7 +84,7 @@ class ReachExplorer(Explorer[ReachData]):
         """Lay out the photo and the chart."""
         photo, chart = figure.subplots(1, 2, width_ratios=[1.25, 1])
         height, width = SIDES
-        self._grey = pale(self._photo)
+        self._page = faded(self._photo, 0.5)
         self._shown = photo.imshow(np.zeros((height, width, 3), np.uint8), extent=(0, width, height, 0))
         photo.set(xticks=[], yticks=[], xlim=(-16, width + 16), ylim=(height + 12, -12))
         photo.spines[:].set_visible(False)
@@ -99,17 +98,18 @@ class ReachExplorer(Explorer[ReachData]):
         (self._could,) = chart.plot([], [], "s--", color=INK, ms=5, label="pixels that both can see")
         (self._did,) = chart.plot([], [], "o-", color=BLUE, ms=5, label="what both look at")
         (self._now,) = chart.plot([], [], "o", ms=12, mfc="none", mec=ORANGE, mew=2.5)
+        self.grab(chart, apart=lambda value: (value, None))
         chart.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2)
         return [self._shown, *self._squares, self._could, self._did, self._now]
 
     def draw(self, data: ReachData) -> None:
         """Colour the photo, move frames and curves."""
-        # Paint over the grey photo: the first unit takes blue, the second orange, both together dark.
-        first, second = _blocks(data.looked)
-        pixels = np.repeat(self._grey[..., None], 3, 2)
-        pixels *= 1 - first[..., None] * _TAKES[0]
-        pixels *= 1 - second[..., None] * _TAKES[1]
-        self._shown.set_data(pixels.astype(np.uint8))
+        # Paint over the photo: the first unit blue, the second orange, both a mixture.
+        first, second = _blocks(data.looked)[..., None]
+        both = np.maximum(first + second, 1e-6)
+        paint = (first * pixel(BLUE) + second * pixel(ORANGE)) / both
+        strength = np.maximum(first, second)
+        self._shown.set_data((self._page + strength * (paint - self._page)).astype(np.uint8))
         for square, left in zip(self._squares, data.first, strict=True):
             square.set_bounds(left, data.top, data.size, data.size)
         distances = np.arange(MOST + 1)
@@ -145,9 +145,6 @@ def _blocks(looked: np.ndarray) -> np.ndarray:
     cells = np.sqrt(looked.reshape(-1, height // 4, 4, width // 4, 4).mean((2, 4)))
     cells /= cells.max((1, 2), keepdims=True)
     return cells.repeat(4, 1).repeat(4, 2)
-
-
-_TAKES = np.array([[1.0, 0.45, 0.1], [0.1, 0.4, 1.0]])  # red, green, blue taken away where a unit looks
 
 
 @functools.cache

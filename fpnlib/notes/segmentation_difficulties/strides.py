@@ -10,8 +10,8 @@ from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 
 from fpnlib.explore import Explorer, choice, number, slider
-from fpnlib.explore.style import BLUE, FAINT, MUTED, ORANGE
-from fpnlib.notes.segmentation_difficulties.colours import ANSWER_COLOURS
+from fpnlib.explore.style import BLUE, FAINT, MUTED, ORANGE, PAPER
+from fpnlib.notes.segmentation_difficulties.colours import answer_colours, answer_key
 from fpnlib.notes.segmentation_difficulties.masks import STRIDES, cafe, iou, through_stride
 
 MODES = ("nearest", "bilinear")
@@ -58,20 +58,22 @@ class StridesExplorer(Explorer[StridesData]):
         panel, chart = figure.subplots(1, 2, width_ratios=[1, 1.2])
         self._shown = panel.imshow(np.zeros((_SIDE, _SIDE, 3), np.uint8))
         panel.set(xticks=[], yticks=[])
-        panel.set_title("blue right, black missed, orange false")
+        panel.set_title(answer_key())
         chart.set(xscale="log", xlim=(80, 8e4), ylim=(-0.03, 1.03))
         chart.set(xlabel="pixels of the instance", ylabel="IoU of a perfect coarse answer")
         chart.set_title("All 19 instances at this stride")
         chart.grid(color=FAINT, lw=0.6)
         (self._dots,) = chart.plot([], [], "o", color=MUTED, ms=6)
-        (self._now,) = chart.plot([], [], "o", color=BLUE, ms=12, mec="white", mew=1.5)
+        (self._now,) = chart.plot([], [], "o", color=BLUE, ms=12, mec=PAPER, mew=1.5)
         self._cell = chart.axvline(1, color=ORANGE, lw=1.5, ls="--")
+        self.grab(chart, stride=lambda value: (value**2, None))
+        self.grab(chart, instance=lambda value: (_areas()[value], None))
         chart.text(0.98, 0.04, "dashed: the pixels of one cell", ha="right", transform=chart.transAxes, color=MUTED)
         return [self._shown, self._dots, self._now, self._cell]
 
     def draw(self, data: StridesData) -> None:
         """Show the mask, move the dots."""
-        self._shown.set_data(ANSWER_COLOURS[data.picture])
+        self._shown.set_data(answer_colours()[data.picture])
         self._dots.set_data(_areas(), data.ceilings)
         self._now.set_data([_areas()[data.instance]], [data.ceiling])
         self._cell.set_xdata([data.stride**2, data.stride**2])

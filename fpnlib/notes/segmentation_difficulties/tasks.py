@@ -15,9 +15,9 @@ from scipy import ndimage
 
 from fpnlib.data import labelled_photo
 from fpnlib.explore import Explorer, choice, counted, number, slider
-from fpnlib.explore.style import BLUE, FAINT, INK, MUTED
+from fpnlib.explore.style import BLUE, FAINT, INK, MUTED, PAPER, on_paper, pixel
 from fpnlib.metrics import PanopticQuality, panoptic_quality
-from fpnlib.notes.segmentation_difficulties.colours import CLASS_COLOURS
+from fpnlib.notes.segmentation_difficulties.colours import class_colours
 from fpnlib.notes.segmentation_difficulties.masks import cafe, shifted_boundaries
 
 PHOTOS = {"cafe": 2, "bin": 3}  # every second or third pixel of every second or third row
@@ -77,7 +77,8 @@ class TasksExplorer(Explorer[TasksData]):
         self._shown = picture.imshow(np.zeros((height, width, 3), np.uint8))
         self._picture = picture
         picture.set_axis_off()
-        picture.set_title("colours: classes; dark lines: between segments; white: no answer")
+        nothing = on_paper("white", "black")
+        picture.set_title(f"colours: classes; dark lines: between segments; {nothing}: no answer")
         table.set(xlim=(0, 1), ylim=(-_MOST_ROWS - 0.6, 1.2))
         table.set_axis_off()
         columns = ((0.5, "TP, FP, FN"), (1.0, "SQ × RQ = PQ"))
@@ -101,8 +102,8 @@ class TasksExplorer(Explorer[TasksData]):
         self._shown.set_data(pixels)
         self._shown.set_extent((-0.5, width - 0.5, height - 0.5, -0.5))
         count = len(data.names)
-        colours = np.ones((_MOST_ROWS, 4))
-        colours[:count, :3] = CLASS_COLOURS[:count] / 255
+        colours = np.zeros((_MOST_ROWS, 4))
+        colours[:count, :3], colours[:count, 3] = class_colours()[:count] / 255, 1
         self._keys.set_facecolors(colours)
         for row in range(_MOST_ROWS):
             there = row < count
@@ -197,12 +198,9 @@ def _rows(found: PanopticQuality, count: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _colours(data: TasksData) -> np.ndarray:
-    pixels = _WITH_WHITE[data.kinds]
+    pixels = np.vstack([class_colours(), pixel(PAPER)])[data.kinds]  # the last, at −1, says nothing
     edges = np.zeros(data.ids.shape, bool)
     edges[:, 1:] |= data.ids[:, 1:] != data.ids[:, :-1]
     edges[1:] |= data.ids[1:] != data.ids[:-1]
-    pixels[edges] = 40
+    pixels[edges] = 30
     return pixels
-
-
-_WITH_WHITE = np.concatenate([CLASS_COLOURS, np.full((1, 3), 255, np.uint8)])  # the last, at −1, says nothing

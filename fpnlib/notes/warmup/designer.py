@@ -105,6 +105,8 @@ class DesignerExplorer(Explorer[DesignerData]):
         (self._rates,) = axes.plot([], [], color=BLUE, lw=2.5, label="with warm-up; area shaded")
         (self._hand_over,) = axes.plot([], [], "o", ms=9, color=ORANGE, mec=INK, label="the warm-up is over")
         axes.legend(loc="upper right")
+        self.grab(axes, rate=lambda value: (0, value))  # every decay begins with the whole rate
+        self.grab(axes, warmup=lambda value: (value, None))
         return [self._area, self._plain, self._rates, self._hand_over]
 
     def draw(self, data: DesignerData) -> None:

@@ -77,6 +77,8 @@ class JumpExplorer(Explorer[JumpData]):
         shares.legend(loc="upper left")
         self._place = shares.axvline(0, color=MUTED, lw=1.2)
         (self._chosen,) = shares.plot([], [], "o", color=BLUE, ms=11)
+        for axes in (paths, shares):
+            self.grab(axes, moment=lambda value: (value - 1, None))
         return [self._paths, self._alive, self._dead, self._place, self._chosen]
 
     def draw(self, data: JumpData) -> None:

@@ -43,6 +43,7 @@ class LiveExplorer(Explorer[LiveData]):
 
     title = "Loss curves of sixteen nets trained in this notebook, with warm-up and without"
     size = (1000, 400)
+    ahead = False  # nothing is trained unasked
 
     def make_controls(self) -> dict[str, Widget]:
         """Return what to train."""
@@ -75,8 +76,8 @@ class LiveExplorer(Explorer[LiveData]):
         return _trained[rate, warmup]
 
     def _report(self, done: int, steps: int) -> None:
-        if self._live and done % 10 == 0:
-            self._live[1].readout = f"Training {len(SEEDS)} nets at once: {done} of {steps} steps"
+        if done % 10 == 0:
+            self.say(f"Training {len(SEEDS)} nets at once: {done} of {steps} steps")
 
     def build(self, figure: Figure) -> Iterable[Artist]:
         """Lay out the curves."""

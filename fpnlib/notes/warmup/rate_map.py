@@ -3,7 +3,6 @@
 import dataclasses
 from collections.abc import Iterable
 
-import matplotlib
 import numpy as np
 from ipywidgets import Widget
 from matplotlib.artist import Artist
@@ -13,7 +12,7 @@ from matplotlib.patches import Rectangle
 
 from fpnlib.claims import Result
 from fpnlib.explore import Explorer, choice, counted, number, slider
-from fpnlib.explore.style import BLUE, FAINT, INK, MUTED, ORANGE, RED
+from fpnlib.explore.style import BLUE, FAINT, INK, MUTED, ORANGE, PAPER, RED, on_paper
 from fpnlib.notes.warmup.rates import RATES, WARMUPS
 from fpnlib.notes.warmup.recorded import EVERY, loss_curves
 
@@ -87,7 +86,7 @@ class RateMapExplorer(Explorer[RateMapData]):
         squares = [np.add(corners, (x, y)) for y in range(len(WARMUPS)) for x in range(_RATES)]
         self._squares = cells.add_collection(PolyCollection(squares, lw=0))
         cells.set(xlim=(-0.5, _RATES - 0.5), ylim=(len(WARMUPS) - 0.5, -0.5))
-        cells.set(ylabel="warm-up (of 200 steps)", title="Mean of all seeds; darker is worse")
+        cells.set(ylabel="warm-up (of 200 steps)", title="Mean of all seeds; the stronger the grey, the worse")
         cells.set_xlabel("learning rate", labelpad=14)
         cells.set_xticks(range(_RATES), [""] * _RATES)
         cells.set_yticks(range(len(WARMUPS)), list(map(str, WARMUPS)))
@@ -101,6 +100,7 @@ class RateMapExplorer(Explorer[RateMapData]):
             cells.text(x, len(WARMUPS) - 0.42, "", ha="center", va="top", color=MUTED) for x in range(_RATES)
         ]
         self._frame = cells.add_patch(Rectangle((0, 0), 1, 1, fill=False, ec=ORANGE, lw=3))
+        self.grab(cells, place=lambda value: (value - 1, None), warmup=lambda value: (None, WARMUPS.index(value)))
         curves.set(xlim=(0, 200), ylim=(1e-3, 1e3), yscale="log", xlabel="step", ylabel="loss")
         curves.set_title(f"The chosen cell: {self._seeds} seeds, red where the run failed")
         curves.grid(color=FAINT, lw=0.6)
@@ -112,10 +112,11 @@ class RateMapExplorer(Explorer[RateMapData]):
     def draw(self, data: RateMapData) -> None:
         """Colour the map, move the frame, draw the curves."""
         most = SHOWN[data.shown][1]
-        self._squares.set_facecolor(matplotlib.colormaps["Greys"](data.values.ravel() / most / 1.25))
+        self._squares.set_facecolor([(INK, min(1.0, 0.8 * value / most)) for value in data.values.ravel()])
+        turn = on_paper(0.7, 0.55)
         for text, value in zip(self._numbers, data.values.ravel(), strict=True):
             text.set_text(f"{value:.2f}")
-            text.set_color("white" if value / most > 0.7 else INK)
+            text.set_color(PAPER if value / most > turn else INK)
         for text, rate in zip(self._ticks, RATES[OPTIMIZERS[data.optimizer]], strict=True):
             text.set_text(number(rate))
         self._frame.set_xy((data.column - 0.5, data.row - 0.5))

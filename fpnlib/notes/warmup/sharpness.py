@@ -17,6 +17,7 @@ from fpnlib.notes.warmup.why import limit
 
 _MOMENTS = np.array(SHARP_STEPS)
 _FINE = np.arange(STEPS)
+_LATE = 140  # a step
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,6 +75,9 @@ class SharpnessExplorer(Explorer[SharpnessData]):
         main.plot([], [], "o-", color=BLUE, label="the chosen seed")
         main.plot([], [], "--", color=RED, label="the limit, 2 (1 + momentum) / rate")
         main.legend(loc="lower center", ncols=3, fontsize=8, columnspacing=1.2, handlelength=1.6)
+        # Where every warm-up is over, the limit tells the rate.
+        self.grab(main, rate=lambda value: (_LATE, limit(value * Run(value).factor(_LATE))))
+        self.grab(main, warmup=lambda value: (value, None))
         return [line for lines in self._lines for line in lines]
 
     def draw(self, data: SharpnessData) -> None:

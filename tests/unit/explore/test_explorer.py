@@ -1,27 +1,23 @@
 import base64
 import gc
 import io
+import json
 import threading
-import time
 
 import numpy as np
 import psutil
 import pytest
 from matplotlib import pyplot
+from matplotlib.colors import to_rgb
 from PIL import Image
+from support.asking import Page
 from support.four_maps import FourMaps, Waves
 
-from fpnlib.explore import Explorer, explorer, slider
-from fpnlib.explore.explorer import _REST_SECONDS
+from fpnlib.explore import Explorer, explorer, slider, style
 
 
 def pixels(encoded):
     return np.asarray(Image.open(io.BytesIO(encoded)).convert("RGB")).astype(int)
-
-
-def live_picture(shown):
-    shown._repr_mimebundle_()
-    return shown._live[1]
 
 
 @pytest.fixture
@@ -62,12 +58,11 @@ def test_blitting_equals_a_full_draw(four):
     four.set(phase=4)
     blitted = pixels(four.frame())
     full = FourMaps().set(phase=4)
-    canvas = full._drawn()
-    canvas._background = None
-    for artist in canvas._moving:
-        artist.set_animated(False)
-    canvas._agg.draw()
-    drawn = np.asarray(canvas._agg.buffer_rgba())[..., :3].astype(int)
+    with full._drawn(full.data, "light") as canvas:
+        for artist in canvas._moving:
+            artist.set_animated(False)
+        canvas._agg.draw()
+        drawn = np.asarray(canvas._agg.buffer_rgba())[..., :3].astype(int)
     # The same but for the axes' own lines, which a full draw puts over the pictures.
     assert (abs(blitted - drawn).max(-1) > 8).mean() < 0.01
 
@@ -76,6 +71,33 @@ def test_frames_decode_at_the_declared_size(four):
     for format in ("png", "jpeg", "webp"):
         assert pixels(four.frame(format)).shape == (500, 1000, 3)
     assert abs(pixels(four.frame("jpeg")) - pixels(four.frame("png"))).mean() < 3
+
+
+@pytest.mark.parametrize("density", [1.5, 2, 3])
+def test_a_dense_frame_is_the_same_picture_with_more_pixels(four, density):
+    once, dense = four.frame(), pixels(four.frame(density=density))
+    assert dense.shape == (500 * density, 1000 * density, 3)
+    smaller = Image.fromarray(dense.astype(np.uint8)).resize((1000, 500), Image.Resampling.BOX)
+    assert abs(np.asarray(smaller).astype(int) - pixels(once)).mean() < 3
+    assert four.frame() == once
+
+
+def test_the_dark_theme_is_dark_and_does_not_stay(four):
+    light = four.frame()
+    dark = pixels(four.frame(theme="dark"))
+    assert tuple(dark[2, 2]) == tuple(round(255 * part) for part in to_rgb(style.THEMES["dark"]["paper"]))
+    assert dark.mean() < 128 < pixels(light).mean()
+    assert four.frame() == light
+
+
+@pytest.mark.parametrize("theme", style.THEMES)
+def test_explorers_of_both_themes_may_be_drawn_in_turn(four, theme):
+    other = FourMaps()
+    wanted = four.frame(theme=theme)
+    for _ in range(2):
+        other.frame(theme="dark" if theme == "light" else "light")
+        assert four.frame(theme=theme) == wanted
+    other.close()
 
 
 @pytest.mark.parametrize(
@@ -127,21 +149,71 @@ def test_the_saved_bundle_holds_a_small_picture_and_the_numbers(four):
     assert bundle["image/png"] == FourMaps()._repr_mimebundle_()["image/png"]
 
 
-def test_jpeg_while_moving_and_png_at_rest(four):
-    picture = live_picture(four)
-    assert picture.format == "png"
-    four.controls()["phase"].value = 2.0
-    assert picture.format == "jpeg"
-    assert picture.readout == four.readout
-    deadline = time.monotonic() + 10
-    while picture.format != "png" and time.monotonic() < deadline:
-        time.sleep(0.02)
-    assert picture.format == "png"
-    assert picture.frame == four.frame()
+def test_a_chart_is_a_jpeg_while_it_moves_and_a_png_at_rest(four):
+    page = Page(four)
+    moved = page.ask(phase=2)
+    assert four.state["phase"] == 2.0
+    assert (moved["format"], moved["final"], moved["density"]) == ("jpeg", False, 1)
+    assert moved["picture"] == four.frame("jpeg")
+    rests = page.ask("rest", 2)
+    assert (rests["format"], rests["final"], rests["density"]) == ("png", True, 2)
+    assert rests["picture"] == four.frame(density=2)
+    assert moved["readout"] == rests["readout"] == four.readout
+    assert rests["code"] == repr(four).split("\n")[0]
+    assert page.ask("rest", 1, "dark")["picture"] == four.frame(theme="dark")
+
+
+def test_what_is_asked_ahead_is_the_true_state_and_moves_nothing(four):
+    page = Page(four)
+    before, frame = four.state, four.frame()
+    ahead = page.ask("ahead", 2, phase=3.5, kind="cosine")
+    assert four.state == before
+    assert four.frame() == frame
+    there = FourMaps().set(phase=3.5, kind="cosine")
+    assert ahead["picture"] == there.frame("jpeg", 2)
+    assert ahead["readout"] == there.readout
+
+
+def test_what_python_moves_is_sent_as_the_screen_last_asked(four):
+    page = Page(four)
+    page.ask("rest", 2, "dark")
+    for move in (lambda: four.set(phase=1.5), lambda: setattr(four.controls()["phase"], "value", 2.5)):
+        move()
+        assert page.last["kind"] == "moved"
+        assert page.last["state"] == four.state
+        assert page.last["readout"] == four.readout
+        assert page.last["picture"] == four.frame(density=2, theme="dark")
+
+
+@pytest.mark.parametrize("changes", [{"phase": 7}, {"phase": None}, {"kind": "tangent"}, {"flipped": 1}])
+def test_a_page_that_asks_for_what_is_not_allowed_is_told_so(four, changes):
+    page = Page(four)
+    answer = page.ask(**changes)
+    (name,) = changes
+    assert answer["error"].startswith(f"ValueError: {name}: got {changes[name]!r}, allowed: ")
+    assert "picture" not in answer
+    assert four.state == FourMaps().state
+
+
+def test_the_page_knows_controls_start_and_alternative_text(four):
+    four.set(phase=2)
+    spec = Page(four).widget.spec
+    assert json.loads(json.dumps(spec)) == spec | {"size": [1000, 500]}
+    assert (spec["alt"], spec["start"]) == (four.title, {"phase": 0.0, "kind": "sine", "flipped": False})
+    phase = {"kind": "slider", "label": "phase", "min": 0.0, "max": 6.0, "step": 0.01, "decimals": 2}
+    kind = {"kind": "choice", "label": "kind", "options": ["sine", "cosine"]}
+    assert spec["controls"] == {"phase": phase, "kind": kind, "flipped": {"kind": "toggle", "label": "flipped"}}
+
+
+def test_words_may_stand_in_while_something_takes_its_time(four):
+    four.say("nobody looks yet")
+    page = Page(four)
+    four.say("10 of 200 steps")
+    assert page.last == {"kind": "says", "readout": "10 of 200 steps"}
 
 
 def test_widgets_may_be_moved_from_several_threads(four):
-    picture = live_picture(four)
+    page = Page(four)
     threads = [
         threading.Thread(target=lambda k=k: [four.set(phase=(k + i / 20) % 6) for i in range(20)]) for k in range(3)
     ]
@@ -149,7 +221,7 @@ def test_widgets_may_be_moved_from_several_threads(four):
         thread.start()
     for thread in threads:
         thread.join()
-    assert picture.frame == FourMaps().set(**four.state).frame()
+    assert page.last["picture"] == FourMaps().set(**four.state).frame()
 
 
 class Fragile(FourMaps):
@@ -161,17 +233,15 @@ class Fragile(FourMaps):
 
 def test_an_exception_is_shown_to_the_reader_and_goes_on_to_the_caller():
     fragile = Fragile()
-    picture = live_picture(fragile)
+    page = Page(fragile)
     with pytest.raises(ArithmeticError, match="cliff"):
         fragile.controls()["phase"].value = 4.0
-    assert "ArithmeticError: phase beyond the cliff" in picture.error
+    assert page.last["error"].startswith("ArithmeticError: phase beyond the cliff\nat {'phase': 4.0")
     fragile.controls()["phase"].value = 1.0
-    assert picture.error == ""
-    with pytest.raises(ArithmeticError, match="cliff"):
-        fragile.controls()["phase"].value = 4.0  # before the picture of the move above has come to rest
-    time.sleep(3 * _REST_SECONDS)
-    assert "cliff" in picture.error
-    fragile.controls()["phase"].value = 1.0
+    assert "error" not in page.last
+    for kind in ("show", "rest", "ahead"):
+        assert "cliff" in page.ask(kind, phase=5)["error"]
+        assert "error" not in page.ask(kind, phase=1)
     with pytest.raises(ArithmeticError, match="cliff"):
         fragile.set(phase=5)
     assert fragile.state["phase"] == 1.0
@@ -210,12 +280,13 @@ class Tiny(FourMaps):
 
 def test_memory_does_not_grow_over_ten_thousand_updates():
     tiny = Tiny()
-    picture = live_picture(tiny)
+    page = Page(tiny)
     phases = iter(range(1, 100_000))
 
     def resident_after(updates):
         for _ in range(updates):
-            tiny.controls()["phase"].value = next(phases)
+            page.ask(phase=next(phases))
+            page.answers.clear()
         gc.collect()
         return psutil.Process().memory_info().rss
 
@@ -224,4 +295,3 @@ def test_memory_does_not_grow_over_ten_thousand_updates():
     tiny.close()
     # One kept frame (2 kB) per update would be 20 MB, one kept canvas 500 MB.
     assert grown < 8e6, f"{grown / 1e6:.1f} MB in 10,000 updates"
-    assert len(picture.frame) < 100_000

@@ -209,7 +209,7 @@ def test_training_tells_how_far_it_is(monkeypatch):
     explorer = live_training(rate=0.1)
     explorer._repr_mimebundle_()
     told = []
-    explorer._live[1].observe(lambda change: told.append(change["new"]), names="readout")
+    explorer._widget.send = lambda message, buffers=None: told.append(message["readout"])
     explorer.controls()["train"].value = "both"
     explorer.close()
     assert sum("steps" in text and text.startswith("Training 16") for text in told) >= 10

@@ -1,0 +1,70 @@
+"""What a reader can grab: a handle is one control or two, and a place in the picture for each of their values."""
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import ipywidgets
+import numpy as np
+from matplotlib.axes import Axes
+
+from fpnlib.validation import require
+
+_STOPS = 400  # places in a table; between them the page takes the nearest
+
+Place = Callable[[Any], tuple[float | None, float | None]]
+"""From a control's value to a place in the axes, in the data's units; None for a coordinate that it leaves open."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Handle:
+    """Something in `axes` that stands for controls; for each of them where each value lies."""
+
+    axes: Axes
+    places: Mapping[str, Place]
+
+    def on_page(self, controls: Mapping[str, ipywidgets.Widget]) -> dict[str, Any]:
+        """What the page needs: the axes' rectangle and a table of [value, x, y] for each control.
+
+        All are shares of the picture's width and height, y down. The axes' own transform makes them, so a page knows
+        nothing of logarithms, categories or axes that point down.
+        """
+        x0, y0, x1, y1 = self._shares(np.array(self.axes.bbox.extents).reshape(2, 2)).ravel()
+        tables = {name: self._table(controls[name], place) for name, place in self.places.items()}
+        return {"region": [x0, y1, x1, y0], "tables": tables}
+
+    def _table(self, control: ipywidgets.Widget, place: Place) -> list[list[Any]]:
+        values = stops(control)
+        given = [place(value) for value in values]
+        known = [[np.nan if one is None else one for one in pair] for pair in given]
+        # An open coordinate takes some place inside the axes while the other goes through the transform.
+        middle = self.axes.transData.inverted().transform(self.axes.transAxes.transform((0.5, 0.5)))
+        shares = self._shares(self.axes.transData.transform(np.where(np.isnan(known), middle, known)))
+        return [
+            [value, *(None if one is None else round(float(share), 5) for one, share in zip(pair, row, strict=True))]
+            for value, pair, row in zip(values, given, shares, strict=True)
+        ]
+
+    def _shares(self, pixels: np.ndarray) -> np.ndarray:
+        width, height = self.axes.figure.bbox.size
+        return np.stack([pixels[:, 0] / width, 1 - pixels[:, 1] / height], 1).round(5)
+
+
+def stops(control: ipywidgets.Widget) -> Sequence[Any]:
+    """Return a control's values, of a slider with many as many as a table has."""
+    if isinstance(control, ipywidgets.Checkbox):
+        return (False, True)
+    if isinstance(control, ipywidgets.Dropdown):
+        return tuple(control.options)
+    count = round((control.max - control.min) / control.step)
+    numbers = np.unique(np.linspace(0, count, min(count, _STOPS) + 1).round())
+    values = [min(control.max, control.min + n * control.step) for n in numbers.tolist()]
+    return [int(value) if isinstance(control, ipywidgets.IntSlider) else round(value, 10) for value in values]
+
+
+def checked_places(places: Mapping[str, Place], controls: Mapping[str, ipywidgets.Widget]) -> Mapping[str, Place]:
+    """Return `places`, or raise a ValueError that names a control that is not there."""
+    require(bool(places), "handle", "no control", ", ".join(controls))
+    for name in places:
+        require(name in controls, "control", repr(name), ", ".join(controls))
+    return places
