@@ -175,7 +175,7 @@ class Explorer(Generic[Data]):
             except Exception as error:
                 # The reader sees it under the picture, and it goes on to whoever called.
                 if self._widget:
-                    self._widget.send({"kind": "moved", "state": self.state} | self._failed(error, self.state))
+                    self._widget.send({"kind": "moved", "state": self.state} | self._error_words(error, self.state))
                 raise
             self._push()
 
@@ -238,7 +238,7 @@ class Explorer(Generic[Data]):
                 screen = asked["density"], asked["theme"]
                 picture = self._encoded(data, answer, *screen, final=asked["kind"] == "rest")
             except Exception as error:
-                answer |= self._failed(error, asked["state"])
+                answer |= self._error_words(error, asked["state"])
         answer["milliseconds"] = 1000 * (time.perf_counter() - start)
         page.send(answer, [picture] if picture else None)
 
@@ -258,7 +258,7 @@ class Explorer(Generic[Data]):
         picture = self._encoded(self.data, answer, *self._screen, final=True)
         self._widget.send(answer, [picture])
 
-    def _failed(self, error: Exception, state: Mapping[str, Any]) -> dict[str, str]:
+    def _error_words(self, error: Exception, state: Mapping[str, Any]) -> dict[str, str]:
         return {"error": f"{type(error).__name__}: {error}\nat {dict(state)}"}
 
     def _call(self, state: Mapping[str, Any]) -> str:

@@ -321,9 +321,9 @@ sortable(verdicts())
 
 # %% [markdown]
 # A processor with other instructions adds in another order. The last bit differs, and training at the edge of stability
-# makes much of it. So the claims with chance are measured on a second kind of processor too, long ones with some of their
-# seeds; then all seeds of the first are moved by what those moved on average. Where the verdicts differ, the claim
-# depends.
+# makes much of it. So the claims with chance are measured on a second kind of processor too, long ones with some of
+# their seeds; then all seeds of the first are moved by what those moved on average. Where the verdicts differ, the
+# claim depends.
 
 # %%
 instruction_sets()

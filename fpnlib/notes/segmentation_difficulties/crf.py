@@ -10,9 +10,9 @@ from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 
 from fpnlib.explore import Explorer, choice, number, slider
-from fpnlib.notes.segmentation_difficulties.colours import CLASS_COLOURS
+from fpnlib.notes.segmentation_difficulties.colours import class_colours
 from fpnlib.notes.segmentation_difficulties.nets import SHOWN
-from fpnlib.notes.segmentation_difficulties.shown import NETS, SIDE, Scores, grey, logits_of, score, shown
+from fpnlib.notes.segmentation_difficulties.shown import NETS, SIDE, Scores, logits_of, score, shown
 from fpnlib.notes.segmentation_difficulties.trained import CRF, CRFS, with_crf
 
 _TITLES = ("scene", "true labels", "net alone", "after the CRF")
@@ -83,10 +83,10 @@ class CRFExplorer(Explorer[CRFData]):
 
     def draw(self, data: CRFData) -> None:
         """Show the maps."""
-        self._maps[0].set_data(grey(data.scene - 1))
-        truth = shown()[data.scene - 1].classes.numpy()
-        for image, labels in zip(self._maps[1:], (truth, *data.labels), strict=True):
-            image.set_data(CLASS_COLOURS[labels])
+        scene, colours = shown()[data.scene - 1], class_colours()
+        self._maps[0].set_data(scene.picture.numpy())
+        for image, labels in zip(self._maps[1:], (scene.classes.numpy(), *data.labels), strict=True):
+            image.set_data(colours[labels])
 
     def describe(self, data: CRFData) -> str:
         """Say what the scores were and are."""

@@ -15,7 +15,7 @@ from fpnlib.data.scenes import SCENE_CLASSES, scene
 from fpnlib.explore import Explorer, choice, counted, number, slider
 from fpnlib.explore.style import FAINT, INK, MUTED, RED
 from fpnlib.metrics import boundary_iou, mean_iou
-from fpnlib.notes.segmentation_difficulties.colours import CLASS_COLOURS
+from fpnlib.notes.segmentation_difficulties.colours import CLASS_COLOURS, class_colours
 from fpnlib.validation import require
 
 SEEDS = (1_000_030, 1_000_049, 1_000_009, 1_000_054, 1_000_045, 1_000_013)  # small and large objects of each class
@@ -104,11 +104,11 @@ class MeansExplorer(Explorer[MeansData]):
             panel.set_axis_off()
             if place >= len(self._targets):
                 continue
-            self._maps.append(panel.imshow(CLASS_COLOURS[self._targets[place]]))
+            self._maps.append(panel.imshow(class_colours()[self._targets[place]]))
             panel.set_title(f"image {place + 1}", fontsize=9, color=MUTED)
             frame = Rectangle((-0.5, -0.5), width, height, fill=False, ec=RED, lw=4)
             self._frames.append(panel.add_patch(frame))
-        keys = [Patch(color=CLASS_COLOURS[label] / 255, label=self._names[label]) for label in (0, *self._present)]
+        keys = [Patch(color=class_colours()[label] / 255, label=self._names[label]) for label in (0, *self._present)]
         left.legend(handles=keys, loc="outside lower center", ncols=5, fontsize=8, handlelength=1.2, columnspacing=1)
         bars = right.subplots()
         bars.set(xlim=(0, 1.18), ylim=(-0.6, 2.6), xlabel="1 is perfect")
@@ -125,7 +125,7 @@ class MeansExplorer(Explorer[MeansData]):
         for place, (shown, frame) in enumerate(zip(self._maps, self._frames, strict=True)):
             chosen = place == data.image - 1
             frame.set_visible(chosen)
-            shown.set_data(CLASS_COLOURS[data.answer if chosen else self._targets[place]])
+            shown.set_data(class_colours()[data.answer if chosen else self._targets[place]])
         for bar, text, value in zip(self._bars, self._texts, data.values, strict=True):
             bar.set_width(value)
             text.set_text(number(value))

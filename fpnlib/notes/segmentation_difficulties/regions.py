@@ -11,10 +11,10 @@ from matplotlib.figure import Figure
 from skimage.segmentation import find_boundaries
 
 from fpnlib.explore import Explorer, choice, number, slider
-from fpnlib.explore.style import BLUE, FAINT, GREEN, INK, MUTED, ORANGE
-from fpnlib.notes.segmentation_difficulties.colours import CLASS_COLOURS
+from fpnlib.explore.style import BLUE, FAINT, GREEN, INK, MUTED, ORANGE, PAPER, pixel
+from fpnlib.notes.segmentation_difficulties.colours import class_colours
 from fpnlib.notes.segmentation_difficulties.nets import SHOWN
-from fpnlib.notes.segmentation_difficulties.shown import NETS, SIDE, grey, logits_of, score, shown
+from fpnlib.notes.segmentation_difficulties.shown import NETS, SIDE, logits_of, score, shown
 from fpnlib.notes.segmentation_difficulties.trained import SUPERPIXELS, Superpixels, elsewhere, superpixels
 from fpnlib.ops import achievable_accuracy, pool_segments
 
@@ -74,10 +74,10 @@ class RegionsExplorer(Explorer[RegionsData]):
 
     def draw(self, data: RegionsData) -> None:
         """Show the maps and move the bars."""
-        cut = grey(data.scene - 1)
-        cut[data.borders] = (213, 94, 0)
-        truth = shown()[data.scene - 1].classes.numpy()
-        for image, pixels in zip(self._maps, (cut, CLASS_COLOURS[data.labels], CLASS_COLOURS[truth]), strict=True):
+        scene, colours = shown()[data.scene - 1], class_colours()
+        cut = scene.picture.numpy().copy()
+        cut[data.borders] = pixel(PAPER)
+        for image, pixels in zip(self._maps, (cut, colours[data.labels], colours[scene.classes.numpy()]), strict=True):
             image.set_data(pixels)
         for bar, text, value in zip(self._bars, self._texts, data.values[::-1].tolist(), strict=True):
             bar.set_width(value)

@@ -64,12 +64,6 @@ def logits_of(stride: int) -> Float[Tensor, "n classes h w"]:
     return torch.stack([one[:, rows, columns] for one, (rows, columns) in each])
 
 
-def grey(place: int) -> UInt8[np.ndarray, "h w 3"]:
-    """The picture in a few greys, which keeps a saved one small."""
-    pale = shown()[place].picture.numpy().mean(2).astype(np.uint8) // 32 * 20 + 90
-    return np.repeat(pale[..., None], 3, 2)
-
-
 def score(maps: Float[Tensor, "classes h w"], place: int) -> Scores:
     """Score the likeliest classes, or those of the highest logits."""
     said, (_, classes, truth) = maps.argmax(0), shown()[place]

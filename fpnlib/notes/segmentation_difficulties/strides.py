@@ -67,7 +67,7 @@ class StridesExplorer(Explorer[StridesData]):
         (self._now,) = chart.plot([], [], "o", color=BLUE, ms=12, mec=PAPER, mew=1.5)
         self._cell = chart.axvline(1, color=ORANGE, lw=1.5, ls="--")
         self.grab(chart, stride=lambda value: (value**2, None))
-        self.grab(chart, instance=lambda value: (_areas()[value], None))
+        self.grab(chart, instance=lambda value: (float(_areas()[value]), None))
         chart.text(0.98, 0.04, "dashed: the pixels of one cell", ha="right", transform=chart.transAxes, color=MUTED)
         return [self._shown, self._dots, self._now, self._cell]
 
