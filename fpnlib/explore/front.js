@@ -79,6 +79,17 @@ function snapped(control, value) {
   return Number(inside.toFixed(10));
 }
 
+/** A state from Python with the sliders' own numbers: 1.1 where a sum of steps gave 1.0999999999999996. */
+function tidied(controls, state) {
+  const tidy = { ...state };
+  for (const [name, control] of Object.entries(controls)) {
+    if (control.kind !== "slider") continue;
+    const near = snapped(control, state[name]);
+    if (Math.abs(near - state[name]) < 1e-9) tidy[name] = near;
+  }
+  return tidy;
+}
+
 /** A labelled native input; `moved` hears each new value. */
 function makeControl(control, moved) {
   const label = element("label", { class: `fpnlib-control fpnlib-${control.kind}` });
@@ -135,7 +146,7 @@ function render({ model, el }) {
   const source = kernel(model);
   const names = Object.keys(spec.controls);
   const [width, height] = spec.size;
-  const state = { ...model.get("state") };
+  const state = tidied(spec.controls, model.get("state"));
   const store = new Store();
   const keyOf = (one) => JSON.stringify(names.map((name) => one[name]));
   let inHand = names.find((name) => spec.controls[name].kind === "slider") ?? names[0];
@@ -156,11 +167,12 @@ function render({ model, el }) {
   names.forEach((name, number) => {
     controls[name] = makeControl(spec.controls[name], (value) => move({ [name]: value }));
     controls[name].input.dataset.control = name;
+    controls[name].input.dataset.lmSuppressShortcuts = "true"; // JupyterLab would take the arrow keys
     controls[name].input.addEventListener("focus", () => { inHand = name; });
     (number < FEW ? grid : rest).append(controls[name].label);
   });
   const back = element("button", { type: "button" }, "back to start");
-  back.addEventListener("click", () => move(spec.start));
+  back.addEventListener("click", () => move(tidied(spec.controls, spec.start)));
   const copy = element("button", { type: "button" }, "copy this state as code");
   copy.addEventListener("click", async () => {
     await navigator.clipboard.writeText(code);
@@ -373,7 +385,7 @@ function render({ model, el }) {
 
   source.onPush((message) => {
     if (message.kind === "says") { readout.textContent = message.readout; return; }
-    Object.assign(state, message.state);
+    Object.assign(state, tidied(spec.controls, message.state));
     turn += 1;
     syncControls();
     if (message.blob) put(message, keyOf(state));
