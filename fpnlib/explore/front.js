@@ -158,6 +158,7 @@ function render({ model, el }) {
   let code = "";
   let shown = 0; // the number of the newest picture on the page
   let begun = 0;
+  let before = ""; // the address of the picture before the one on the page
 
   // What is on the page.
   const controls = {};
@@ -227,10 +228,11 @@ function render({ model, el }) {
     await next.decode().catch(() => {});
     if (closed || number < shown) return URL.revokeObjectURL(address);
     shown = number;
-    URL.revokeObjectURL(picture.src);
+    URL.revokeObjectURL(before); // not yet the one on the page, which somebody may be saving
+    before = picture.src;
     next.dataset.state = key;
     next.dataset.density = answer.density;
-    next.dataset.final = answer.final;
+    next.dataset.final = answer.final && answer.density >= density();
     picture.replaceWith(next);
     picture = next;
     readout.textContent = answer.readout;
@@ -403,7 +405,7 @@ function render({ model, el }) {
     clearTimeout(settle);
     painter.disconnect();
     source.close();
-    URL.revokeObjectURL(picture.src);
+    for (const address of [before, picture.src]) URL.revokeObjectURL(address);
   };
 }
 
