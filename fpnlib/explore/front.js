@@ -212,6 +212,8 @@ function render({ model, el }) {
   };
   const painter = new MutationObserver(repaint);
   painter.observe(document.body, { attributeFilter: ["data-jp-theme-light"] });
+  const sizer = new ResizeObserver(() => { if (!asking && picture.dataset.density < density()) restSoon(); });
+  sizer.observe(stage);
 
   /** Show an answer once its picture is decoded, words and picture at once; never an older one after a newer. */
   async function put(answer, key) {
@@ -269,7 +271,10 @@ function render({ model, el }) {
   }
 
   // Once nothing has moved for a while the picture follows in its final quality, and the source holds the state.
-  function restSoon() { settle = setTimeout(() => { if (!asking) ask("rest"); }, REST); }
+  function restSoon() {
+    clearTimeout(settle);
+    settle = setTimeout(() => { if (!asking) ask("rest"); }, REST);
+  }
 
   async function ask(kind) {
     const key = keyOf(state);
@@ -288,7 +293,7 @@ function render({ model, el }) {
     }
     put(answer, key);
     if (key !== keyOf(state) || paint !== drawnFor) follow();
-    else if (kind === "show" && answer.blob) restSoon();
+    else if (answer.blob && (kind === "show" || answer.density < density())) restSoon();
     else if (looking) ahead();
   }
 
@@ -404,6 +409,7 @@ function render({ model, el }) {
     closed = true;
     clearTimeout(settle);
     painter.disconnect();
+    sizer.disconnect();
     source.close();
     for (const address of [before, picture.src]) URL.revokeObjectURL(address);
   };
