@@ -289,7 +289,8 @@ sortable(verdicts())
 #   good as a concat of equal parameters; against one of equal width our nets cannot tell.
 # - [AC-12](07-add-vs-concat.ipynb#Measure) *depends*: Adding maps whose channels do not match can be worse than
 #   throwing one of the two away.
-# - [BN-7](06-batch-norm.ipynb#Measure) *depends*: Most of what batch norm gains in this small net needs no larger rate.
+# - [BN-7](06-batch-norm.ipynb#Measure) *depends*: In a shallow net batch norm already helps at the plain net's own
+#   rate; whether that is most of what it gains depends on the processor.
 # - [PD-3](02-padding-pitfall.ipynb#Measure) *depends*: As long as little of a face is cut off P-Net finds it without
 #   padding; where about half is gone, a few black pixels bring many faces back.
 # - [PD-4](02-padding-pitfall.ipynb#Measure) *depends*: A thin black frame does as much as a thick one; a mirror image

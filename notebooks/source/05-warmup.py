@@ -467,7 +467,9 @@ parts("WU-3")
 # <span title="WU-3 long_constant_less_linear_0.2_high">2.1%</span>). At the higher one the constant start looks better,
 # but the difference, constant less ramp, goes from <span title="WU-3 long_constant_less_linear_0.4_low">−20%</span> to
 # <span title="WU-3 long_constant_less_linear_0.4_high">1%</span>. The two settings differ in length, start and batch
-# norm at once, so we cannot say which of these makes the difference.
+# norm at once, so we cannot say which of these makes the difference. And that the ramp beats the constant start in the
+# long setting without batch norm is one of the few verdicts that turn on the processor: here it fails, and on a second
+# kind of processor it is not shown.
 
 # %% [markdown]
 # ### Why: sharpness

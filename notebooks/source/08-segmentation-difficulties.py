@@ -423,7 +423,8 @@ for name, key, returned in (
 # <span title="SD-11 drawn_32">0.039</span>. The last layer is linear, so to average the features that it reads would
 # come to the same. MSCI, the method that the second author names, does more: Lin and others join features of two scales
 # inside the net, through two chains of LSTM cells, along neighbouring superpixels, and train all of it together. And
-# here too objects are pasted, and their edges sharp.
+# here too objects are pasted, and their edges sharp. That the coarsest nets gain nothing lies so near the bound that a
+# second kind of processor leaves it open: the front page has both side by side.
 
 # %% [markdown]
 # ### A few labels

@@ -43,9 +43,7 @@ TOLD_APART = {
     ("cue_distance", "PURPLE", "RED"): "as above",
     ("highway", "GREEN", "PURPLE"): "different dashes",
     ("inside", "GREEN", "PURPLE"): "nothing: seven classes in one map, with the truth beside it",
-    ("inside", "GREEN", "RED"): "nothing, as above",
     ("inside", "ORANGE", "SKY"): "nothing, as above",
-    ("inside", "PURPLE", "RED"): "nothing, as above",
 }
 
 
