@@ -83,7 +83,7 @@ bench: install assets
 	@$(BIN)/pip install --quiet --upgrade --no-deps --target $(PEERS) torchvision==0.28.0 pydensecrf2==1.1 \
 	|| echo "bench: torchvision or pydensecrf2 could not be had; what compares with them is skipped"
 	@mkdir -p out; failed=; \
-	OMP_NUM_THREADS=1 PYTHONPATH=$(PEERS) $(BIN)/python -m pytest tests/benchmarks --benchmark-enable \
+	OMP_NUM_THREADS=1 PYTHONPATH=$(PEERS) $(BIN)/python -m pytest tests/benchmarks --dist no --benchmark-enable \
 		--benchmark-json out/benchmarks.json || failed=1; \
 	$(BIN)/python tools/bench_table.py out/benchmarks.json && $(BIN)/python tools/generated.py write && test -z "$$failed"
 
