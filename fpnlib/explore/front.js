@@ -220,6 +220,7 @@ function render({ model, el }) {
     const number = ++begun;
     code = answer.code ?? code;
     if (answer.error) {
+      shown = number; // a picture from before that is still being decoded comes too late
       error.textContent = answer.error;
       error.hidden = false;
       return;
@@ -259,7 +260,8 @@ function render({ model, el }) {
 
   /** Show the state that is wanted: from the store if it is known, else from the source; one question at a time. */
   let settle = null;
-  let usual = 0; // milliseconds that a picture takes at this screen's density
+  let usual = 0; // milliseconds that a picture takes at this screen's density, while it moves
+  let latest = 0; // milliseconds that the last picture took; the first is slow, since nothing has been drawn before
   function follow() {
     clearTimeout(settle);
     const key = keyOf(state);
@@ -287,6 +289,7 @@ function render({ model, el }) {
     asking = false;
     if (closed) return;
     el.removeAttribute("aria-busy");
+    latest = answer.milliseconds;
     if (answer.blob && answer.density >= wanted && paint === drawnFor) {
       if (kind === "show") usual = answer.milliseconds;
       store.set(key, answer);
@@ -319,15 +322,18 @@ function render({ model, el }) {
   }
 
   async function ahead() {
-    if (!spec.ahead || usual > SLOW) return;
+    if (!spec.ahead || latest > SLOW) return;
     const mine = ++turn;
     const sharpness = density();
     for (const next of neighbours()) {
       if (mine !== turn || closed || asking || document.hidden) return;
       const key = keyOf(next);
       if (store.has(key)) continue;
-      const answer = await source.ask(next, { kind: "ahead", density: sharpness, theme: drawnFor });
-      if (answer.blob && mine === turn) store.set(key, answer);
+      const paint = drawnFor;
+      const answer = await source.ask(next, { kind: "ahead", density: sharpness, theme: paint });
+      if (!answer.blob || paint !== drawnFor) continue;
+      usual = answer.milliseconds;
+      if (!store.has(key)) store.set(key, answer); // it may have come to rest since
     }
   }
 

@@ -2,6 +2,7 @@
 
 import io
 import json
+import time
 
 import numpy as np
 import pytest
@@ -156,6 +157,24 @@ def test_what_the_reader_is_likely_to_want_is_there_before_it_is_asked(opened):
     assert "show" not in {asked["kind"] for asked in page.asked}
     rest = next(asked for asked in page.asked if asked["kind"] == "rest")
     assert page.picture() == page.explorer.frame("png", rest["density"])
+
+
+def test_a_slow_first_picture_is_not_taken_for_the_usual_one(opened):
+    class SlowOnce(Wave):
+        def compute(self, phase, kind, flipped, height, beyond):
+            if phase == 2 and not hasattr(self, "slow"):
+                self.slow = time.sleep(0.5)
+            return super().compute(phase, kind, flipped, height, beyond)
+
+    page = opened(SlowOnce(), device_scale_factor=2)
+    page.page.get_by_label("phase").fill("2")
+    page.settle(1.0)
+    assert {asked["density"] for asked in page.asked if asked["kind"] == "ahead"} == {3}
+    page.asked.clear()
+    page.page.get_by_label("phase").fill("4")
+    page.settle()
+    assert page.asked[0]["kind"] == "show"
+    assert page.agrees()
 
 
 def test_a_jump_is_asked_for_and_comes(opened):
