@@ -2,7 +2,8 @@
 
 Both claims are about the same nets: decoders on the frozen maps of an EfficientNet-Lite0 with ImageNet's weights. Their
 criteria were committed before any seed of theirs was trained. Nets of some other seeds were, to choose widths, steps,
-rate and amounts of data; the note says what they showed.
+rate and amounts of data; the note says what they showed. After 16 seeds the third control had .043 (.017 to .070) where
+.02 is asked; the seeds were then doubled, once, with all criteria as they were.
 """
 
 import dataclasses
@@ -34,6 +35,7 @@ COURSES = {"little": (LITTLE, STEPS), "much": (MUCH, STEPS), "longer": (MUCH, 2 
 """Training scenes and steps."""
 LEVELS = STRIDES[1:]
 """Strides of the maps that the pyramids join; the answer has the first."""
+SEEDS = 32
 _WIDTH, _RATE = 24, 6e-3
 _TEST = 64  # scenes
 _EARLY = 4  # steps
@@ -210,7 +212,7 @@ CLAIMS = (
             ),
         },
         concat_or_add,
-        seeds=16,
+        seeds=SEEDS,
         control=_CONTROL,
         recheck=early_losses,
         told={
@@ -224,7 +226,7 @@ CLAIMS = (
         Said("us"),
         _no_worse("add", "concat", "kept", tuple(COURSES)),
         add_for_concat,
-        seeds=16,
+        seeds=SEEDS,
         control=_CONTROL,
         recheck=early_losses,
         told={
