@@ -20,6 +20,7 @@ from fpnlib.explore import style
 from fpnlib.explore.canvas import Canvas
 from fpnlib.explore.controls import checked, from_page, on_page
 from fpnlib.explore.handles import Handle, Place, checked_places
+from fpnlib.explore.panels import Panel
 from fpnlib.explore.picture import Picture
 from fpnlib.explore.style import Theme
 from fpnlib.validation import require
@@ -30,8 +31,8 @@ Data = TypeVar("Data")
 class Explorer(Generic[Data]):
     """A figure, its controls, and its text alternative.
 
-    A subclass gives five parts: `make_controls`, `compute`, `build`, `draw` and `describe`; `invariants` is a sixth,
-    for what must hold in every state. `state`, `set` and the controls share their names.
+    A subclass gives four parts: `make_controls`, `compute`, `build` and `describe`; `invariants` is a fifth, for what
+    must hold in every state. `state`, `set` and the controls share their names.
     """
 
     title: ClassVar[str] = ""
@@ -47,6 +48,7 @@ class Explorer(Generic[Data]):
         self._theme: Theme = "light"
         self._canvas: Canvas | None = None
         self._handles: list[Handle] = []
+        self._panels: list[Panel] = []
         self._controls: dict[str, ipywidgets.Widget] = self.make_controls()
         for widget in self._controls.values():
             widget.observe(self._moved, names="value")
@@ -65,17 +67,23 @@ class Explorer(Generic[Data]):
         """Return a frozen dataclass of numbers. Same state, same data."""
         raise NotImplementedError
 
-    def build(self, figure: Figure) -> Iterable[Artist]:
-        """Fill the empty figure and return the artists that `draw` will move. All else is background."""
+    def build(self, figure: Figure) -> Iterable[Artist] | None:
+        """Fill the empty figure with panels, whose marks follow the data. All else is background."""
         raise NotImplementedError
 
     def draw(self, data: Data) -> None:
-        """Move the artists to where `data` puts them."""
-        raise NotImplementedError
+        """Move all marks to where `data` puts them."""
+        for panel in self._panels:
+            panel.draw(data)
 
     def describe(self, data: Data) -> str:
         """Say in words and at most 4 significant digits what the picture shows."""
         raise NotImplementedError
+
+    def panel(self, axes: Axes, **settings: Any) -> Panel:
+        """In `build`: make a panel of `axes`, to put marks in; settings are those of `Panel` and `Axes.set`."""
+        self._panels.append(Panel(axes, self.grab, **settings))
+        return self._panels[-1]
 
     def grab(self, axes: Axes, **places: Place) -> None:
         """In `build`: let the reader drag in `axes`, where `places` say for each control where its values lie.
@@ -190,10 +198,11 @@ class Explorer(Generic[Data]):
         with self._lock, style.LOCK:
             style.use(theme)
             if self._canvas is None or theme != self._theme:
-                self._handles = []
+                self._handles, self._panels = [], []
                 with rc_context(style.STYLE):
                     canvas = Canvas(*self.size)
-                    moving = list(self.build(canvas.figure))
+                    moving = list(self.build(canvas.figure) or ())
+                    moving += [artist for panel in self._panels for artist in panel.artists]
                     self.draw(data)
                     canvas.freeze(moving)
                 self._canvas, self._theme = canvas, theme
@@ -205,7 +214,7 @@ class Explorer(Generic[Data]):
     def _view(self) -> Picture:
         if self._widget is None:
             with self._drawn(self.data, "light"):
-                handles = [handle.on_page(self._controls) for handle in self._handles]
+                handles = [handle.on_page(self._controls, self.data) for handle in self._handles]
             spec = {
                 "alt": self.title,
                 "size": self.size,
@@ -219,7 +228,12 @@ class Explorer(Generic[Data]):
         return self._widget
 
     def _heard(self, page: Picture, asked: dict[str, Any], buffers: Any) -> None:
-        """Answer the page, which asks for a state's picture: to show at once, at rest, or ahead of the reader."""
+        """Answer the page, which asks for a state's picture: to show at once, at rest, or ahead of the reader.
+
+        Or for words about what lies under the pointer, at shares x and y of the picture.
+        """
+        if asked["kind"] == "hover":
+            return page.send({"id": asked["id"], **self._said_at(asked["x"], asked["y"])})
         start = time.perf_counter()
         answer: dict[str, Any] = {"id": asked["id"]}
         picture = None
@@ -247,7 +261,19 @@ class Explorer(Generic[Data]):
         with self._drawn(data, theme) as canvas:
             format = "png" if final and not canvas.photographic else "jpeg"
             answer |= {"density": density, "format": format, "final": final or canvas.photographic}
+            answer["handles"] = {
+                place: handle.tables(self._controls, data) for place, handle in enumerate(self._handles) if handle.moves
+            }
             return canvas.encode(format, density)
+
+    def _said_at(self, across: float, down: float) -> dict[str, Any]:
+        """What a panel says of a place, and where that is; all places are shares of the picture, y down."""
+        with self._drawn(self.data, self._screen[1]) as canvas:
+            width, height = canvas.figure.bbox.size
+            for panel in self._panels:
+                if found := panel.said_at(across * width, (1 - down) * height):
+                    return {"words": found[0], "x": found[1] / width, "y": 1 - found[2] / height}
+        return {}
 
     def _push(self) -> None:
         """Send the page what Python has moved."""

@@ -182,7 +182,9 @@ function render({ model, el }) {
   });
   let picture = element("img", { class: "fpnlib-picture", alt: spec.alt, width, height });
   const touch = drawn("svg", { class: "fpnlib-touch", viewBox: `0 0 ${width} ${height}`, "aria-hidden": "true" });
-  const stage = element("div", { class: "fpnlib-stage" }, picture, touch);
+  const hint = element("div", { class: "fpnlib-hint", "aria-hidden": "true" });
+  hint.hidden = true;
+  const stage = element("div", { class: "fpnlib-stage" }, picture, touch, hint);
   const readout = element("div", { class: "fpnlib-readout", role: "status", "aria-live": "polite" });
   const error = element("pre", { class: "fpnlib-error", role: "alert" });
   error.hidden = true;
@@ -238,6 +240,7 @@ function render({ model, el }) {
     next.dataset.final = answer.final && answer.density >= density();
     picture.replaceWith(next);
     picture = next;
+    for (const [which, tables] of Object.entries(answer.handles ?? {})) handles[which].lie(tables);
     readout.textContent = answer.readout;
     error.textContent = "";
     error.hidden = true;
@@ -254,6 +257,7 @@ function render({ model, el }) {
     }
     Object.assign(state, changes);
     turn += 1;
+    hint.hidden = true;
     syncControls();
     follow();
   }
@@ -340,8 +344,10 @@ function render({ model, el }) {
   // What can be grabbed.
   const scaled = (table) => table.map(([value, x, y]) => [value, x === null ? null : x * width, y === null ? null : y * height]);
   const handles = spec.handles.map((one) => {
-    const tables = Object.entries(one.tables).map(([name, table]) => [name, scaled(table)]);
+    let tables;
     const [left, top, right, bottom] = [one.region[0] * width, one.region[1] * height, one.region[2] * width, one.region[3] * height];
+    const lie = (given) => { tables = Object.entries(given).map(([name, table]) => [name, scaled(table)]); };
+    lie(one.tables);
     const at = () => {
       const place = [null, null];
       for (const [name, table] of tables) {
@@ -392,9 +398,39 @@ function render({ model, el }) {
       }
     }
     region.addEventListener("click", follows); // a tap
-    return { region, grip, place };
+    return { region, grip, place, lie(given) { lie(given); place(); } };
   });
   touch.append(...handles.map((handle) => handle.region), ...handles.map((handle) => handle.grip));
+
+  // What lies under the pointer says its numbers; the source knows them, since it has the data.
+  let pointed = null; // where the pointer is, as shares of the picture
+  let pointing = false;
+  async function say() {
+    if (pointing) return;
+    pointing = true;
+    while (pointed && !closed) {
+      const here = pointed;
+      const mine = turn;
+      const found = await source.ask({ ...state }, { kind: "hover", ...here });
+      if (here !== pointed) continue;
+      hint.hidden = !found.words || mine !== turn;
+      if (!hint.hidden) {
+        hint.textContent = found.words;
+        hint.style.left = `${100 * found.x}%`;
+        hint.style.top = `${100 * found.y}%`;
+        hint.dataset.side = found.x > 0.6 ? "left" : "right";
+      }
+      break;
+    }
+    pointing = false;
+  }
+  stage.addEventListener("pointermove", (event) => {
+    if (event.pointerType === "touch" || event.buttons || asking) return;
+    const box = stage.getBoundingClientRect();
+    pointed = { x: (event.clientX - box.left) / box.width, y: (event.clientY - box.top) / box.height };
+    say();
+  });
+  stage.addEventListener("pointerleave", () => { pointed = null; hint.hidden = true; });
 
   source.onPush((message) => {
     if (message.kind === "says") { readout.textContent = message.readout; return; }

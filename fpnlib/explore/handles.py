@@ -1,6 +1,7 @@
 """What a reader can grab: a handle is one control or two, and a place in the picture for each of their values."""
 
 import dataclasses
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -12,8 +13,11 @@ from fpnlib.validation import require
 
 _STOPS = 400  # places in a table; between them the page takes the nearest
 
-Place = Callable[[Any], tuple[float | None, float | None]]
-"""From a control's value to a place in the axes, in the data's units; None for a coordinate that it leaves open."""
+Place = Callable[..., tuple[float | None, float | None]]
+"""From a control's value to a place in the axes, in the data's units; None for a coordinate that it leaves open.
+
+Where places depend on more than the value, the function takes the explorer's data too: `lambda value, data: …`.
+"""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,19 +27,27 @@ class Handle:
     axes: Axes
     places: Mapping[str, Place]
 
-    def on_page(self, controls: Mapping[str, ipywidgets.Widget]) -> dict[str, Any]:
+    @property
+    def moves(self) -> bool:
+        """Whether its places depend on the data."""
+        return any(map(_takes_data, self.places.values()))
+
+    def on_page(self, controls: Mapping[str, ipywidgets.Widget], data: Any) -> dict[str, Any]:
         """What the page needs: the axes' rectangle and a table of [value, x, y] for each control.
 
         All are shares of the picture's width and height, y down. The axes' own transform makes them, so a page knows
         nothing of logarithms, categories or axes that point down.
         """
         x0, y0, x1, y1 = self._shares(np.array(self.axes.bbox.extents).reshape(2, 2)).ravel()
-        tables = {name: self._table(controls[name], place) for name, place in self.places.items()}
-        return {"region": [x0, y1, x1, y0], "tables": tables}
+        return {"region": [x0, y1, x1, y0], "tables": self.tables(controls, data)}
 
-    def _table(self, control: ipywidgets.Widget, place: Place) -> list[list[Any]]:
+    def tables(self, controls: Mapping[str, ipywidgets.Widget], data: Any) -> dict[str, list[list[Any]]]:
+        """Where each value of each control lies in this state, as `on_page` says."""
+        return {name: self._table(controls[name], place, data) for name, place in self.places.items()}
+
+    def _table(self, control: ipywidgets.Widget, place: Place, data: Any) -> list[list[Any]]:
         values = stops(control)
-        given = [place(value) for value in values]
+        given = [place(value, data) if _takes_data(place) else place(value) for value in values]
         known = [[np.nan if one is None else one for one in pair] for pair in given]
         # An open coordinate takes some place inside the axes while the other goes through the transform.
         middle = self.axes.transData.inverted().transform(self.axes.transAxes.transform((0.5, 0.5)))
@@ -48,6 +60,10 @@ class Handle:
     def _shares(self, pixels: np.ndarray) -> np.ndarray:
         width, height = self.axes.figure.bbox.size
         return np.stack([pixels[:, 0] / width, 1 - pixels[:, 1] / height], 1).round(5)
+
+
+def _takes_data(place: Place) -> bool:
+    return len(inspect.signature(place).parameters) > 1
 
 
 def stops(control: ipywidgets.Widget) -> Sequence[Any]:

@@ -26,9 +26,10 @@ class Page:
         return self.answers[-1]
 
     def ask(self, kind: str = "show", density: float = 1, theme: str = "light", /, **changes: object) -> dict[str, Any]:
-        """Ask as `front.js` does, in JSON, and return the answer."""
+        """Ask as `front.js` does, in JSON, and return the answer; of a pointer x and y are given too."""
         self.asked += 1
         asked = {"id": self.asked, "kind": kind, "density": density, "theme": theme}
+        asked |= {name: changes.pop(name) for name in ("x", "y") if kind == "hover"}
         state = json.loads(json.dumps(self.explorer.state | changes))
         self.explorer._heard(self.widget, asked | {"state": state}, [])
         assert self.last["id"] == self.asked

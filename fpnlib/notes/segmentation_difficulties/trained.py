@@ -38,8 +38,8 @@ COMPARED = 24  # of a seed's test scenes, for what comes after the nets
 _TUNED_ON = 16  # scenes
 _BASE = 16  # the output stride at which a net with few training scenes is trained too
 _FEWEST = 16
-"""Its training scenes. With 64, as SD-8 has them, they cost .020 of mIoU (.003 to .037): too little to clear a point for
-sure, so the control was made stronger before it was measured anew. For AC-10's nets 16 in place of 512 cost .22."""
+"""Its training scenes. 64, as SD-8 has them, cost .020 of mIoU (.003 to .037): too little to clear a point for sure, so
+the control was made stronger before it was measured anew. For AC-10's nets 16 in place of 512 cost .22."""
 
 
 class CRF(NamedTuple):

@@ -1,0 +1,321 @@
+"""Panels: axes whose marks follow the data.
+
+A mark is declared once, with a function from the explorer's data to what the mark shows; what is no function is drawn
+once and stays. What a mark stands for can be grabbed where it lies, and says its numbers to a pointer that rests on it.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeAlias, TypeVar
+
+import numpy as np
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection, PolyCollection
+from matplotlib.image import AxesImage
+from matplotlib.lines import Line2D
+from matplotlib.patches import Rectangle, StepPatch
+from matplotlib.text import Text
+
+from fpnlib.explore.handles import Place
+from fpnlib.explore.style import FAINT, INK, ORANGE
+from fpnlib.explore.text import number
+
+_NEAR = 12  # pixels from a pointer to a point whose numbers it asks for
+_LOOP = [[0, 1], [2, 1], [2, 3], [0, 3], [0, 1]]  # the corners of x0 y0 x1 y1, around and back
+
+Of: TypeAlias = Callable[[Any], Any]
+"""From an explorer's data to what a mark shows."""
+Grab: TypeAlias = str | Mapping[str, Place] | None
+"""What a mark stands for: a control's name, or for each control where its values lie."""
+Kind = TypeVar("Kind", bound=Artist)
+
+
+Said: TypeAlias = Callable[[float, float], tuple[str, float, float] | None]
+"""From a place in the axes to words about what lies there, and where that is."""
+
+
+class Panel:
+    """Axes with marks. Explorers make them by `self.panel(axes, …)`.
+
+    Args:
+        axes: Matplotlib's own, for all that never moves.
+        grab: the explorer's.
+        bare: no ticks and no frame, as for photos and maps.
+        settings: what `Axes.set` takes.
+    """
+
+    def __init__(self, axes: Axes, grab: Callable[..., None], *, bare: bool = False, **settings: Any) -> None:
+        self.axes = axes
+        self.artists: list[Artist] = []
+        self._follow: list[Callable[[Any], Any]] = []
+        self._said: dict[Artist, Said] = {}
+        self._grab = grab
+        if bare:
+            axes.set(xticks=[], yticks=[])
+            axes.spines[:].set_visible(False)
+        axes.set(**settings)
+
+    def draw(self, data: Any) -> None:
+        """Move all marks to where `data` puts them."""
+        for follow in self._follow:
+            follow(data)
+
+    def grab(self, **places: Place) -> None:
+        """Let the reader drag in these axes; see `Explorer.grab`."""
+        self._grab(self.axes, **places)
+
+    def add(self, artist: Kind, follow: Callable[[Kind, Any], Any], *, grab: Grab = None) -> Kind:
+        """Let any artist follow the data: `panel.add(artist, lambda artist, data: artist.set_width(data.width))`."""
+        self._add([artist], lambda data: follow(artist, data), grab)
+        return artist
+
+    # Points, lines, areas.
+
+    def line(self, of: Of | Sequence[Any], style: str = "", *, grab: Grab = None, **look: Any) -> Line2D:
+        """A curve, or dots by a `style` such as "o": x and y, of any length."""
+        (line,) = self.axes.plot(*(([], []) if callable(of) else of), style, **look)
+        if callable(of):
+            self._add([line], lambda data: line.set_data(*np.atleast_1d(*of(data))), grab)
+        self._said[line] = lambda x, y: _point_words(line, x, y)
+        return line
+
+    def dot(self, of: Of, *, grab: Grab = None, **look: Any) -> Line2D:
+        """One point that stands for the state, or several: x and y."""
+        return self.line(of, "o", grab=grab, **{"ms": 10, "color": ORANGE, "mec": INK, "clip_on": False} | look)
+
+    def upright(self, of: Of | float, *, grab: Grab = None, **look: Any) -> Line2D:
+        """An upright line at x; with a control's name as `grab` it is that control's value."""
+        line = self.axes.axvline(0 if callable(of) else of, **look)
+        places = {grab: lambda value: (value, None)} if isinstance(grab, str) else grab
+        return self._moved(line, of, lambda x: line.set_xdata([x, x]), places)
+
+    def level(self, of: Of | float, *, grab: Grab = None, **look: Any) -> Line2D:
+        """A level line at y; with a control's name as `grab` it is that control's value."""
+        line = self.axes.axhline(0 if callable(of) else of, **look)
+        places = {grab: lambda value: (None, value)} if isinstance(grab, str) else grab
+        return self._moved(line, of, lambda y: line.set_ydata([y, y]), places)
+
+    def intervals(self, of: Of | Sequence[Any], **look: Any) -> LineCollection:
+        """Upright strokes: x, low and high."""
+
+        def upright(ends: Any) -> list[list[tuple[float, float]]]:
+            return [[(x, low), (x, high)] for x, low, high in zip(*ends, strict=True)]
+
+        return self.strokes((lambda data: upright(of(data))) if callable(of) else upright(of), **look)
+
+    def strokes(self, of: Of | Sequence[Any], **look: Any) -> LineCollection:
+        """Lines of any number, each (points, 2)."""
+        lines = self.axes.add_collection(LineCollection([] if callable(of) else of, **look), autolim=False)
+        return self._moved(lines, of, lines.set_segments)
+
+    def areas(self, of: Of | Sequence[Any], **look: Any) -> PolyCollection:
+        """Filled polygons of any number, each (points, 2)."""
+        filled = PolyCollection([] if callable(of) else of, **{"linewidths": 0} | look)
+        self.axes.add_collection(filled, autolim=False)
+        return self._moved(filled, of, filled.set_verts)
+
+    def steps(self, of: Of | Sequence[Any], **look: Any) -> StepPatch:
+        """A histogram: heights (n) and edges (n + 1)."""
+        steps = self.axes.stairs(*(([0.0], [0.0, 1.0]) if callable(of) else of), **{"fill": True} | look)
+        return self._moved(steps, of, lambda both: steps.set_data(*both))
+
+    def bars(self, of: Of, names: Sequence[str], colors: Sequence[str], *, digits: int = 3) -> None:
+        """Shares of 1 as level bars from the top down, each with its name and its number."""
+        rows = range(len(names))
+        self.axes.set(xlim=(0, 1.18), ylim=(len(names) - 0.4, -0.6), xticks=np.linspace(0, 1, 6))
+        self.axes.set_yticks(rows, names)
+        self.axes.tick_params(axis="y", length=0, labelcolor=INK)
+        self.axes.barh(rows, [1] * len(names), height=0.5, color=FAINT)
+        shown = self.axes.barh(rows, [1] * len(names), 0.5, color=colors)
+
+        def fill(data: Any) -> None:
+            for bar, value in zip(shown, of(data), strict=True):
+                bar.set_width(value)
+
+        self._add(list(shown), fill)
+        self.table(lambda data: [[number(value, digits)] for value in of(data)], (1.02,), rows, ha="left")
+
+    # Pictures, boxes, maps.
+
+    def image(self, of: Of | np.ndarray, extent: Sequence[float] | None = None, **look: Any) -> AxesImage:
+        """Pixels (h, w), (h, w, 3) or (h, w, 4) between x0 y0 and x1 y1; a function may give both, as a tuple.
+
+        Without an extent each pixel is 1 wide around a whole number, as Matplotlib has it.
+        """
+        limits = self.axes.get_xlim(), self.axes.get_ylim(), self.axes.get_autoscale_on()
+        image = self.axes.imshow(np.zeros((1, 1)) if callable(of) else of, **look)
+        if not limits[2]:
+            self.axes.set(xlim=limits[0], ylim=limits[1])
+
+        def show(given: Any) -> None:
+            pixels, at = given if isinstance(given, tuple) else (given, extent)
+            height, width = pixels.shape[:2]
+            x0, y0, x1, y1 = at or (-0.5, -0.5, width - 0.5, height - 0.5)
+            image.set_data(pixels)
+            # `origin` says which end of y the first row has; boxes have it at y0.
+            image.set_extent((x0, x1, y1, y0) if image.origin == "upper" else (x0, x1, y0, y1))
+
+        if callable(of):
+            self._add([image], lambda data: show(of(data)))
+        elif extent:
+            show(of)
+        self._said[image] = lambda x, y: _pixel_words(image, x, y)
+        return image
+
+    def box(self, of: Of | Sequence[float], *, grab: Grab = None, **look: Any) -> Rectangle:
+        """A frame x0 y0 x1 y1, or None for no frame."""
+        frame = Rectangle((0, 0), 1, 1, **{"fill": False, "ec": ORANGE, "lw": 2.5} | look)
+        self.axes.add_artist(frame)
+
+        def put(corners: Sequence[float] | None) -> None:
+            frame.set_visible(corners is not None)
+            if corners is not None:
+                x0, y0, x1, y1 = corners
+                frame.set_bounds(x0, y0, x1 - x0, y1 - y0)
+
+        return self._moved(frame, of, put, grab)
+
+    def boxes(self, of: Of, **look: Any) -> LineCollection:
+        """Frames of any number, (n, 4) as x0 y0 x1 y1."""
+        return self.strokes(lambda data: np.asarray(of(data))[:, _LOOP], **look)
+
+    def heat_map(
+        self,
+        of: Of,
+        rows: Sequence[Any],
+        columns: Sequence[Any],
+        cell: Of,
+        *,
+        words: Callable[[Any], str] = str,
+        **look: Any,
+    ) -> AxesImage:
+        """Values (rows, columns) as colours, with a frame around one cell, (row, column); `words` writes the names."""
+        image = self.image(of, **{"aspect": "auto"} | look)
+        names = [[words(one) for one in axis] for axis in (rows, columns)]
+        self.axes.set(xlim=(-0.5, len(columns) - 0.5), ylim=(len(rows) - 0.5, -0.5))
+        if image.origin == "lower":
+            self.axes.invert_yaxis()
+        self.axes.set_yticks(range(len(rows)), names[0])
+        self.axes.set_xticks(range(len(columns)), names[1])
+        self.axes.tick_params(length=0)
+
+        def around(data: Any) -> tuple[float, ...]:
+            row, column = cell(data)
+            return column - 0.5, row - 0.5, column + 0.5, row + 0.5
+
+        self.box(around, lw=3)
+
+        def say(x: float, y: float) -> tuple[str, float, float]:
+            row, column = round(y), round(x)
+            across, up = _names(self.axes)
+            words = f"{up} {names[0][row]}, {across} {names[1][column]}: {number(image.get_array()[row, column])}"
+            return words, column, row
+
+        self._said[image] = say
+        return image
+
+    # Words.
+
+    def text(self, of: Of | str, x: float = 0.0, y: float = 0.0, *, at: Of | None = None, **look: Any) -> Text:
+        """Words at a fixed place, or where `at` puts them; `transform=panel.axes.transAxes` for shares of the axes."""
+        words = self.axes.text(x, y, "" if callable(of) else of, **{"color": INK} | look)
+        words.set_in_layout(not callable(of))  # what a text says must not move the panels
+
+        def say(data: Any) -> None:
+            if callable(of):
+                words.set_text(of(data))
+            if at:
+                words.set_position(at(data))
+
+        if callable(of) or at:
+            self._add([words], say)
+        return words
+
+    def formulas(self, rows: Sequence[tuple[str, Of]], *, top: float = 0.9, fall: float = 0.2, **look: Any) -> None:
+        """Rows of words that stay, each with words below it that follow the data; the axes are switched off."""
+        self.axes.set_axis_off()
+        self.axes.set(xlim=(0, 1), ylim=(0, 1))
+        for row, (fixed, live) in enumerate(rows):
+            self.text(fixed, 0, top - row * fall, va="bottom", **look)
+            self.text(live, 0, top - row * fall - 0.02, va="top", weight="bold", **look)
+
+    def table(self, of: Of, columns: Sequence[float], rows: Sequence[float], **look: Any) -> None:
+        """Words in rows and columns, right-aligned at these places; fewer rows than places leave the rest empty."""
+        look = {"ha": "right", "va": "center", "color": INK} | look
+        cells = [[self.axes.text(x, y, "", in_layout=False, **look) for x in columns] for y in rows]
+
+        def fill(data: Any) -> None:
+            given = [*of(data)]
+            empty = [[""] * len(columns)] * (len(rows) - len(given))
+            for texts, words in zip(cells, [*given, *empty], strict=True):
+                for text, one in zip(texts, words, strict=True):
+                    text.set_text(one)
+
+        self._add([text for texts in cells for text in texts], fill)
+
+    # How it works.
+
+    def said_at(self, x: float, y: float) -> tuple[str, float, float] | None:
+        """What the mark near a place, in pixels of the figure, says of itself, and where in pixels that lies."""
+        if not self.axes.bbox.contains(x, y):
+            return None
+        place = self.axes.transData.inverted().transform((x, y))
+        for artist, said in sorted(self._said.items(), key=lambda one: -one[0].get_zorder()):
+            found = said(*place) if artist.get_visible() else None
+            if found:
+                words, *where = found
+                return words, *self.axes.transData.transform(where)
+        return None
+
+    def _add(self, artists: Sequence[Artist], follow: Callable[[Any], Any], grab: Grab = None) -> None:
+        self.artists += artists
+        self._follow.append(follow)
+        if grab:
+            if isinstance(grab, str):
+                raise ValueError(f"grab is {grab!r}: only upright and level lines lie where a control's value is")
+            self.grab(**grab)
+
+    def _moved(self, artist: Kind, of: Any, put: Callable[[Any], Any], grab: Grab = None) -> Kind:
+        if callable(of):
+            self._add([artist], lambda data: put(of(data)), grab)
+        else:
+            put(of)
+        return artist
+
+
+def _names(axes: Axes) -> tuple[str, str]:
+    """What lies across and what up, without the units in brackets and what follows them."""
+    across, up = (
+        label.partition("(")[0].partition("\n")[0].strip() for label in (axes.get_xlabel(), axes.get_ylabel())
+    )
+    return across or "x", up or "y"
+
+
+def _point_words(line: Line2D, x: float, y: float) -> tuple[str, float, float] | None:
+    """The point of a line that is near (x, y), in the words of the axes."""
+    axes, points = line.axes, np.column_stack([np.asarray(one, float) for one in line.get_data()])
+    far = np.hypot(*(axes.transData.transform(points) - axes.transData.transform((x, y))).T)
+    near = np.flatnonzero(far <= _NEAR * axes.figure.dpi / 100)
+    if not near.size:
+        return None
+    at = points[near[far[near].argmin()]]
+    words = ", ".join(f"{name} {number(value)}" for name, value in zip(_names(axes), at, strict=True))
+    label = str(line.get_label())
+    return words if label.startswith("_") else f"{label}: {words}", *at
+
+
+def _pixel_words(image: AxesImage, x: float, y: float) -> tuple[str, float, float] | None:
+    cells = image.get_array()
+    left, right, bottom, top = image.get_extent()
+    across, down = (x - left) / (right - left), (y - top) / (bottom - top)
+    if image.origin == "lower":
+        down = 1 - down
+    if not (0 <= across < 1 and 0 <= down < 1):
+        return None
+    row, column = int(down * cells.shape[0]), int(across * cells.shape[1])
+    value = cells[row, column]
+    if np.ndim(value):
+        words = ", ".join(f"{name} {one}" for name, one in zip(("red", "green", "blue"), value, strict=False))
+    else:
+        words = number(value)
+    return f"row {row}, column {column}: {words}", x, y

@@ -1,0 +1,160 @@
+"""What each mark of a panel shows, in one explorer that has all of them, and what it says to a pointer."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+from support.asking import Page
+
+from fpnlib.explore import Explorer, slider
+
+ROWS, COLUMNS = ("low", "high"), (1, 10, 100)
+
+
+@dataclasses.dataclass(frozen=True)
+class Numbers:
+    place: int
+    values: np.ndarray
+
+
+class EveryMark(Explorer[Numbers]):
+    """All marks at once, each in a panel of its own."""
+
+    size = (900, 600)
+
+    def make_controls(self):
+        return {"place": slider("place", 1, 0, 2, 1), "shift": slider("shift", 0.0, 0.0, 1.0, 0.5)}
+
+    def compute(self, place, shift):
+        return Numbers(place, np.array([0.2, 0.5, 0.8]) + shift / 5)
+
+    def build(self, figure):
+        self.axes = dict(zip(MARKS, figure.subplots(4, 4).ravel(), strict=False))
+        self.shown = {}
+        for name, mark in MARKS.items():
+            panel = self.panel(self.axes[name], xlim=(-0.5, 2.5), ylim=(-0.5, 2.5))
+            self.shown[name] = mark(panel), panel
+
+    def describe(self, data):
+        return f"{data.place} {data.values}"
+
+
+MARKS = {
+    "line": lambda p: p.line(lambda d: (range(3), d.values), label="the curve"),
+    "dot": lambda p: p.dot(lambda d: (d.place, d.values[d.place]), grab={"place": lambda v, d: (v, d.values[v])}),
+    "upright": lambda p: p.upright(lambda d: d.place, grab="place"),
+    "level": lambda p: p.level(lambda d: d.values[0], grab="shift"),
+    "intervals": lambda p: p.intervals(lambda d: (range(3), d.values - 0.1, d.values + 0.1)),
+    "areas": lambda p: p.areas(lambda d: [[(0, 0), (v, 0), (v, 1)] for v in d.values]),
+    "steps": lambda p: p.steps(lambda d: (d.values, range(4))),
+    "bars": lambda p: p.bars(lambda d: d.values, ("a", "b", "c"), ("red", "green", "blue")),
+    "image": lambda p: p.image(lambda d: (np.full((2, 4), d.values[0]), (0, 0, 2, 1)), vmin=0, vmax=1),
+    "box": lambda p: p.box(lambda d: (0, 0, d.place, 2) if d.place else None),
+    "boxes": lambda p: p.boxes(lambda d: [(0, 0, one, 1) for one in d.values]),
+    "heat_map": lambda p: p.heat_map(
+        lambda d: np.outer([1, 2], d.values), ROWS, COLUMNS, lambda d: (0, d.place), vmin=0, vmax=2
+    ),
+    "text": lambda p: p.text(lambda d: f"at {d.place}", at=lambda d: (d.place, 1)),
+    "table": lambda p: p.table(lambda d: [[str(d.place), "b"]], (0, 1), (0, 1)),
+    "formulas": lambda p: p.formulas([("twice", lambda d: str(2 * d.place))]),
+}
+
+
+@pytest.fixture
+def every():
+    shown = EveryMark()
+    shown.frame()
+    yield shown
+    shown.close()
+
+
+def artist(every, name):
+    return every.shown[name][0]
+
+
+@pytest.mark.parametrize("place", [0, 1, 2])
+@pytest.mark.parametrize("shift", [0.0, 1.0])
+def test_each_mark_shows_the_data(every, place, shift):
+    every.set(place=place, shift=shift)
+    every.frame()
+    values = every.data.values
+    assert artist(every, "line").get_ydata().tolist() == values.tolist()
+    assert artist(every, "dot").get_xydata().tolist() == [[place, values[place]]]
+    assert artist(every, "upright").get_xdata() == [place, place]
+    assert artist(every, "level").get_ydata() == [values[0]] * 2
+    assert [one[:, 1].tolist() for one in artist(every, "intervals").get_segments()] == [
+        pytest.approx([value - 0.1, value + 0.1]) for value in values
+    ]
+    assert [path.vertices[1, 0] for path in artist(every, "areas").get_paths()] == values.tolist()
+    assert artist(every, "steps").get_data().values.tolist() == values.tolist()
+    assert artist(every, "image").get_array().max() == values[0]
+    assert artist(every, "image").get_extent() == [0, 2, 1, 0]
+    assert artist(every, "box").get_visible() == (place > 0)
+    if place:
+        assert artist(every, "box").get_bbox().extents.tolist() == [0, 0, place, 2]
+    assert [one[1, 0] for one in artist(every, "boxes").get_segments()] == values.tolist()
+    assert artist(every, "heat_map").get_array()[1].tolist() == (2 * values).tolist()
+    frame = every.axes["heat_map"].patches[0].get_bbox()
+    assert frame.extents.tolist() == [place - 0.5, -0.5, place + 0.5, 0.5]
+    assert (artist(every, "text").get_text(), artist(every, "text").get_position()) == (f"at {place}", (place, 1))
+    assert [text.get_text() for text in every.axes["table"].texts] == [str(place), "b", "", ""]
+    assert [text.get_text() for text in every.axes["formulas"].texts] == ["twice", str(2 * place)]
+    bars = every.axes["bars"]
+    assert [bar.get_width() for bar in bars.patches[3:]] == values.tolist()
+    assert [text.get_text() for text in bars.texts] == [f"{value:.3g}" for value in values]
+
+
+def test_all_that_moves_is_drawn_over_the_background_alone(every):
+    before = every.frame()
+    every.set(place=2, shift=1.0)
+    moved = every.frame()
+    assert moved != before
+    other = EveryMark()
+    other.set(place=2, shift=1.0)
+    assert other.frame() == moved
+    other.close()
+    every.set(place=1, shift=0.0)
+    assert every.frame() == before
+
+
+def pixels(every, name, x, y):
+    width, height = every.axes[name].figure.bbox.size
+    across, up = every.axes[name].transData.transform((x, y))
+    return across / width, 1 - up / height
+
+
+@pytest.mark.parametrize(
+    ("name", "place", "words"),
+    [
+        ("line", (1.02, 0.5), "the curve: x 1, y 0.5"),
+        ("dot", (1, 0.5), "x 1, y 0.5"),
+        ("heat_map", (2.2, 0.8), "y high, x 100: 1.6"),
+        ("image", (1.2, 0.3), "row 0, column 2: 0.2"),
+        ("line", (1, 2), None),
+        ("image", (1.2, 1.4), None),
+        ("text", (1, 1), None),
+    ],
+)
+def test_what_lies_under_a_pointer_says_its_numbers(every, name, place, words):
+    x, y = pixels(every, name, *place)
+    page = Page(every)
+    page.ask("hover", x=x, y=y)
+    assert page.last.get("words") == words
+    if name == "line" and words:  # it lies where the point is, not where the pointer is
+        assert (page.last["x"], page.last["y"]) == pytest.approx(pixels(every, name, 1, 0.5))
+
+
+def test_what_the_data_move_is_grabbed_where_it_lies_now(every):
+    page = Page(every)
+    first = page.widget.spec["handles"][0]["tables"]["place"]
+    moved = page.ask("rest", shift=1.0)["handles"]
+    assert list(moved) == [0]  # the other handles' places depend on their control alone
+    assert [row[0] for row in moved[0]["place"]] == [0, 1, 2]
+    assert all(after[2] < before[2] for before, after in zip(first, moved[0]["place"], strict=True))
+
+
+def test_a_mark_that_lies_at_no_controls_value_needs_places():
+    panel = EveryMark().panel(Figure().subplots())
+    with pytest.raises(ValueError, match="grab"):
+        panel.dot(lambda d: (0, 0), grab="place")
