@@ -72,11 +72,19 @@ function drawn(name, attributes) {
 
 const written = (control, value) => control.decimals === undefined ? String(value) : value.toFixed(control.decimals);
 
-/** The slider's value nearest to a number. */
+/** The slider's value nearest to a number; where not every step can be had, the nearest that can. */
 function snapped(control, value) {
+  if (control.values) return nearest(control.values.map((one) => [one, one, null]), value, null);
   const steps = Math.round((value - control.min) / control.step);
   const inside = Math.min(control.max, Math.max(control.min, control.min + steps * control.step));
   return Number(inside.toFixed(10));
+}
+
+/** The slider's value so many steps further. */
+function stepped(control, value, steps) {
+  const { values } = control;
+  if (!values) return snapped(control, value + steps * control.step);
+  return values[Math.min(values.length - 1, Math.max(0, values.indexOf(value) + steps))];
 }
 
 /** A state from Python with the sliders' own numbers: 1.1 where a sum of steps gave 1.0999999999999996. */
@@ -107,16 +115,20 @@ function makeControl(control, moved) {
     label.append(name, list);
     return { label, input: list, put(value) { list.selectedIndex = control.options.indexOf(value); } };
   }
-  const { min, max, step } = control;
+  const { values } = control; // not all steps: the slider counts those there are
+  const { min, max, step } = values ? { min: 0, max: values.length - 1, step: 1 } : control;
   const track = element("input", { type: "range", min, max, step });
   const readout = element("span", { class: "fpnlib-value", "aria-hidden": "true" });
-  track.addEventListener("input", () => moved(snapped(control, Number(track.value))));
+  track.addEventListener("input", () => {
+    const place = Number(track.value);
+    moved(values ? values[place] : snapped(control, place));
+  });
   label.append(name, track, readout);
   return {
     label,
     input: track,
     put(value) {
-      track.value = value;
+      track.value = values ? values.indexOf(value) : value;
       readout.textContent = written(control, value);
       track.setAttribute("aria-valuetext", readout.textContent);
     },
@@ -141,12 +153,15 @@ function placed(table, value) {
   return best.slice(1);
 }
 
-function render({ model, el }) {
-  const spec = model.get("spec");
-  const source = kernel(model);
+/**
+ * Put an explorer into an element: what `spec` says, from a state on, with pictures from a source. Returns what ends it.
+ *
+ * `source.ask(state, {kind, density, theme})` answers with words and a picture: `blob`, or `picture`, an element.
+ */
+function explore(el, spec, begin, source) {
   const names = Object.keys(spec.controls);
   const [width, height] = spec.size;
-  const state = tidied(spec.controls, model.get("state"));
+  const state = tidied(spec.controls, begin);
   const store = new Store();
   const keyOf = (one) => JSON.stringify(names.map((name) => one[name]));
   let inHand = names.find((name) => spec.controls[name].kind === "slider") ?? names[0];
@@ -227,11 +242,13 @@ function render({ model, el }) {
       error.hidden = false;
       return;
     }
-    const next = element("img", { class: "fpnlib-picture", alt: spec.alt, width, height });
-    const address = URL.createObjectURL(answer.blob);
-    next.src = address;
-    await next.decode().catch(() => {});
-    if (closed || number < shown) return URL.revokeObjectURL(address);
+    let next = answer.picture;
+    if (!next) {
+      next = element("img", { class: "fpnlib-picture", alt: spec.alt, width, height });
+      next.src = URL.createObjectURL(answer.blob);
+      await next.decode().catch(() => {});
+    }
+    if (closed || number < shown) return URL.revokeObjectURL(next.src);
     shown = number;
     URL.revokeObjectURL(before); // not yet the one on the page, which somebody may be saving
     before = picture.src;
@@ -311,14 +328,14 @@ function render({ model, el }) {
     if (control.kind === "slider") {
       for (let far = 1; far <= NEIGHBOURS; far += 1) {
         for (const way of [direction, -direction]) {
-          found.push({ ...state, [inHand]: snapped(control, state[inHand] + way * far * control.step) });
+          found.push({ ...state, [inHand]: stepped(control, state[inHand], way * far) });
         }
       }
     }
     for (const name of names) {
       const one = spec.controls[name];
       if (one.kind === "slider") {
-        for (const way of [1, -1]) found.push({ ...state, [name]: snapped(one, state[name] + way * one.step) });
+        for (const way of [1, -1]) found.push({ ...state, [name]: stepped(one, state[name], way) });
       } else if (one.kind === "toggle") found.push({ ...state, [name]: !state[name] });
       else for (const option of one.options) found.push({ ...state, [name]: option });
     }
@@ -457,5 +474,9 @@ function render({ model, el }) {
   };
 }
 
-export { Store };
+function render({ model, el }) {
+  return explore(el, model.get("spec"), model.get("state"), kernel(model));
+}
+
+export { Store, explore };
 export default { render };
