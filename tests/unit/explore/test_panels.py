@@ -55,6 +55,13 @@ MARKS = {
     "heat_map": lambda p: p.heat_map(
         lambda d: np.outer([1, 2], d.values), ROWS, COLUMNS, lambda d: (0, d.place), vmin=0, vmax=2
     ),
+    "renamed": lambda p: p.heat_map(
+        lambda d: np.outer([1, 2], d.values),
+        ROWS,
+        COLUMNS,
+        lambda d: (0, d.place),
+        across=lambda d: [f"{name}{d.place}" for name in "abc"],
+    ),
     "text": lambda p: p.text(lambda d: f"at {d.place}", at=lambda d: (d.place, 1)),
     "table": lambda p: p.table(lambda d: [[str(d.place), "b"]], (0, 1), (0, 1)),
     "formulas": lambda p: p.formulas([("twice", lambda d: str(2 * d.place))]),
@@ -97,6 +104,7 @@ def test_each_mark_shows_the_data(every, place, shift):
     assert artist(every, "heat_map").get_array()[1].tolist() == (2 * values).tolist()
     frame = every.axes["heat_map"].patches[0].get_bbox()
     assert frame.extents.tolist() == [place - 0.5, -0.5, place + 0.5, 0.5]
+    assert [text.get_text() for text in every.axes["renamed"].texts] == [f"{name}{place}" for name in "abc"]
     assert (artist(every, "text").get_text(), artist(every, "text").get_position()) == (f"at {place}", (place, 1))
     assert [text.get_text() for text in every.axes["table"].texts] == [str(place), "b", "", ""]
     assert [text.get_text() for text in every.axes["formulas"].texts] == ["twice", str(2 * place)]
@@ -118,6 +126,14 @@ def test_all_that_moves_is_drawn_over_the_background_alone(every):
     assert every.frame() == before
 
 
+def test_a_mark_follows_in_one_more_way_and_is_drawn_once(every):
+    mark, panel = every.shown["line"]
+    before = len(panel.artists)
+    panel.add(mark, lambda line, data: line.set_linewidth(data.place + 3))
+    every.frame()
+    assert (len(panel.artists), mark.get_linewidth()) == (before, every.data.place + 3)
+
+
 def pixels(every, name, x, y):
     width, height = every.axes[name].figure.bbox.size
     across, up = every.axes[name].transData.transform((x, y))
@@ -130,6 +146,7 @@ def pixels(every, name, x, y):
         ("line", (1.02, 0.5), "the curve: x 1, y 0.5"),
         ("dot", (1, 0.5), "x 1, y 0.5"),
         ("heat_map", (2.2, 0.8), "y high, x 100: 1.6"),
+        ("renamed", (2.2, 0.8), "y high, x c1: 1.6"),
         ("image", (1.2, 0.3), "row 0, column 2: 0.2"),
         ("line", (1, 2), None),
         ("image", (1.2, 1.4), None),
