@@ -11,12 +11,13 @@ import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection, PolyCollection
-from matplotlib.image import AxesImage
+from matplotlib.colors import Normalize
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle, StepPatch
-from matplotlib.text import Text
 
+from fpnlib.explore.glyphs import Words
 from fpnlib.explore.handles import Place
+from fpnlib.explore.rasters import Raster
 from fpnlib.explore.style import FAINT, INK, ORANGE
 from fpnlib.explore.text import number
 
@@ -143,15 +144,23 @@ class Panel:
 
     # Pictures, boxes, maps.
 
-    def image(self, of: Of | np.ndarray, extent: Sequence[float] | None = None, **look: Any) -> AxesImage:
+    def image(
+        self,
+        of: Of | np.ndarray,
+        extent: Sequence[float] | None = None,
+        *,
+        vmin: float | None = None,
+        vmax: float | None = None,
+        aspect: str = "equal",
+        **look: Any,
+    ) -> Raster:
         """Pixels (h, w), (h, w, 3) or (h, w, 4) between x0 y0 and x1 y1; a function may give both, as a tuple.
 
         Without an extent each pixel is 1 wide around a whole number, as Matplotlib has it.
         """
-        limits = self.axes.get_xlim(), self.axes.get_ylim(), self.axes.get_autoscale_on()
-        image = self.axes.imshow(np.zeros((1, 1)) if callable(of) else of, **look)
-        if not limits[2]:
-            self.axes.set(xlim=limits[0], ylim=limits[1])
+        image = Raster(self.axes, norm=Normalize(vmin, vmax), **look)
+        self.axes.set_aspect(aspect)
+        self.axes.add_image(image)
 
         def show(given: Any) -> None:
             pixels, at = given if isinstance(given, tuple) else (given, extent)
@@ -163,7 +172,7 @@ class Panel:
 
         if callable(of):
             self._add([image], lambda data: show(of(data)))
-        elif extent:
+        else:
             show(of)
         self._said[image] = lambda x, y: _pixel_words(image, x, y)
         return image
@@ -194,7 +203,7 @@ class Panel:
         *,
         words: Callable[[Any], str] = str,
         **look: Any,
-    ) -> AxesImage:
+    ) -> Raster:
         """Values (rows, columns) as colours, with a frame around one cell, (row, column); `words` writes the names."""
         image = self.image(of, **{"aspect": "auto"} | look)
         names = [[words(one) for one in axis] for axis in (rows, columns)]
@@ -222,9 +231,9 @@ class Panel:
 
     # Words.
 
-    def text(self, of: Of | str, x: float = 0.0, y: float = 0.0, *, at: Of | None = None, **look: Any) -> Text:
+    def text(self, of: Of | str, x: float = 0.0, y: float = 0.0, *, at: Of | None = None, **look: Any) -> Words:
         """Words at a fixed place, or where `at` puts them; `transform=panel.axes.transAxes` for shares of the axes."""
-        words = self.axes.text(x, y, "" if callable(of) else of, **{"color": INK} | look)
+        words = self._words(x, y, "" if callable(of) else of, **look)
         words.set_in_layout(not callable(of))  # what a text says must not move the panels
 
         def say(data: Any) -> None:
@@ -270,8 +279,8 @@ class Panel:
 
     def table(self, of: Of, columns: Sequence[float], rows: Sequence[float], **look: Any) -> None:
         """Words in rows and columns, right-aligned at these places; fewer rows than places leave the rest empty."""
-        look = {"ha": "right", "va": "center", "color": INK} | look
-        cells = [[self.axes.text(x, y, "", in_layout=False, **look) for x in columns] for y in rows]
+        look = {"ha": "right", "va": "center", "in_layout": False, **look}
+        cells = [[self._words(x, y, "", **look) for x in columns] for y in rows]
 
         def fill(data: Any) -> None:
             given = [*of(data)]
@@ -295,6 +304,10 @@ class Panel:
                 words, *where = found
                 return words, *self.axes.transData.transform(where)
         return None
+
+    def _words(self, x: float, y: float, words: str, /, **look: Any) -> Words:
+        look = {"color": INK, "transform": self.axes.transData, "clip_on": False} | look
+        return self.axes.add_artist(Words(x, y, words, **look))
 
     def _add(self, artists: Sequence[Artist], follow: Callable[[Any], Any], grab: Grab = None) -> None:
         self.artists += artists
@@ -333,7 +346,7 @@ def _point_words(line: Line2D, x: float, y: float) -> tuple[str, float, float] |
     return words if label.startswith("_") else f"{label}: {words}", *at
 
 
-def _pixel_words(image: AxesImage, x: float, y: float) -> tuple[str, float, float] | None:
+def _pixel_words(image: Raster, x: float, y: float) -> tuple[str, float, float] | None:
     cells = image.get_array()
     left, right, bottom, top = image.get_extent()
     across, down = (x - left) / (right - left), (y - top) / (bottom - top)
