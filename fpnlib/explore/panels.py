@@ -254,7 +254,7 @@ class Panel:
         from scipy.optimize import isotonic_regression  # which takes a while, and most pictures need it not
 
         words = [
-            self.axes.text(1.01, 0.5, name, color=color, transform=self.axes.transAxes, **{"va": "center"} | look)
+            self._words(1.01, 0.5, name, color=color, transform=self.axes.transAxes, **{"va": "center"} | look)
             for name, color in zip(names, colors, strict=True)
         ]
         steps = apart * np.arange(len(names))
