@@ -51,6 +51,9 @@ MARKS = {
     "steps": lambda p: p.steps(lambda d: (d.values, range(4))),
     "bars": lambda p: p.bars(lambda d: d.values, ("a", "b", "c"), ("red", "green", "blue")),
     "image": lambda p: p.image(lambda d: (np.full((2, 4), d.values[0]), (0, 0, 2, 1)), vmin=0, vmax=1),
+    "classes": lambda p: p.classes(
+        lambda d: np.array([[0, d.place]]), lambda d: ("none", "one", "two"), np.arange(9).reshape(3, 3), (0, 0, 2, 1)
+    ),
     "box": lambda p: p.box(lambda d: (0, 0, d.place, 2) if d.place else None),
     "boxes": lambda p: p.boxes(lambda d: [(0, 0, one, 1) for one in d.values]),
     "heat_map": lambda p: p.heat_map(
@@ -96,6 +99,8 @@ def test_each_mark_shows_the_data(every, place, shift):
     assert artist(every, "steps").get_data().values.tolist() == values.tolist()
     assert artist(every, "image").get_array().max() == values[0]
     assert artist(every, "image").get_extent() == [0, 2, 1, 0]
+    assert artist(every, "classes").to_rgba(np.array([0, 2]), bytes=True)[:, :3].tolist() == [[0, 1, 2], [6, 7, 8]]
+    assert artist(every, "classes").get_array().tolist() == [[0, place]]
     assert artist(every, "box").get_visible() == (place > 0)
     if place:
         assert artist(every, "box").get_bbox().extents.tolist() == [0, 0, place, 2]
@@ -152,6 +157,7 @@ def pixels(every, name, x, y):
         ("heat_map", (2.2, 0.8), "y high, x 100: 1.6"),
         ("image", (1.2, 0.3), "row 0, column 2: 0.2"),
         ("line", (1, 2), None),
+        ("classes", (1.5, 0.5), "row 0, column 1: one"),
         ("image", (1.2, 1.4), None),
         ("text", (1, 1), None),
     ],
@@ -178,3 +184,20 @@ def test_a_mark_that_lies_at_no_controls_value_needs_places():
     panel = EveryMark().panel(Figure().subplots())
     with pytest.raises(ValueError, match="grab"):
         panel.dot(lambda d: (0, 0), grab="place")
+
+
+@pytest.mark.parametrize("ends", [(0.1, 0.5, 0.9), (0.5, 0.5, 0.5), (0.98, 1, 0.99), (0.5, 0.52, 0), (0, 0, 0)])
+def test_lines_are_named_at_their_ends_and_no_name_lies_on_another(ends):
+    explorer = EveryMark()
+    panel = explorer.panel(Figure().subplots(), xlim=(0, 4), ylim=(0, 1))
+    lines = [panel.line(lambda data, y=y: ([0, 2], [1, data * y]), label=str(y)) for y in ends]
+    panel.name_lines(*lines, apart=0.1)
+    panel.draw(1)
+    x, y = np.transpose([text.get_position() for text in panel.axes.texts])
+    assert x == pytest.approx(2)
+    assert y.max() <= 1 + 1e-9
+    assert np.diff(np.sort(y)).min() >= 0.1 - 1e-9
+    assert [text.get_text().strip() for text in panel.axes.texts] == [str(end) for end in ends]
+    alone = [place for place, end in enumerate(ends) if min(abs(end - np.delete(ends, place))) >= 0.4 and end < 0.8]
+    assert y[alone] == pytest.approx(np.array(ends)[alone])
+    explorer.close()

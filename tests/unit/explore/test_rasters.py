@@ -94,8 +94,8 @@ def test_a_missing_value_has_the_maps_bad_colour():
 @pytest.mark.parametrize("look", [{"interpolation": "bilinear"}, {"alpha": 0.5}])
 def test_what_is_not_plain_is_left_to_matplotlib(look):
     axes = Figure().subplots()
-    assert Raster(axes, interpolation="nearest").is_plain()
-    assert not Raster(axes, **{"interpolation": "nearest"} | look).is_plain()
+    assert axes.add_image(Raster(axes, interpolation="nearest")).is_plain()
+    assert not axes.add_image(Raster(axes, **{"interpolation": "nearest"} | look)).is_plain()
 
 
 def test_nothing_is_drawn_of_what_is_out_of_view_or_hidden():
