@@ -1,20 +1,18 @@
-"""Explorer (d): the stored sweep of learning rates and initial scales, with and without batch norm."""
+"""The stored sweep of learning rates and initial scales, with and without batch norm."""
 
 import dataclasses
-from collections.abc import Iterable
 
 import numpy as np
 from ipywidgets import Widget
-from matplotlib.artist import Artist
+from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
 
 from fpnlib.claims import Result, interval_of_mean
 from fpnlib.explore import Explorer, counted, number, slider
-from fpnlib.explore.style import BLUE, INK, MUTED, ORANGE
-from fpnlib.notes.batch_norm.digits import LEARNS, NEAR, RATES, SCALES, USUAL
+from fpnlib.explore.style import BLUE, INK, ORANGE, PAPER
+from fpnlib.notes.batch_norm.experiments.digits import LEARNS, NEAR, RATES, SCALES, USUAL
 
-_KINDS = {"norm": ("with batch norm", ORANGE), "plain": ("without", BLUE)}
+_KINDS = {"norm": ("with batch norm", BLUE, "o-"), "plain": ("without", INK, "s--")}
 _STEP = float(np.log10(RATES[1] / RATES[0]))
 _POWERS, _SCALE_POWERS = np.log10(RATES), np.log10(SCALES)
 
@@ -86,52 +84,48 @@ class RatesExplorer(Explorer[RatesData]):
             interval=interval_of_mean(gains),
         )
 
-    def build(self, figure: Figure) -> Iterable[Artist]:
+    def build(self, figure: Figure) -> None:
         """Lay out the curves, and a map for each kind of net."""
-        panels = figure.subplot_mosaic([["curves", "norm"], ["curves", "plain"]], width_ratios=[1.4, 1])
-        curves = panels["curves"]
-        self._means, self._seed_curves = {}, {}
-        for kind, (label, colour) in _KINDS.items():
-            marker, dashes = ("o-", "-") if kind == "norm" else ("s--", "--")
-            (self._means[kind],) = curves.plot([], [], marker, color=colour, ms=6, label=f"{label}, mean of all seeds")
-            (self._seed_curves[kind],) = curves.plot([], [], color=colour, lw=1.2, ls=dashes)
-        self._rate = curves.axvline(0, color=INK, lw=1, zorder=0)
-        self._limit = curves.axhline(0, color=MUTED, lw=1, ls=":", zorder=0)
-        curves.set(
-            title=f"Test error, {self._seeds} seeds; thin lines: one seed",
-            xlabel="learning rate",
-            ylabel="test error",
-            ylim=(0, 1.14),
-            xlim=(_POWERS[0] - 0.2, _POWERS[-1] + 0.2),
+        axes = figure.subplot_mosaic([["curves", "norm"], ["curves", "plain"]], width_ratios=[1.4, 1])
+        names = [number(rate, 2) for rate in RATES]
+        curves = self.panel(axes["curves"], title=f"Test error, {self._seeds} seeds; thin lines: one seed")
+        curves.axes.set(xlabel="learning rate", ylabel="test error", ylim=(0, 1.05))
+        curves.axes.set(xlim=(_POWERS[0] - 0.2, _POWERS[-1] + 0.2))
+        curves.axes.set_xticks(_POWERS, names)
+        curves.level(lambda data: data.limit, color=ORANGE, lw=1.2, ls=":", grab="limit")
+        curves.text(
+            "learned: below",
+            at=lambda data: (_POWERS[0] - 0.18, data.limit - 0.01),
+            va="top",
+            color=ORANGE,
+            fontsize=9,
         )
-        self.grab(curves, limit=lambda value: (None, value))
-        self.grab(curves, power=lambda value: (_POWERS[_column(value)], None))
-        labels = [number(rate, 2) for rate in RATES]
-        curves.set_xticks(_POWERS, labels)
-        curves.legend(loc="upper center", ncols=2)
-        self._maps, self._frames = {}, {}
-        for kind, (label, _) in _KINDS.items():
-            panel = panels[kind]
-            empty = np.zeros((len(SCALES), len(RATES)))
-            self._maps[kind] = panel.imshow(empty, cmap="gray", vmin=0, vmax=1, origin="lower", aspect="auto")
-            self._frames[kind] = panel.add_patch(Rectangle((0, 0), 1, 1, fill=False, ec=ORANGE, lw=2.5))
-            self.grab(panel, power=lambda value: (_column(value), None), scale=lambda value: (None, _row(value)))
-            panel.set(title=f"{label} (white: all seeds learn)", ylabel="initial weights ×")
-            panel.set_xticks(range(len(RATES)), labels if kind == "plain" else [])
-            panel.set_yticks(range(len(SCALES)), [number(scale, 2) for scale in SCALES])
-        panels["plain"].set_xlabel("learning rate")
-        moving = (self._means, self._seed_curves, self._maps, self._frames)
-        return [self._rate, self._limit, *(artist for group in moving for artist in group.values())]
-
-    def draw(self, data: RatesData) -> None:
-        """Move lines, maps and frames."""
-        for kind in _KINDS:
-            self._means[kind].set_data(_POWERS, data.means[kind])
-            self._seed_curves[kind].set_data(_POWERS, data.curves[kind])
-            self._maps[kind].set_data(data.shares[kind])
-            self._frames[kind].set_bounds(data.at - 0.5, data.row - 0.5, 1, 1)
-        self._rate.set_xdata([_POWERS[data.at]] * 2)
-        self._limit.set_ydata([data.limit] * 2)
+        curves.upright(
+            lambda data: _POWERS[data.at],
+            color=ORANGE,
+            lw=1.2,
+            grab={"power": lambda value: (_POWERS[_column(value)], None)},
+        )
+        for kind, (label, colour, style) in _KINDS.items():
+            curves.line(lambda data, kind=kind: (_POWERS, data.means[kind]), style, color=colour, ms=6, label=label)
+            curves.line(lambda data, kind=kind: (_POWERS, data.curves[kind]), style[1:], color=colour, lw=1.2)
+            cells = self.panel(axes[kind], title=f"{label} (blue: all seeds learn)", ylabel="initial weights ×")
+            cells.heat_map(
+                lambda data, kind=kind: data.shares[kind],
+                SCALES,
+                RATES,
+                lambda data: (data.row, data.at),
+                words=lambda value: number(value, 2),
+                cmap=LinearSegmentedColormap.from_list("learn", [PAPER, BLUE]),
+                vmin=0,
+                vmax=1,
+                origin="lower",
+            )
+            cells.grab(power=lambda value: (_column(value), None), scale=lambda value: (None, _row(value)))
+        curves.text("with batch norm", at=lambda data: _below(data.means["norm"]), ha="center", va="top", color=BLUE)
+        curves.text("without", at=lambda data: (_POWERS[5] - 0.08, data.means["plain"][5]), ha="right", weight="bold")
+        axes["plain"].set_xlabel("learning rate")
+        axes["norm"].tick_params(labelbottom=False)
 
     def describe(self, data: RatesData) -> str:
         """Say both errors at the rate, how much larger it may be with batch norm, and in how many cells nets learn."""
@@ -139,7 +133,7 @@ class RatesExplorer(Explorer[RatesData]):
         parts = [
             f"{label} the mean test error is {number(data.errors[kind])} and {data.learned[kind]} of "
             f"{counted(self._seeds, 'seed')} learn"
-            for kind, (label, _) in _KINDS.items()
+            for kind, (label, *_) in _KINDS.items()
         ]
         alone = [number(float(data.curves[kind][data.at])) for kind in _KINDS]
         cells = [int((data.shares[kind] > 0.5).sum()) for kind in _KINDS]
@@ -169,3 +163,8 @@ def _column(power: float) -> int:
 
 def _row(scale: float) -> int:
     return int(np.argmin(abs(_SCALE_POWERS - scale)))
+
+
+def _below(means: np.ndarray) -> tuple[float, float]:
+    """A place for a curve's name, below its middle."""
+    return float(_POWERS[means.argmin()]), float(means.min()) - 0.02

@@ -1,12 +1,10 @@
-"""Explorer (a): what batch norm does to a distribution, and how far the batch's statistics are those of all."""
+"""What batch norm does to a distribution, and how far the batch's statistics are those of all."""
 
 import dataclasses
-from collections.abc import Iterable
 
 import numpy as np
 import torch
 from ipywidgets import Widget
-from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 
 from fpnlib.explore import Explorer, choice, number, slider
@@ -19,6 +17,7 @@ BATCHES = 100
 _BINS = 40
 _STRIP = 0.3  # height of the dots below a histogram, as a share of the highest bar
 _SPAN = 6.0  # outputs shown
+_BAR = 1.08  # height of γ's bar
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,6 +34,7 @@ class DistributionData:
     line: float  # the spread after, by the formula
     means: np.ndarray
     stds: np.ndarray
+    gamma: float
     beta: float
     power: int
     size: int
@@ -93,57 +93,53 @@ class DistributionExplorer(Explorer[DistributionData]):
             line=abs(gamma) * (variance / (variance + eps)) ** 0.5,
             means=batches.mean(1),
             stds=batches.std(1),
+            gamma=gamma,
             beta=beta,
             power=scale,
             size=batch_size,
         )
 
-    def build(self, figure: Figure) -> Iterable[Artist]:
-        """Lay out three panels."""
+    def build(self, figure: Figure) -> None:
+        """Lay out three panels; β, the end of γ's bar, and the batch among the others can be dragged."""
         before, after, spread = figure.subplots(1, 3, width_ratios=[1, 1, 0.9])
-        for panel in (before, after):
-            panel.set(ylim=(-_STRIP - 0.05, 1.08), yticks=[])
-            panel.spines["left"].set_visible(False)
-            panel.axhline(0, color=FAINT, lw=1)
-        before.stairs(self._shares, self._edges, fill=True, color=FAINT)
-        before.set(title="x: all values, and the batch as dots", xlabel="x", xlim=self._room())
-        (self._dots,) = before.plot([], [], "o", ms=5, color=BLUE, alpha=0.7, mew=0)
-        self._mean_line = before.axvline(0, color=BLUE, lw=2)
-        self._after = after.stairs(self._shares, self._edges, fill=True, color=FAINT)
-        (self._after_dots,) = after.plot([], [], "o", ms=5, color=ORANGE, alpha=0.8, mew=0)
-        self._beta_line = after.axvline(0, color=ORANGE, lw=2)
-        self.grab(after, beta=lambda value: (value, None))
-        after.set(title="y, by this batch's mean and variance", xlabel="y", xlim=(-_SPAN, _SPAN))
-        (self._cloud,) = spread.plot([], [], "o", ms=4, color=MUTED, alpha=0.6, mew=0)
-        (self._this,) = spread.plot([], [], "o", ms=10, color=BLUE, mec=INK)
-        (every,) = spread.plot(
-            [self._all.mean()], [self._all.std()], "P", ms=12, color=INK, mec=PAPER, label="all values", zorder=5
+        given = self.panel(before, title="x: all values, and the batch as dots", xlabel="x", xlim=self._room())
+        made = self.panel(after, title="y, by this batch's mean and variance", xlabel="y", xlim=(-_SPAN, _SPAN))
+        for panel in (given, made):
+            panel.axes.set(ylim=(-_STRIP - 0.05, 1.2), yticks=[])
+            panel.axes.spines["left"].set_visible(False)
+            panel.level(0, color=FAINT, lw=1)
+        given.steps((self._shares, self._edges), color=FAINT)
+        given.line(lambda data: (data.batch, self._heights[: data.size]), "o", ms=5, color=BLUE, alpha=0.7, mew=0)
+        given.upright(lambda data: data.mean, color=BLUE)
+        given.text(lambda data: " mean", at=lambda data: (data.mean, 1.12), color=BLUE)
+        made.steps(self._after, color=FAINT)
+        made.line(lambda data: (data.after, self._heights[: data.size]), "o", ms=5, color=ORANGE, alpha=0.8, mew=0)
+        made.upright(lambda data: data.beta, color=ORANGE, grab="beta")
+        made.text("β", at=lambda data: (data.beta - np.copysign(0.4, data.gamma), 1.12), ha="center", color=ORANGE)
+        made.strokes(lambda data: [[(data.beta, _BAR), (data.beta + data.gamma, _BAR)]], color=INK, lw=1.5)
+        made.dot(
+            lambda data: (data.beta + data.gamma, _BAR),
+            ms=8,
+            grab={"gamma": lambda value, data: (data.beta + value, _BAR)},
         )
-        spread.set(
-            title=f"{BATCHES} batches of this size",
-            xlabel="mean",
-            ylabel="standard deviation",
-            xlim=self._room(),
-            ylim=(-0.03 * self._all.std(), 0.52 * (self._high - self._low)),
+        made.text("γ", at=lambda data: (data.beta + data.gamma + np.copysign(0.4, data.gamma), _BAR), ha="center")
+        batches = self.panel(spread, title=f"{BATCHES} batches of this size; + all values", xlim=self._room())
+        spread.set(xlabel="mean", ylabel="standard deviation")
+        spread.set_ylim(-0.03 * self._all.std(), 0.52 * (self._high - self._low))
+        batches.line(lambda data: (data.means, data.stds), "o", ms=4, color=MUTED, alpha=0.6, mew=0)
+        batches.dot(
+            lambda data: (data.mean, data.std),
+            color=BLUE,
+            grab={"batch": lambda value, data: (data.means[value], data.stds[value])},
         )
-        spread.legend(loc="upper left")
-        return [
-            *(self._dots, self._mean_line, self._after, self._after_dots, self._beta_line),
-            *(self._cloud, self._this, every),
-        ]
+        batches.line(
+            lambda data: (self._all.mean(), self._all.std()), "P", ms=12, color=INK, mec=PAPER, label="all values"
+        )
 
-    def draw(self, data: DistributionData) -> None:
-        """Move dots, lines and the histogram."""
-        heights = self._heights[: data.size]
-        self._dots.set_data(data.batch, heights)
-        self._mean_line.set_xdata([data.mean, data.mean])
-        flipped = data.edges_after[0] > data.edges_after[-1]
-        turn = slice(None, None, -1 if flipped else 1)
-        self._after.set_data(values=self._shares[turn], edges=data.edges_after[turn])
-        self._after_dots.set_data(data.after, heights)
-        self._beta_line.set_xdata([data.beta, data.beta])
-        self._cloud.set_data(data.means, data.stds)
-        self._this.set_data([data.mean], [data.std])
+    def _after(self, data: DistributionData) -> tuple[np.ndarray, np.ndarray]:
+        """The histogram of all values after; a negative γ turns it round."""
+        turn = slice(None, None, -1 if data.edges_after[0] > data.edges_after[-1] else 1)
+        return self._shares[turn], data.edges_after[turn]
 
     def describe(self, data: DistributionData) -> str:
         """Say mean and spread before and after, and how much the batches differ."""
