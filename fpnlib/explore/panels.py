@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection, PolyCollection
-from matplotlib.colors import Normalize
+from matplotlib.colors import ListedColormap, Normalize
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle, StepPatch
 
@@ -104,6 +104,12 @@ class Panel:
 
         return self.strokes((lambda data: upright(of(data))) if callable(of) else upright(of), **look)
 
+    def means(self, of: Of, *, grab: Grab = None, **look: Any) -> Line2D:
+        """A curve of means with their intervals: x, and (n, 3) of mean, low and high."""
+        line = self.line(lambda data: (of(data)[0], of(data)[1][:, 0]), grab=grab, **{"marker": "o", "ms": 5} | look)
+        self.intervals(lambda data: (of(data)[0], *of(data)[1].T[1:]), color=line.get_color(), lw=5, alpha=0.35)
+        return line
+
     def strokes(self, of: Of | Sequence[Any], **look: Any) -> LineCollection:
         """Lines of any number, each (points, 2)."""
         lines = self.axes.add_collection(LineCollection([] if callable(of) else of, **look), autolim=False)
@@ -135,6 +141,27 @@ class Panel:
 
         self._add(list(shown), fill)
         self.table(lambda data: [[number(value, digits)] for value in of(data)], (1.02,), rows, ha="left")
+
+    def name_lines(self, *lines: Line2D, apart: float = 0.06, **look: Any) -> None:
+        """Write each line's label behind its last point, in its colour, in place of a legend.
+
+        Names stay `apart`, a share of the axes' height, where lines meet.
+        """
+        look = {"va": "center", "fontsize": 9} | look
+        names = [self._words(0, 0, f"  {line.get_label()}", color=line.get_color(), **look) for line in lines]
+        to_shares = self.axes.transScale + self.axes.transLimits
+
+        def follow(_: Any) -> None:
+            ends = to_shares.transform([line.get_xydata()[-1] for line in lines])
+            order, heights = ends[:, 1].argsort(), apart * np.arange(len(lines))
+            # Each at least as high as the one below it and `apart`, and none so high that the others find no room.
+            up = np.maximum.accumulate(ends[order, 1] - heights)
+            placed = np.minimum(up, 1 - heights[-1]) + heights
+            at = to_shares.inverted().transform(np.column_stack([ends[order, 0], placed]))
+            for line, place in zip(order, at, strict=True):
+                names[line].set_position(place)
+
+        self._add(names, follow)
 
     # Pictures, boxes, maps.
 
@@ -169,6 +196,18 @@ class Panel:
         else:
             show(of)
         self._said[image] = lambda x, y: _pixel_words(image, x, y)
+        return image
+
+    def classes(
+        self, of: Of | np.ndarray, names: Of | Sequence[str], colours: np.ndarray, extent: Sequence[float] | None = None
+    ) -> Raster:
+        """Whole numbers (h, w), each with a colour, a row of bytes (n, 3), and a name, which a pointer hears."""
+        palette = ListedColormap(np.asarray(colours) / 255)
+        image = self.image(of, extent, cmap=palette, vmin=-0.5, vmax=len(colours) - 0.5)
+        known = [] if callable(names) else [*names]
+        if callable(names):
+            self._follow.append(lambda data: known.__setitem__(slice(None), names(data)))
+        self._said[image] = lambda x, y: _pixel_words(image, x, y, lambda value: known[int(value)])
         return image
 
     def box(self, of: Of | Sequence[float], *, grab: Grab = None, **look: Any) -> Rectangle:
@@ -239,6 +278,29 @@ class Panel:
         if callable(of) or at:
             self._add([words], say)
         return words
+
+    def names(self, of: Of, names: Sequence[str], colors: Sequence[str], *, apart: float = 0.07, **look: Any) -> None:
+        """Names right of the axes at these y, as where lines end.
+
+        Where two would overlap they move to be `apart`, in shares of the axes' height.
+        """
+        from scipy.optimize import isotonic_regression  # which takes a while, and most pictures need it not
+
+        words = [
+            self._words(1.01, 0.5, name, color=color, transform=self.axes.transAxes, **{"va": "center"} | look)
+            for name, color in zip(names, colors, strict=True)
+        ]
+        steps = apart * np.arange(len(names))
+
+        def put(data: Any) -> None:
+            places = self.axes.transData.transform([(self.axes.get_xlim()[0], y) for y in of(data)])
+            heights = self.axes.transAxes.inverted().transform(places)[:, 1]
+            order = np.argsort(heights, kind="stable")
+            free = isotonic_regression(heights[order] - steps).x.clip(0, 1 - steps[-1]) + steps
+            for place, height in zip(order, free, strict=True):
+                words[place].set_y(height)
+
+        self._add(words, put)
 
     def formulas(self, rows: Sequence[tuple[str, Of]], *, top: float = 0.9, fall: float = 0.2, **look: Any) -> None:
         """Rows of words that stay, each with words below it that follow the data; the axes are switched off."""
@@ -317,7 +379,9 @@ def _point_words(line: Line2D, x: float, y: float) -> tuple[str, float, float] |
     return words if label.startswith("_") else f"{label}: {words}", *at
 
 
-def _pixel_words(image: Raster, x: float, y: float) -> tuple[str, float, float] | None:
+def _pixel_words(
+    image: Raster, x: float, y: float, words_of: Callable[[Any], str] = number
+) -> tuple[str, float, float] | None:
     cells = image.get_array()
     left, right, bottom, top = image.get_extent()
     across, down = (x - left) / (right - left), (y - top) / (bottom - top)
@@ -330,5 +394,5 @@ def _pixel_words(image: Raster, x: float, y: float) -> tuple[str, float, float] 
     if np.ndim(value):
         words = ", ".join(f"{name} {one}" for name, one in zip(("red", "green", "blue"), value, strict=False))
     else:
-        words = number(value)
+        words = words_of(value)
     return f"row {row}, column {column}: {words}", x, y
