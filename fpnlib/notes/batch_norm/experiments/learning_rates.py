@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from fpnlib.claims import Claim, Said, exceeds
+from fpnlib.claims import Claim, Result, Said, exceeds
 from fpnlib.notes.batch_norm.experiments import digits
 
 
@@ -16,8 +16,7 @@ def rates_and_scales(seeds: Sequence[int]) -> dict[str, list[float]]:
     largest, decades = {}, {}
     for kind in ("norm", "plain"):
         errors = _usual_errors(outcomes, kind)
-        near = errors <= digits.NEAR * errors.min(0)
-        largest[kind] = np.log10(digits.RATES)[len(errors) - 1 - near[::-1].argmax(0)]
+        largest[kind] = largest_near_best(errors)
         tuned = np.stack([outcomes[f"{kind}_tuned_{k}"] for k in range(scales)])
         decades[kind] = (tuned <= digits.LEARNS).sum(0) * math.log10(digits.SCALES[1] / digits.SCALES[0])
     tuned_gain = outcomes[f"plain_tuned_{usual}"] - outcomes[f"norm_tuned_{usual}"]
@@ -30,6 +29,21 @@ def rates_and_scales(seeds: Sequence[int]) -> dict[str, list[float]]:
         "tuning_matters": outcomes[f"norm_error_{usual}_0"] - outcomes[f"norm_tuned_{usual}"],
     }
     return {name: values.tolist() for name, values in (found | outcomes).items()}
+
+
+def largest_near_best(errors: np.ndarray) -> np.ndarray:
+    """Return of each seed log10 of the largest rate whose error (rates, seeds) is near its best."""
+    near = errors <= digits.NEAR * errors.min(0)
+    return np.log10(digits.RATES)[len(errors) - 1 - near[::-1].argmax(0)]
+
+
+def stored_errors() -> dict[str, np.ndarray]:
+    """Return by kind of net the errors that BN-6 has stored, (scales, rates, seeds)."""
+    stored = Result.load("BN-6").per_seed
+    scales, rates = range(len(digits.SCALES)), range(len(digits.RATES))
+    return {
+        kind: np.array([[stored[f"{kind}_error_{k}_{i}"] for i in rates] for k in scales]) for kind in ("norm", "plain")
+    }
 
 
 def _usual_errors(outcomes: Mapping[str, np.ndarray], kind: str) -> np.ndarray:

@@ -78,7 +78,7 @@ class DistributionExplorer(Explorer[DistributionData]):
         """Normalise one batch. The picture shows x as it was before it was multiplied."""
         factor, eps = 10.0**scale, 10.0**epsilon
         x = torch.tensor(factor * self._batches[batch, :batch_size])[:, None]
-        weight, bias = torch.tensor([gamma], dtype=torch.float64), torch.tensor([beta], dtype=torch.float64)
+        weight, bias = torch.tensor([[gamma], [beta]], dtype=torch.float64)
         y, cache = batch_norm_forward(x, weight, bias, eps=eps)
         mean, variance, inverse_std = (float(s) for s in (cache.mean, cache.variance, cache.inverse_std))
         batches = self._batches[:, :batch_size]
@@ -108,33 +108,26 @@ class DistributionExplorer(Explorer[DistributionData]):
             panel.axes.set(ylim=(-_STRIP - 0.05, 1.2), yticks=[])
             panel.axes.spines["left"].set_visible(False)
             panel.level(0, color=FAINT, lw=1)
+        dots = {"ms": 5, "alpha": 0.8, "mew": 0}
         given.steps((self._shares, self._edges), color=FAINT)
-        given.line(lambda data: (data.batch, self._heights[: data.size]), "o", ms=5, color=BLUE, alpha=0.7, mew=0)
+        given.line(lambda data: (data.batch, self._heights[: data.size]), "o", color=BLUE, **dots)
         given.upright(lambda data: data.mean, color=BLUE)
-        given.text(lambda data: " mean", at=lambda data: (data.mean, 1.12), color=BLUE)
         made.steps(self._after, color=FAINT)
-        made.line(lambda data: (data.after, self._heights[: data.size]), "o", ms=5, color=ORANGE, alpha=0.8, mew=0)
+        made.line(lambda data: (data.after, self._heights[: data.size]), "o", color=ORANGE, **dots)
         made.upright(lambda data: data.beta, color=ORANGE, grab="beta")
         made.text("β", at=lambda data: (data.beta - np.copysign(0.4, data.gamma), 1.12), ha="center", color=ORANGE)
         made.strokes(lambda data: [[(data.beta, _BAR), (data.beta + data.gamma, _BAR)]], color=INK, lw=1.5)
-        made.dot(
-            lambda data: (data.beta + data.gamma, _BAR),
-            ms=8,
-            grab={"gamma": lambda value, data: (data.beta + value, _BAR)},
-        )
+        end = {"gamma": lambda value, data: (data.beta + value, _BAR)}
+        made.dot(lambda data: (data.beta + data.gamma, _BAR), ms=8, grab=end)
         made.text("γ", at=lambda data: (data.beta + data.gamma + np.copysign(0.4, data.gamma), _BAR), ha="center")
         batches = self.panel(spread, title=f"{BATCHES} batches of this size; + all values", xlim=self._room())
         spread.set(xlabel="mean", ylabel="standard deviation")
         spread.set_ylim(-0.03 * self._all.std(), 0.52 * (self._high - self._low))
         batches.line(lambda data: (data.means, data.stds), "o", ms=4, color=MUTED, alpha=0.6, mew=0)
-        batches.dot(
-            lambda data: (data.mean, data.std),
-            color=BLUE,
-            grab={"batch": lambda value, data: (data.means[value], data.stds[value])},
-        )
-        batches.line(
-            lambda data: (self._all.mean(), self._all.std()), "P", ms=12, color=INK, mec=PAPER, label="all values"
-        )
+        other = {"batch": lambda value, data: (data.means[value], data.stds[value])}
+        batches.dot(lambda data: (data.mean, data.std), color=BLUE, grab=other)
+        whole = self._all.mean(), self._all.std()
+        batches.line(lambda data: whole, "P", ms=12, color=INK, mec=PAPER, label="all values")
 
     def _after(self, data: DistributionData) -> tuple[np.ndarray, np.ndarray]:
         """The histogram of all values after; a negative γ turns it round."""

@@ -100,13 +100,14 @@ class FoldedExplorer(Explorer[FoldedData]):
         signs = LinearSegmentedColormap.from_list("signs", [BLUE, PAPER, ORANGE])
         (photo, *maps), (rule, two, one, apart) = figure.subplots(2, 4, height_ratios=[1.1, 1])
         self.panel(photo, bare=True, title="The photo; its grey goes in").image(self._colours)
-        for axes, title, of in zip(
-            maps,
-            ("Convolution, then batch norm", "One convolution", "Difference"),
-            (lambda data: data.two, lambda data: data.one, lambda data: data.one - data.two),
-            strict=True,
-        ):
+        shown = (
+            ("Convolution, then batch norm", lambda data: data.two),
+            ("One convolution", lambda data: data.one),
+            ("Difference", lambda data: data.one - data.two),
+        )
+        for axes, (title, of) in zip(maps, shown, strict=True):
             self.panel(axes, bare=True, title=title).image(of, cmap=signs, vmin=-_SHOWN, vmax=_SHOWN)
+            axes.spines[:].set(visible=True, color=FAINT)  # where all is 0 there is nothing else to see
         maps[0].set_xlabel("below 0 blue, above 0 orange", color=MUTED, fontsize=9)
         for axes, words, numbers in (
             (two, "bias, then batch norm", lambda data: (*data.kernel.ravel(), data.bias)),
@@ -119,16 +120,13 @@ class FoldedExplorer(Explorer[FoldedData]):
             axes.axhline(0.24, 0.04, 0.92, color=FAINT, lw=1)
             panel.text(words, 0.04, 0.08, fontsize=9.5, color=MUTED)
             panel.table(lambda data, of=numbers: [[number(of(data)[9])]], (0.9,), (0.11,), weight="bold")
-        self.panel(rule).formulas(
-            [("each weight × γ / √(variance + ε)", lambda data: f"{number(data.factor)}")], fontsize=9.5
-        )
+        self.panel(rule).formulas([("each weight × γ / √(variance + ε)", lambda data: number(data.factor))])
         self.panel(apart).formulas(
             [
                 ("largest difference", lambda data: _rounded(data.largest)),
                 ("the two outputs are", lambda data: "✓ equal" if data.largest <= EQUAL else "✗ not equal"),
             ],
             fall=0.4,
-            fontsize=9.5,
         )
 
     def describe(self, data: FoldedData) -> str:

@@ -10,7 +10,8 @@ from matplotlib.figure import Figure
 from fpnlib.claims import Result, interval_of_mean
 from fpnlib.explore import Explorer, counted, number, slider
 from fpnlib.explore.style import BLUE, INK, ORANGE, PAPER
-from fpnlib.notes.batch_norm.experiments.digits import LEARNS, NEAR, RATES, SCALES, USUAL
+from fpnlib.notes.batch_norm.experiments.digits import LEARNS, RATES, SCALES, USUAL
+from fpnlib.notes.batch_norm.experiments.learning_rates import largest_near_best, stored_errors
 
 _KINDS = {"norm": ("with batch norm", BLUE, "o-"), "plain": ("without", INK, "s--")}
 _STEP = float(np.log10(RATES[1] / RATES[0]))
@@ -43,15 +44,9 @@ class RatesExplorer(Explorer[RatesData]):
     size = (1000, 440)
 
     def __init__(self) -> None:
-        result = Result.load("BN-6")
-        stored, self._effect = result.per_seed, result.measurement.effect
-        self._errors = {
-            kind: np.array(
-                [[stored[f"{kind}_error_{k}_{i}"] for i in range(len(RATES))] for k in range(len(SCALES))]
-            ).transpose(2, 0, 1)
-            for kind in _KINDS
-        }  # (seeds, scales, rates)
-        self._seeds = len(stored["effect"])
+        self._errors = stored_errors()  # (scales, rates, seeds)
+        self._seeds = self._errors["norm"].shape[2]
+        self._effect = Result.load("BN-6").measurement.effect
         super().__init__()
 
     def make_controls(self) -> dict[str, Widget]:
@@ -66,20 +61,18 @@ class RatesExplorer(Explorer[RatesData]):
     def compute(self, power: float, scale: float, limit: float, seed: int) -> RatesData:
         """Count at the chosen limit."""
         at, row = _column(power), _row(scale)
-        here = {kind: errors[:, row] for kind, errors in self._errors.items()}
-        near = {kind: errors <= NEAR * errors.min(1, keepdims=True) for kind, errors in here.items()}
-        largest = {kind: _POWERS[len(RATES) - 1 - good[:, ::-1].argmax(1)] for kind, good in near.items()}
-        gains = largest["norm"] - largest["plain"]
+        here = {kind: errors[row] for kind, errors in self._errors.items()}
+        gains = largest_near_best(here["norm"]) - largest_near_best(here["plain"])
         return RatesData(
             at=at,
             row=row,
             seed=seed,
             limit=limit,
-            errors={kind: float(errors[:, at].mean()) for kind, errors in here.items()},
-            learned={kind: int((errors[:, at] <= limit + 1e-9).sum()) for kind, errors in here.items()},
-            means={kind: errors.mean(0) for kind, errors in here.items()},
-            curves={kind: errors[seed] for kind, errors in here.items()},
-            shares={kind: (errors <= limit + 1e-9).mean(0) for kind, errors in self._errors.items()},
+            errors={kind: float(errors[at].mean()) for kind, errors in here.items()},
+            learned={kind: int((errors[at] <= limit + 1e-9).sum()) for kind, errors in here.items()},
+            means={kind: errors.mean(1) for kind, errors in here.items()},
+            curves={kind: errors[:, seed] for kind, errors in here.items()},
+            shares={kind: (errors <= limit + 1e-9).mean(2) for kind, errors in self._errors.items()},
             gain=float(gains.mean()),
             interval=interval_of_mean(gains),
         )
@@ -93,19 +86,10 @@ class RatesExplorer(Explorer[RatesData]):
         curves.axes.set(xlim=(_POWERS[0] - 0.2, _POWERS[-1] + 0.2))
         curves.axes.set_xticks(_POWERS, names)
         curves.level(lambda data: data.limit, color=ORANGE, lw=1.2, ls=":", grab="limit")
-        curves.text(
-            "learned: below",
-            at=lambda data: (_POWERS[0] - 0.18, data.limit - 0.01),
-            va="top",
-            color=ORANGE,
-            fontsize=9,
-        )
-        curves.upright(
-            lambda data: _POWERS[data.at],
-            color=ORANGE,
-            lw=1.2,
-            grab={"power": lambda value: (_POWERS[_column(value)], None)},
-        )
+        place = {"at": lambda data: (_POWERS[0] + 0.02, data.limit - 0.01), "va": "top"}
+        curves.text("learned: below", color=ORANGE, fontsize=9, **place)
+        across = {"power": lambda value: (_POWERS[_column(value)], None)}
+        curves.upright(lambda data: _POWERS[data.at], color=ORANGE, lw=1.2, grab=across)
         for kind, (label, colour, style) in _KINDS.items():
             curves.line(lambda data, kind=kind: (_POWERS, data.means[kind]), style, color=colour, ms=6, label=label)
             curves.line(lambda data, kind=kind: (_POWERS, data.curves[kind]), style[1:], color=colour, lw=1.2)
@@ -123,7 +107,7 @@ class RatesExplorer(Explorer[RatesData]):
             )
             cells.grab(power=lambda value: (_column(value), None), scale=lambda value: (None, _row(value)))
         curves.text("with batch norm", at=lambda data: _below(data.means["norm"]), ha="center", va="top", color=BLUE)
-        curves.text("without", at=lambda data: (_POWERS[5] - 0.08, data.means["plain"][5]), ha="right", weight="bold")
+        curves.text("without", at=lambda data: (_POWERS[5], data.means["plain"][5] + 0.03), ha="center")
         axes["plain"].set_xlabel("learning rate")
         axes["norm"].tick_params(labelbottom=False)
 

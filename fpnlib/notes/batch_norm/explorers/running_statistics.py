@@ -16,8 +16,8 @@ SIZES = (2, 4, 8, 16, 32, 64)
 MOMENTA = ("0.01", "0.03", "0.1", "0.3", "1")
 _STEPS = np.arange(BATCHES)
 _LOOKS: dict[str, dict[str, Any]] = {
-    "batch": {"label": "of each batch", "color": BLUE, "ls": "", "marker": ".", "ms": 3, "alpha": 0.5},
-    "true": {"label": "true", "color": INK, "lw": 1.2, "ls": "--"},
+    "batch": {"label": "of each batch", "color": BLUE, "style": ".", "ms": 3, "alpha": 0.5},
+    "true": {"label": "true", "color": INK, "lw": 1.2, "style": "--"},
     "running": {"label": "running", "color": ORANGE},
 }
 
