@@ -49,6 +49,7 @@ class Panel:
         self.artists: list[Artist] = []
         self._follow: list[Callable[[Any], Any]] = []
         self._said: dict[Artist, Said] = {}
+        self._named: dict[int, Sequence[str]] = {}  # of x, 0, and y, 1
         self._grab = grab
         if bare:
             axes.set(xticks=[], yticks=[])
@@ -69,6 +70,20 @@ class Panel:
         self._add([artist], lambda data: follow(artist, data), grab)
         return artist
 
+    def columns(self, names: Sequence[str], **look: Any) -> None:
+        """Give 0, 1, … across a name each, which a pointer hears in place of the number."""
+        self.axes.set_xlim(-0.5, len(names) - 0.5)
+        self.axes.set_xticks(range(len(names)), names, **look)
+        self.axes.tick_params(axis="x", length=0, labelcolor=INK)
+        self._named[0] = names
+
+    def rows(self, names: Sequence[str], **look: Any) -> None:
+        """Give 0, 1, … from the top down a name each, which a pointer hears in place of the number."""
+        self.axes.set_ylim(len(names) - 0.4, -0.6)
+        self.axes.set_yticks(range(len(names)), names, **look)
+        self.axes.tick_params(axis="y", length=0, labelcolor=INK)
+        self._named[1] = names
+
     # Points, lines, areas.
 
     def line(self, of: Of | Sequence[Any], style: str = "", *, grab: Grab = None, **look: Any) -> Line2D:
@@ -76,7 +91,7 @@ class Panel:
         (line,) = self.axes.plot(*(([], []) if callable(of) else of), style, **look)
         if callable(of):
             self._add([line], lambda data: line.set_data(*np.atleast_1d(*of(data))), grab)
-        self._said[line] = lambda x, y: _point_words(line, x, y)
+        self._said[line] = lambda x, y: _point_words(line, x, y, self._named)
         return line
 
     def dot(self, of: Of, *, grab: Grab = None, **look: Any) -> Line2D:
@@ -122,9 +137,8 @@ class Panel:
     def bars(self, of: Of, names: Sequence[str], colors: Sequence[str], *, digits: int = 3) -> None:
         """Shares of 1 as level bars from the top down, each with its name and its number."""
         rows = range(len(names))
-        self.axes.set(xlim=(0, 1.18), ylim=(len(names) - 0.4, -0.6), xticks=np.linspace(0, 1, 6))
-        self.axes.set_yticks(rows, names)
-        self.axes.tick_params(axis="y", length=0, labelcolor=INK)
+        self.axes.set(xlim=(0, 1.18), xticks=np.linspace(0, 1, 6))
+        self.rows(names)
         self.axes.barh(rows, [1] * len(names), height=0.5, color=FAINT)
         shown = self.axes.barh(rows, [1] * len(names), 0.5, color=colors)
 
@@ -137,10 +151,13 @@ class Panel:
 
     # Pictures, boxes, maps.
 
-    def image(self, of: Of | np.ndarray, extent: Sequence[float] | None = None, **look: Any) -> AxesImage:
+    def image(
+        self, of: Of | np.ndarray, extent: Sequence[float] | None = None, *, names: Sequence[str] = (), **look: Any
+    ) -> AxesImage:
         """Pixels (h, w), (h, w, 3) or (h, w, 4) between x0 y0 and x1 y1; a function may give both, as a tuple.
 
-        Without an extent each pixel is 1 wide around a whole number, as Matplotlib has it.
+        Without an extent each pixel is 1 wide around a whole number, as Matplotlib has it. Where pixels are the numbers
+        of classes, a pointer hears their `names`.
         """
         limits = self.axes.get_xlim(), self.axes.get_ylim(), self.axes.get_autoscale_on()
         image = self.axes.imshow(np.zeros((1, 1)) if callable(of) else of, **look)
@@ -159,7 +176,7 @@ class Panel:
             self._add([image], lambda data: show(of(data)))
         elif extent:
             show(of)
-        self._said[image] = lambda x, y: _pixel_words(image, x, y)
+        self._said[image] = lambda x, y: _pixel_words(image, x, y, names)
         return image
 
     def box(self, of: Of | Sequence[float], *, grab: Grab = None, **look: Any) -> Rectangle:
@@ -291,7 +308,9 @@ def _names(axes: Axes) -> tuple[str, str]:
     return across or "x", up or "y"
 
 
-def _point_words(line: Line2D, x: float, y: float) -> tuple[str, float, float] | None:
+def _point_words(
+    line: Line2D, x: float, y: float, named: Mapping[int, Sequence[str]]
+) -> tuple[str, float, float] | None:
     """The point of a line that is near (x, y), in the words of the axes."""
     axes, points = line.axes, np.column_stack([np.asarray(one, float) for one in line.get_data()])
     far = np.hypot(*(axes.transData.transform(points) - axes.transData.transform((x, y))).T)
@@ -299,12 +318,15 @@ def _point_words(line: Line2D, x: float, y: float) -> tuple[str, float, float] |
     if not near.size:
         return None
     at = points[near[far[near].argmin()]]
-    words = ", ".join(f"{name} {number(value)}" for name, value in zip(_names(axes), at, strict=True))
+    words = ", ".join(
+        named[place][round(value)] if place in named else f"{name} {number(value)}"
+        for place, (name, value) in enumerate(zip(_names(axes), at, strict=True))
+    )
     label = str(line.get_label())
     return words if label.startswith("_") else f"{label}: {words}", *at
 
 
-def _pixel_words(image: AxesImage, x: float, y: float) -> tuple[str, float, float] | None:
+def _pixel_words(image: AxesImage, x: float, y: float, names: Sequence[str]) -> tuple[str, float, float] | None:
     cells = image.get_array()
     left, right, bottom, top = image.get_extent()
     across, down = (x - left) / (right - left), (y - top) / (bottom - top)
@@ -317,5 +339,5 @@ def _pixel_words(image: AxesImage, x: float, y: float) -> tuple[str, float, floa
     if np.ndim(value):
         words = ", ".join(f"{name} {one}" for name, one in zip(("red", "green", "blue"), value, strict=False))
     else:
-        words = number(value)
+        words = names[int(value)] if names else number(value)
     return f"row {row}, column {column}: {words}", x, y

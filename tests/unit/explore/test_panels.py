@@ -30,7 +30,7 @@ class EveryMark(Explorer[Numbers]):
         return Numbers(place, np.array([0.2, 0.5, 0.8]) + shift / 5)
 
     def build(self, figure):
-        self.axes = dict(zip(MARKS, figure.subplots(4, 4).ravel(), strict=False))
+        self.axes = dict(zip(MARKS, figure.subplots(4, 5).ravel(), strict=False))
         self.shown = {}
         for name, mark in MARKS.items():
             panel = self.panel(self.axes[name], xlim=(-0.5, 2.5), ylim=(-0.5, 2.5))
@@ -45,11 +45,14 @@ MARKS = {
     "dot": lambda p: p.dot(lambda d: (d.place, d.values[d.place]), grab={"place": lambda v, d: (v, d.values[v])}),
     "upright": lambda p: p.upright(lambda d: d.place, grab="place"),
     "level": lambda p: p.level(lambda d: d.values[0], grab="shift"),
+    "rows": lambda p: (p.rows(("top", "middle", "low")), p.line(lambda d: (d.values, range(3)), "o"))[1],
+    "columns": lambda p: (p.columns(("a", "b", "c")), p.line(lambda d: (range(3), d.values), "o"))[1],
     "intervals": lambda p: p.intervals(lambda d: (range(3), d.values - 0.1, d.values + 0.1)),
     "areas": lambda p: p.areas(lambda d: [[(0, 0), (v, 0), (v, 1)] for v in d.values]),
     "steps": lambda p: p.steps(lambda d: (d.values, range(4))),
     "bars": lambda p: p.bars(lambda d: d.values, ("a", "b", "c"), ("red", "green", "blue")),
     "image": lambda p: p.image(lambda d: (np.full((2, 4), d.values[0]), (0, 0, 2, 1)), vmin=0, vmax=1),
+    "classes": lambda p: p.image(lambda d: np.array([[0, d.place]]), (0, 0, 2, 1), names=("cat", "dog", "sky")),
     "box": lambda p: p.box(lambda d: (0, 0, d.place, 2) if d.place else None),
     "boxes": lambda p: p.boxes(lambda d: [(0, 0, one, 1) for one in d.values]),
     "heat_map": lambda p: p.heat_map(
@@ -129,8 +132,11 @@ def pixels(every, name, x, y):
     [
         ("line", (1.02, 0.5), "the curve: x 1, y 0.5"),
         ("dot", (1, 0.5), "x 1, y 0.5"),
+        ("rows", (0.8, 2), "x 0.8, low"),
+        ("columns", (2, 0.8), "c, y 0.8"),
         ("heat_map", (2.2, 0.8), "y high, x 100: 1.6"),
         ("image", (1.2, 0.3), "row 0, column 2: 0.2"),
+        ("classes", (1.2, 0.3), "row 0, column 1: dog"),
         ("line", (1, 2), None),
         ("image", (1.2, 1.4), None),
         ("text", (1, 1), None),

@@ -19,7 +19,7 @@ from fpnlib.claims import Claim, Criterion, Said, all_of, exceeds
 from fpnlib.data.collages import COLLAGE_CLASSES
 from fpnlib.data.voc import VOID
 from fpnlib.metrics import confusion_matrix, iou_per_class
-from fpnlib.notes.segmentation_head.heads import HEADS, STRIDE, head, neck, width
+from fpnlib.notes.segmentation_head.experiments.heads import HEADS, STRIDE, head, neck, width
 from fpnlib.training.decoders import data
 from fpnlib.training.examples import STRIDES, Examples
 from fpnlib.training.segmenter import CLASSES, Segmented, predict, score_segmenter, train_segmenter, void_classes
