@@ -11,12 +11,13 @@ import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection, PolyCollection
-from matplotlib.image import AxesImage
+from matplotlib.colors import ListedColormap, Normalize
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle, StepPatch
-from matplotlib.text import Text
 
+from fpnlib.explore.glyphs import Words
 from fpnlib.explore.handles import Place
+from fpnlib.explore.rasters import Raster
 from fpnlib.explore.style import FAINT, INK, ORANGE
 from fpnlib.explore.text import number
 
@@ -110,13 +111,20 @@ class Panel:
         places = {grab: lambda value: (None, value)} if isinstance(grab, str) else grab
         return self._moved(line, of, lambda y: line.set_ydata([y, y]), places)
 
-    def intervals(self, of: Of | Sequence[Any], **look: Any) -> LineCollection:
-        """Upright strokes: x, low and high."""
+    def intervals(self, of: Of | Sequence[Any], *, level: bool = False, **look: Any) -> LineCollection:
+        """Upright strokes: x, low and high; or level ones: y, low and high."""
 
-        def upright(ends: Any) -> list[list[tuple[float, float]]]:
-            return [[(x, low), (x, high)] for x, low, high in zip(*ends, strict=True)]
+        def strokes(ends: Any) -> list[list[tuple[float, float]]]:
+            upright = [[(at, low), (at, high)] for at, low, high in zip(*ends, strict=True)]
+            return [[(y, x) for x, y in stroke] for stroke in upright] if level else upright
 
-        return self.strokes((lambda data: upright(of(data))) if callable(of) else upright(of), **look)
+        return self.strokes((lambda data: strokes(of(data))) if callable(of) else strokes(of), **look)
+
+    def means(self, of: Of, *, grab: Grab = None, **look: Any) -> Line2D:
+        """A curve of means with their intervals: x, and (n, 3) of mean, low and high."""
+        line = self.line(lambda data: (of(data)[0], of(data)[1][:, 0]), grab=grab, **{"marker": "o", "ms": 5} | look)
+        self.intervals(lambda data: (of(data)[0], *of(data)[1].T[1:]), color=line.get_color(), lw=5, alpha=0.35)
+        return line
 
     def strokes(self, of: Of | Sequence[Any], **look: Any) -> LineCollection:
         """Lines of any number, each (points, 2)."""
@@ -149,20 +157,46 @@ class Panel:
         self._add(list(shown), fill)
         self.table(lambda data: [[number(value, digits)] for value in of(data)], (1.02,), rows, ha="left")
 
+    def name_lines(self, *lines: Line2D, apart: float = 0.06, **look: Any) -> None:
+        """Write each line's label behind its last point, in its colour, in place of a legend.
+
+        Names stay `apart`, a share of the axes' height, where lines meet.
+        """
+        look = {"va": "center", "fontsize": 9} | look
+        names = [self._words(0, 0, f"  {line.get_label()}", color=line.get_color(), **look) for line in lines]
+        to_shares = self.axes.transScale + self.axes.transLimits
+
+        def follow(_: Any) -> None:
+            ends = to_shares.transform([line.get_xydata()[-1] for line in lines])
+            order, heights = ends[:, 1].argsort(), apart * np.arange(len(lines))
+            # Each at least as high as the one below it and `apart`, and none so high that the others find no room.
+            up = np.maximum.accumulate(ends[order, 1] - heights)
+            placed = np.minimum(up, 1 - heights[-1]) + heights
+            at = to_shares.inverted().transform(np.column_stack([ends[order, 0], placed]))
+            for line, place in zip(order, at, strict=True):
+                names[line].set_position(place)
+
+        self._add(names, follow)
+
     # Pictures, boxes, maps.
 
     def image(
-        self, of: Of | np.ndarray, extent: Sequence[float] | None = None, *, names: Sequence[str] = (), **look: Any
-    ) -> AxesImage:
+        self,
+        of: Of | np.ndarray,
+        extent: Sequence[float] | None = None,
+        *,
+        vmin: float | None = None,
+        vmax: float | None = None,
+        aspect: str = "equal",
+        **look: Any,
+    ) -> Raster:
         """Pixels (h, w), (h, w, 3) or (h, w, 4) between x0 y0 and x1 y1; a function may give both, as a tuple.
 
-        Without an extent each pixel is 1 wide around a whole number, as Matplotlib has it. Where pixels are the numbers
-        of classes, a pointer hears their `names`.
+        Without an extent each pixel is 1 wide around a whole number, as Matplotlib has it.
         """
-        limits = self.axes.get_xlim(), self.axes.get_ylim(), self.axes.get_autoscale_on()
-        image = self.axes.imshow(np.zeros((1, 1)) if callable(of) else of, **look)
-        if not limits[2]:
-            self.axes.set(xlim=limits[0], ylim=limits[1])
+        image = Raster(self.axes, norm=Normalize(vmin, vmax), **look)
+        self.axes.set_aspect(aspect)
+        self.axes.add_image(image)
 
         def show(given: Any) -> None:
             pixels, at = given if isinstance(given, tuple) else (given, extent)
@@ -174,9 +208,21 @@ class Panel:
 
         if callable(of):
             self._add([image], lambda data: show(of(data)))
-        elif extent:
+        else:
             show(of)
-        self._said[image] = lambda x, y: _pixel_words(image, x, y, names)
+        self._said[image] = lambda x, y: _pixel_words(image, x, y)
+        return image
+
+    def classes(
+        self, of: Of | np.ndarray, names: Of | Sequence[str], colours: np.ndarray, extent: Sequence[float] | None = None
+    ) -> Raster:
+        """Whole numbers (h, w), each with a colour, a row of bytes (n, 3), and a name, which a pointer hears."""
+        palette = ListedColormap(np.asarray(colours) / 255)
+        image = self.image(of, extent, cmap=palette, vmin=-0.5, vmax=len(colours) - 0.5)
+        known = [] if callable(names) else [*names]
+        if callable(names):
+            self._follow.append(lambda data: known.__setitem__(slice(None), names(data)))
+        self._said[image] = lambda x, y: _pixel_words(image, x, y, lambda value: known[int(value)])
         return image
 
     def box(self, of: Of | Sequence[float], *, grab: Grab = None, **look: Any) -> Rectangle:
@@ -205,7 +251,7 @@ class Panel:
         *,
         words: Callable[[Any], str] = str,
         **look: Any,
-    ) -> AxesImage:
+    ) -> Raster:
         """Values (rows, columns) as colours, with a frame around one cell, (row, column); `words` writes the names."""
         image = self.image(of, **{"aspect": "auto"} | look)
         names = [[words(one) for one in axis] for axis in (rows, columns)]
@@ -233,9 +279,9 @@ class Panel:
 
     # Words.
 
-    def text(self, of: Of | str, x: float = 0.0, y: float = 0.0, *, at: Of | None = None, **look: Any) -> Text:
+    def text(self, of: Of | str, x: float = 0.0, y: float = 0.0, *, at: Of | None = None, **look: Any) -> Words:
         """Words at a fixed place, or where `at` puts them; `transform=panel.axes.transAxes` for shares of the axes."""
-        words = self.axes.text(x, y, "" if callable(of) else of, **{"color": INK} | look)
+        words = self._words(x, y, "" if callable(of) else of, **look)
         words.set_in_layout(not callable(of))  # what a text says must not move the panels
 
         def say(data: Any) -> None:
@@ -248,6 +294,29 @@ class Panel:
             self._add([words], say)
         return words
 
+    def names(self, of: Of, names: Sequence[str], colors: Sequence[str], *, apart: float = 0.07, **look: Any) -> None:
+        """Names right of the axes at these y, as where lines end.
+
+        Where two would overlap they move to be `apart`, in shares of the axes' height.
+        """
+        from scipy.optimize import isotonic_regression  # which takes a while, and most pictures need it not
+
+        words = [
+            self._words(1.01, 0.5, name, color=color, transform=self.axes.transAxes, **{"va": "center"} | look)
+            for name, color in zip(names, colors, strict=True)
+        ]
+        steps = apart * np.arange(len(names))
+
+        def put(data: Any) -> None:
+            places = self.axes.transData.transform([(self.axes.get_xlim()[0], y) for y in of(data)])
+            heights = self.axes.transAxes.inverted().transform(places)[:, 1]
+            order = np.argsort(heights, kind="stable")
+            free = isotonic_regression(heights[order] - steps).x.clip(0, 1 - steps[-1]) + steps
+            for place, height in zip(order, free, strict=True):
+                words[place].set_y(height)
+
+        self._add(words, put)
+
     def formulas(self, rows: Sequence[tuple[str, Of]], *, top: float = 0.9, fall: float = 0.2, **look: Any) -> None:
         """Rows of words that stay, each with words below it that follow the data; the axes are switched off."""
         self.axes.set_axis_off()
@@ -258,8 +327,8 @@ class Panel:
 
     def table(self, of: Of, columns: Sequence[float], rows: Sequence[float], **look: Any) -> None:
         """Words in rows and columns, right-aligned at these places; fewer rows than places leave the rest empty."""
-        look = {"ha": "right", "va": "center", "color": INK} | look
-        cells = [[self.axes.text(x, y, "", in_layout=False, **look) for x in columns] for y in rows]
+        look = {"ha": "right", "va": "center", "in_layout": False, **look}
+        cells = [[self._words(x, y, "", **look) for x in columns] for y in rows]
 
         def fill(data: Any) -> None:
             given = [*of(data)]
@@ -283,6 +352,10 @@ class Panel:
                 words, *where = found
                 return words, *self.axes.transData.transform(where)
         return None
+
+    def _words(self, x: float, y: float, words: str, /, **look: Any) -> Words:
+        look = {"color": INK, "transform": self.axes.transData, "clip_on": False} | look
+        return self.axes.add_artist(Words(x, y, words, **look))
 
     def _add(self, artists: Sequence[Artist], follow: Callable[[Any], Any], grab: Grab = None) -> None:
         self.artists += artists
@@ -326,7 +399,9 @@ def _point_words(
     return words if label.startswith("_") else f"{label}: {words}", *at
 
 
-def _pixel_words(image: AxesImage, x: float, y: float, names: Sequence[str]) -> tuple[str, float, float] | None:
+def _pixel_words(
+    image: Raster, x: float, y: float, words_of: Callable[[Any], str] = number
+) -> tuple[str, float, float] | None:
     cells = image.get_array()
     left, right, bottom, top = image.get_extent()
     across, down = (x - left) / (right - left), (y - top) / (bottom - top)
@@ -339,5 +414,5 @@ def _pixel_words(image: AxesImage, x: float, y: float, names: Sequence[str]) -> 
     if np.ndim(value):
         words = ", ".join(f"{name} {one}" for name, one in zip(("red", "green", "blue"), value, strict=False))
     else:
-        words = names[int(value)] if names else number(value)
+        words = words_of(value)
     return f"row {row}, column {column}: {words}", x, y

@@ -1,25 +1,22 @@
 """Two heads on one scene while they learn: labels, margins of the logits, and the last layer's weights."""
 
 import dataclasses
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from ipywidgets import Widget
 from matplotlib.axes import Axes
-from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from fpnlib.data.collages import COLLAGE_CLASSES
 from fpnlib.explore import Explorer, Panel, choice, number, slider
-from fpnlib.explore.style import BLUE, FAINT, GREEN, INK, ORANGE, PURPLE, SKY, YELLOW
+from fpnlib.explore.style import BLUE, FAINT, GREEN, INK, ORANGE, PURPLE, SKY, YELLOW, pixel
 from fpnlib.notes.segmentation_head.experiments.last_layer import BEST, NORMS, RATES, WORDS
 from fpnlib.notes.segmentation_head.experiments.snapshots import AFTER, HEADS, logits, stored
 
 MARGIN = 8.0  # a margin that is drawn as bright as any larger one
 _COLOURS = dict(zip(COLLAGE_CLASSES, (FAINT, PURPLE, SKY, GREEN, YELLOW, BLUE), strict=True))
-_NAME = {"ha": "right", "weight": "bold"}
 _BEFORE = {WORDS[normed]: norm for norm, normed in NORMS.items()}
 
 
@@ -71,29 +68,28 @@ class InsideExplorer(Explorer[InsideData]):
     def build(self, figure: Figure) -> None:
         """Lay out the scene, two rows of maps and two charts."""
         axes = figure.subplots(2, 4, width_ratios=[1, 1, 1, 1.5])
-        # Made here, since a colour map keeps the colours of the theme it is first used in.
-        colours = ListedColormap([*_COLOURS.values()])
-        classes = {"cmap": colours, "vmin": -0.5, "vmax": len(_COLOURS) - 0.5, "names": COLLAGE_CLASSES}
+        classes = COLLAGE_CLASSES, np.stack([pixel(colour) for colour in _COLOURS.values()])
         self.panel(axes[0, 0], bare=True, title="a scene not trained on").image(
             stored()["image"].permute(1, 2, 0).numpy()
         )
-        self.panel(axes[1, 0], bare=True, title="its true labels").image(stored()["truth"].numpy(), **classes)
+        self.panel(axes[1, 0], bare=True, title="its true labels").classes(stored()["truth"].numpy(), *classes)
         for row in range(len(HEADS)):
-            self._head(row, *axes[row, 1:3], classes)
+            self._head(row, axes[row, 1:3], classes)
         patches = [Patch(color=colour, label=name) for name, colour in _COLOURS.items()]
         figure.legend(handles=patches, loc="lower left", ncols=len(patches), columnspacing=1.2, labelcolor=INK)
         weights = self._chart(axes[0, 3], "weight", title="the last layer", ylabel="size of a weight", xticklabels=[])
         weights.axes.set_yticks([0.03, 0.1, 0.3], ["0.03", "0.1", "0.3"])
         weights.axes.minorticks_off()
-        weights.text(HEADS[0], at=lambda data: (AFTER[-1], data.weight[0, -1] / 1.2), va="top", color=BLUE, **_NAME)
-        weights.text(HEADS[1], at=lambda data: (AFTER[-1], data.weight[1, -1] * 1.2), va="bottom", color=GREEN, **_NAME)
+        look: dict[str, Any] = {"ha": "right", "weight": "bold"}
+        weights.text(HEADS[0], at=lambda data: (AFTER[-1], data.weight[0, -1] / 1.2), color=BLUE, va="top", **look)
+        weights.text(HEADS[1], at=lambda data: (AFTER[-1], data.weight[1, -1] * 1.2), color=GREEN, va="bottom", **look)
         self._chart(axes[1, 3], "gradient", xlabel="training step", ylabel="size of its gradient")
 
-    def _head(self, head: int, left: Axes, right: Axes, classes: Mapping[str, Any]) -> None:
+    def _head(self, head: int, axes: np.ndarray, classes: tuple[Any, ...]) -> None:
         """One head's labels and margins."""
-        labels = self.panel(left, bare=True, title=f"labels of {HEADS[head]}")
-        labels.image(lambda data: data.labels[head], **classes)
-        margin = self.panel(right, bare=True, title="margin, bright: sure")
+        labels = self.panel(axes[0], bare=True, title=f"labels of {HEADS[head]}")
+        labels.classes(lambda data: data.labels[head], *classes)
+        margin = self.panel(axes[1], bare=True, title="margin, bright: sure")
         margin.image(lambda data: data.margin[head], cmap="cividis", vmin=0, vmax=MARGIN)
 
     def _chart(self, axes: Axes, name: str, **settings: Any) -> Panel:
