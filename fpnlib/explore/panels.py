@@ -104,6 +104,12 @@ class Panel:
 
         return self.strokes((lambda data: upright(of(data))) if callable(of) else upright(of), **look)
 
+    def means(self, of: Of, *, grab: Grab = None, **look: Any) -> Line2D:
+        """A curve of means with their intervals: x, and (n, 3) of mean, low and high."""
+        line = self.line(lambda data: (of(data)[0], of(data)[1][:, 0]), grab=grab, **{"marker": "o", "ms": 5} | look)
+        self.intervals(lambda data: (of(data)[0], *of(data)[1].T[1:]), color=line.get_color(), lw=5, alpha=0.35)
+        return line
+
     def strokes(self, of: Of | Sequence[Any], **look: Any) -> LineCollection:
         """Lines of any number, each (points, 2)."""
         lines = self.axes.add_collection(LineCollection([] if callable(of) else of, **look), autolim=False)
@@ -272,6 +278,29 @@ class Panel:
         if callable(of) or at:
             self._add([words], say)
         return words
+
+    def names(self, of: Of, names: Sequence[str], colors: Sequence[str], *, apart: float = 0.07, **look: Any) -> None:
+        """Names right of the axes at these y, as where lines end.
+
+        Where two would overlap they move to be `apart`, in shares of the axes' height.
+        """
+        from scipy.optimize import isotonic_regression  # which takes a while, and most pictures need it not
+
+        words = [
+            self._words(1.01, 0.5, name, color=color, transform=self.axes.transAxes, **{"va": "center"} | look)
+            for name, color in zip(names, colors, strict=True)
+        ]
+        steps = apart * np.arange(len(names))
+
+        def put(data: Any) -> None:
+            places = self.axes.transData.transform([(self.axes.get_xlim()[0], y) for y in of(data)])
+            heights = self.axes.transAxes.inverted().transform(places)[:, 1]
+            order = np.argsort(heights, kind="stable")
+            free = isotonic_regression(heights[order] - steps).x.clip(0, 1 - steps[-1]) + steps
+            for place, height in zip(order, free, strict=True):
+                words[place].set_y(height)
+
+        self._add(words, put)
 
     def formulas(self, rows: Sequence[tuple[str, Of]], *, top: float = 0.9, fall: float = 0.2, **look: Any) -> None:
         """Rows of words that stay, each with words below it that follow the data; the axes are switched off."""

@@ -41,7 +41,7 @@ TOLD_APART = {
     ("cue_distance", "GREEN", "PURPLE"): "round and square marks, a whole line and a dashed one",
     ("cue_distance", "GREEN", "RED"): "a curve and an upright line with its words",
     ("cue_distance", "PURPLE", "RED"): "as above",
-    ("highway", "GREEN", "PURPLE"): "different dashes",
+    ("gradient_highway", "GREEN", "PURPLE"): "different dashes",
     ("inside", "GREEN", "PURPLE"): "nothing: seven classes in one map, with the truth beside it",
     ("inside", "ORANGE", "SKY"): "nothing, as above",
 }
