@@ -14,7 +14,7 @@ from fpnlib.claims import Claim, Said, all_of, exceeds, stays_within, within
 from fpnlib.data import photo
 from fpnlib.models import LSTMCell, Stack
 from fpnlib.models.stacks import SKIPS, Init, Skip
-from fpnlib.notes.add_vs_concat.digits import digits
+from fpnlib.notes.add_vs_concat.experiments.digits import digits
 
 DEPTHS = (1, 2, 5, 10, 20, 30, 40, 50, 60)
 # Torch's initial weights, He's, He's with each branch divided by √60, and torch's with batch norm in each block.

@@ -15,7 +15,7 @@ from torch import Tensor
 from fpnlib.explore import Explorer, number, slider
 from fpnlib.explore.style import BLUE, FAINT, INK, MUTED, ORANGE, PAPER
 from fpnlib.metrics import BoundaryReference
-from fpnlib.notes.add_vs_concat.edges import SIDES, Edges, tolerance
+from fpnlib.notes.add_vs_concat.experiments.edges import SIDES, Edges, tolerance
 from fpnlib.validation import require
 
 _GREYS = 4  # few, so that a saved picture stays small

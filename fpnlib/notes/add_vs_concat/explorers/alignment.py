@@ -16,7 +16,7 @@ from matplotlib.patches import Rectangle
 from fpnlib.claims import Result, interval_of_mean
 from fpnlib.explore import Explorer, choice, number, slider
 from fpnlib.explore.style import BLUE, INK, MUTED, ORANGE, PAPER
-from fpnlib.notes.add_vs_concat.alignment import (
+from fpnlib.notes.add_vs_concat.experiments.alignment import (
     ALIGNMENTS,
     DATA_SETS,
     SIZES,
@@ -25,7 +25,7 @@ from fpnlib.notes.add_vs_concat.alignment import (
     pools,
     shuffled,
 )
-from fpnlib.notes.add_vs_concat.digits import digits
+from fpnlib.notes.add_vs_concat.experiments.digits import digits
 
 DATA_NAMES: dict[str, DataSet] = {"digits by two writers": "digits", "a network's channels, two scales": "network"}
 COMPARISONS = {"equal widths": "add", "equal parameters": "wide"}

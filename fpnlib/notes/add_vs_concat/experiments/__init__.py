@@ -1,6 +1,6 @@
 """What note 07 says, and the test of each saying."""
 
-from fpnlib.notes.add_vs_concat import alignment, counts, edges, gradients, identities, skips
+from fpnlib.notes.add_vs_concat.experiments import alignment, counts, edges, gradients, identities, skips
 
 CLAIMS = tuple(
     sorted(

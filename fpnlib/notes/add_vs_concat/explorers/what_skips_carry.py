@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from fpnlib.claims import Result
 from fpnlib.explore import Explorer, choice, number, slider
 from fpnlib.explore.style import BLUE, GREEN, INK, MUTED, ORANGE
-from fpnlib.notes.add_vs_concat.skips import COURSES, KINDS, LEVELS
+from fpnlib.notes.add_vs_concat.experiments.skips import COURSES, KINDS, LEVELS
 
 SCORES = {"mIoU": "miou", "boundary IoU": "boundary_iou"}
 KIND_NAMES = {"add": "add, same width", "wide": "add, same parameters", "concat": "concat"}

@@ -22,7 +22,7 @@ from fpnlib.claims import Claim, Said, all_of, exceeds
 from fpnlib.data import image_batch, photo, photo_names
 from fpnlib.models import EfficientNetLite0
 from fpnlib.models.unet import Merge, merge_module
-from fpnlib.notes.add_vs_concat.digits import digits
+from fpnlib.notes.add_vs_concat.experiments.digits import digits
 from fpnlib.training import Ensemble
 
 DataSet = Literal["digits", "network"]

@@ -17,7 +17,7 @@ from fpnlib.explore.style import BLUE, FAINT, INK, MUTED, ORANGE
 from fpnlib.models import cost
 from fpnlib.models.cost import count_parameters
 from fpnlib.models.fusion import Add, Concat, tie_concat
-from fpnlib.notes.add_vs_concat.pyramids import RESNET50, map_shapes, whole_pyramids
+from fpnlib.notes.add_vs_concat.experiments.pyramids import RESNET50, map_shapes, whole_pyramids
 
 MAPS = (2, 3, 4, 5)
 LEVELS = (2, 3, 4)

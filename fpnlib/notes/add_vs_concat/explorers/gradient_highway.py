@@ -19,8 +19,8 @@ from fpnlib.claims import Result
 from fpnlib.explore import Explorer, choice, counted, number, slider
 from fpnlib.explore.style import BLUE, GREEN, INK, MUTED, ORANGE, PAPER, PURPLE, on_paper
 from fpnlib.models.stacks import SKIPS, Skip, Stack
-from fpnlib.notes.add_vs_concat.digits import digits
-from fpnlib.notes.add_vs_concat.gradients import DEPTHS, make_stack
+from fpnlib.notes.add_vs_concat.experiments.digits import digits
+from fpnlib.notes.add_vs_concat.experiments.gradients import DEPTHS, make_stack
 
 START_NAMES = {
     "torch's initial weights": "torch",

@@ -10,7 +10,7 @@ from fpnlib.claims import Claim, Measurement, Said, exceeds, within
 from fpnlib.models import cost, resnet50
 from fpnlib.models.cpn import RefineNet
 from fpnlib.models.unet import UNet
-from fpnlib.notes.add_vs_concat.pyramids import (
+from fpnlib.notes.add_vs_concat.experiments.pyramids import (
     CHANNELS,
     KEYPOINTS,
     RESNET50,

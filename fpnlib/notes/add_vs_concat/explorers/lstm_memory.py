@@ -14,7 +14,7 @@ from torch import nn
 
 from fpnlib.explore import Explorer, choice, counted, number, slider
 from fpnlib.explore.style import BLUE, FAINT, INK, MUTED, ORANGE
-from fpnlib.notes.add_vs_concat.gradients import BURN_IN, LAGS, last_output, log_norm, make_cells, scanlines
+from fpnlib.notes.add_vs_concat.experiments.gradients import BURN_IN, LAGS, last_output, log_norm, make_cells, scanlines
 
 _LAGS = LAGS[-1]
 _GATES = np.arange(101) / 100

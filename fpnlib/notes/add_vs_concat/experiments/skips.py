@@ -22,7 +22,7 @@ from fpnlib.metrics import confusion_matrix, iou_per_class
 from fpnlib.models import FPN
 from fpnlib.models.cost import count_parameters
 from fpnlib.models.segmenter import Neck, Segmenter
-from fpnlib.notes.add_vs_concat.pyramids import ConcatPyramid
+from fpnlib.notes.add_vs_concat.experiments.pyramids import ConcatPyramid
 from fpnlib.training.decoders import data
 from fpnlib.training.examples import CHANNELS, STRIDES, Examples
 from fpnlib.training.loop import History
