@@ -80,8 +80,8 @@ class FaceExplorer(Explorer[FaceData]):
         scores.axes.set_xlabel("dashed: all there is without padding")
         crop.image(_padded_photo)
         crop.box(lambda data: (0, 0, width, height), ec="white", ls="--", lw=1.4)
-        crop.box(lambda data: data.plain_box, ec=BLUE, ls=":")
-        crop.box(lambda data: data.box)
+        crop.box(lambda data: data.plain_box.tolist(), ec=BLUE, ls=":")
+        crop.box(lambda data: data.box.tolist())
         scores.image(_cells, vmin=0, vmax=1, cmap="cividis")
         scores.box(lambda data: (5, 5, width - 5, height - 5), ec="white", ls="--", lw=1.4)
         for panel in (crop, scores):  # the padding's upper edge, the face's left one

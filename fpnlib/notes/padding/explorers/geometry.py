@@ -4,7 +4,7 @@ import numpy as np
 from ipywidgets import Widget
 from matplotlib.figure import Figure
 
-from fpnlib.explore import Explorer, number, slider
+from fpnlib.explore import Explorer, counted, number, slider
 from fpnlib.explore.style import BLUE, FAINT, INK, MUTED, ORANGE, SKY
 from fpnlib.notes.padding.experiments.strip import PIXELS, Strip, strip_of
 
@@ -114,19 +114,17 @@ class GeometryExplorer(Explorer[Strip]):
 
     def describe(self, data: Strip) -> str:
         """Say where the RoI lies and what the map keeps of it."""
-        layers = len(data.centers) - 1
         shape = "a point" if data.kept == 0 else f"{_units(data.kept)} wide"
         left, right = (
             f"up to a width of {number(limit)} pixels" if limit > 0 else "at no width"
             for limit in (data.limit, data.right_limit)
         )
-        asked = f"{data.asked} unit{'' if data.asked == 1 else 's'}"
         return (
-            f"{layers} layer{'s' if layers > 1 else ''}: receptive field {data.size}, stride {data.stride}, the middle "
+            f"{counted(_top(data), 'layer')}: receptive field {data.size}, stride {data.stride}, the middle "
             f"of unit 0 at {number(data.start + 0.5)}. The RoI from {data.begin} to {data.end} should be "
             f"{_units(data.whole)} wide; on the feature map it is {shape}.\n"
             f"At the left border an RoI shrinks to a point {left}, at the right border {right}. Code that divides by "
-            f"the stride asks RoIPool for {asked}; the map has {data.read} of them."
+            f"the stride asks RoIPool for {counted(data.asked, 'unit')}; the map has {data.read} of them."
         )
 
     def invariants(self, data: Strip) -> dict[str, bool]:

@@ -68,12 +68,18 @@ class RoiExplorer(Explorer[RoiData]):
         margin = MOST_PADDING + 1
         photo = self.panel(axes["photo"], bare=True, title="RoI on the photo, padded")
         photo.axes.set(xlim=(-margin, width + margin), ylim=(height + margin, -margin))
-        photo.image(lambda data: _cut(pixels, MOST_PADDING - data.padding, -data.padding))
-        photo.box(
-            lambda data: (-data.padding, -data.padding, width + data.padding, height + data.padding), ec=MUTED, lw=1
-        )
+
+        def page(data: RoiData) -> tuple[np.ndarray, tuple[int, ...]]:
+            return _cut(pixels, MOST_PADDING - data.padding, -data.padding)
+
+        photo.image(page)
+        photo.box(lambda data: page(data)[1], ec=MUTED, lw=1)
         photo.box(lambda data: data.roi)
-        photo.dot(lambda data: data.roi[2:], ms=6, grab={"width": _right_of, "height": _below})
+        photo.grab(padding=lambda value: (None, -value))
+        photo.grab(
+            width=lambda width, data: (data.roi[0] + width, None), height=lambda high, data: (None, data.roi[1] + high)
+        )
+        photo.dot(lambda data: data.roi[2:], ms=6)
         photo.grab(x=lambda value: (value, None), y=lambda value: (None, value))
 
         strength, stride = self._map.strength, self._map.stride
@@ -87,7 +93,7 @@ class RoiExplorer(Explorer[RoiData]):
         units.image(lambda data: _cut(strength, beyond - data.padding // stride, -(data.padding // stride)), **look)
         units.box(lambda data: self._outermost(0), ec="white", ls="--", lw=1.4)
         units.box(lambda data: self._outermost(data.padding), ec="white", lw=1.4)
-        units.box(lambda data: data.plain.box)
+        units.box(lambda data: data.plain.box.tolist())
         units.grab(padding=lambda value: (0.5 - value // stride, None))
         units.grab(x=lambda value: (self._map.on_map(value), None), y=lambda value: (None, self._map.on_map(value)))
         for key, title, colour in (("plain", "7×7 without padding", BLUE), ("padded", "7×7 with padding", ORANGE)):
@@ -141,14 +147,6 @@ def _cut(pixels: np.ndarray, by: int, corner: int) -> tuple[np.ndarray, tuple[in
     """An image less `by` pixels on each side, and where it then lies."""
     shown = pixels[by : len(pixels) - by, by : pixels.shape[1] - by]
     return shown, (corner, corner, corner + shown.shape[1], corner + shown.shape[0])
-
-
-def _right_of(width: int, data: RoiData) -> tuple[float, None]:
-    return data.roi[0] + width, None
-
-
-def _below(height: int, data: RoiData) -> tuple[None, float]:
-    return None, data.roi[1] + height
 
 
 def _off_map(key: str) -> Callable[[RoiData], str]:
