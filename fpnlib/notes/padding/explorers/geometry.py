@@ -82,11 +82,8 @@ class GeometryExplorer(Explorer[Strip]):
             weight="bold",
         )
         strip.grab(layers=lambda value: (None, value))
-        strip.dot(
-            lambda data: (data.end, 0),
-            ms=7,
-            grab={"width": lambda width, data: (min(data.begin + width, PIXELS), 0)},
-        )
+        far_end = {"width": lambda width, data: (min(data.begin + width, PIXELS), 0)}
+        strip.dot(lambda data: (data.end, 0), ms=7, grab=far_end)
         strip.grab(position=lambda value: (value, None))
 
         words = self.panel(both[1], xlim=(0, 1), ylim=(len(_ROWS) - 0.4, -0.6))

@@ -84,11 +84,9 @@ class RoiExplorer(Explorer[RoiData]):
 
         strength, stride = self._map.strength, self._map.stride
         beyond = MOST_PADDING // stride
-        top = float(np.quantile(strength, 0.98))
-        look: dict[str, Any] = {"cmap": "cividis", "vmin": 0, "vmax": top}
+        look: dict[str, Any] = {"cmap": "cividis", "vmin": 0, "vmax": float(np.quantile(strength, 0.98))}
         units = self.panel(axes["map"], bare=True, title="RoI on the feature map")
-        units.axes.set(xlim=(-margin / stride, (width + margin) / stride))
-        units.axes.set(ylim=((height + margin) / stride, -margin / stride))
+        units.axes.set(xlim=np.divide(photo.axes.get_xlim(), stride), ylim=np.divide(photo.axes.get_ylim(), stride))
         units.axes.set_xlabel("centres of the outermost units,\ndashed: without padding, solid: with it")
         units.image(lambda data: _cut(strength, beyond - data.padding // stride, -(data.padding // stride)), **look)
         units.box(lambda data: self._outermost(0), ec="white", ls="--", lw=1.4)
@@ -96,7 +94,7 @@ class RoiExplorer(Explorer[RoiData]):
         units.box(lambda data: data.plain.box.tolist())
         units.grab(padding=lambda value: (0.5 - value // stride, None))
         units.grab(x=lambda value: (self._map.on_map(value), None), y=lambda value: (None, self._map.on_map(value)))
-        for key, title, colour in (("plain", "7×7 without padding", BLUE), ("padded", "7×7 with padding", ORANGE)):
+        for key, title, colour in (("plain", "7×7, not padded", BLUE), ("padded", "7×7, padded", ORANGE)):
             bins = self.panel(axes[key], bare=True, title=title, xlim=(-0.5, BINS - 0.5), ylim=(BINS - 0.5, -0.5))
             bins.image(operator.attrgetter(f"{key}.pooled"), **look)
             bins.box(lambda data: (-0.5, -0.5, BINS - 0.5, BINS - 0.5), ec=colour, lw=3, clip_on=False)
@@ -126,13 +124,9 @@ class RoiExplorer(Explorer[RoiData]):
             "padding loses nothing": data.padded.off_map <= data.plain.off_map,
             "half the receptive field is enough": not enough or data.padded.off_map == 0,
             "inside, padding changes nothing": data.plain.off_map > 0
-            or _reaches_out(data.plain.kept, data.whole)
+            or bool(np.subtract(data.plain.kept, data.whole).min() < -1e-4)
             or bool(np.allclose(data.plain.pooled, data.padded.pooled, atol=1e-4)),
         }
-
-
-def _reaches_out(kept: tuple[float, float], whole: tuple[float, float]) -> bool:
-    return min(k - w for k, w in zip(kept, whole, strict=True)) < -1e-4
 
 
 def _by(sides: tuple[float, float]) -> str:
