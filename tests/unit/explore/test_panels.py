@@ -65,6 +65,8 @@ MARKS = {
         COLUMNS,
         lambda d: (0, d.place),
         across=lambda d: [f"{name}{d.place}" for name in "abc"],
+        vmin=0,
+        vmax=2,
     ),
     "text": lambda p: p.text(lambda d: f"at {d.place}", at=lambda d: (d.place, 1)),
     "names": lambda p: p.names(lambda d: d.values[::-1], ("c", "b", "a"), ("red",) * 3, apart=0.2),
