@@ -125,7 +125,8 @@ class Panel:
 
     def means(self, of: Of, *, grab: Grab = None, **look: Any) -> Line2D:
         """A curve of means with their intervals: x, and (n, 3) of mean, low and high."""
-        line = self.line(lambda data: (of(data)[0], of(data)[1][:, 0]), grab=grab, **{"marker": "o", "ms": 5} | look)
+        look = {"marker": "o", "ms": 5, **look}
+        line = self.line(lambda data: (of(data)[0], of(data)[1][:, 0]), grab=grab, **look)
         self.intervals(lambda data: (of(data)[0], *of(data)[1].T[1:]), color=line.get_color(), lw=5, alpha=0.35)
         return line
 
