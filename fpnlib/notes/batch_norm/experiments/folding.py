@@ -8,6 +8,12 @@ from fpnlib.models import BatchNorm2d
 from fpnlib.notes.batch_norm.experiments.exactness import EXACT, INSTANCES, SEEN, WRONG, off
 from fpnlib.ops import fold_batch_norm
 
+KERNELS = {
+    "edges": ((-1.0, 0.0, 1.0), (-2.0, 0.0, 2.0), (-1.0, 0.0, 1.0)),
+    "blur": ((0.0625, 0.125, 0.0625), (0.125, 0.25, 0.125), (0.0625, 0.125, 0.0625)),
+    "sharpen": ((0.0, -1.0, 0.0), (-1.0, 5.0, -1.0), (0.0, -1.0, 0.0)),
+}
+
 
 def folding() -> Measurement:
     """One convolution in place of convolution and batch norm, random nets in double and in single precision."""

@@ -37,7 +37,6 @@ class DistributionData:
     gamma: float
     beta: float
     power: int
-    size: int
 
 
 class DistributionExplorer(Explorer[DistributionData]):
@@ -52,8 +51,7 @@ class DistributionExplorer(Explorer[DistributionData]):
         require(bool(np.isfinite(values).all()), "values", "NaN or infinite ones", "finite numbers")
         require(bool(values.std() > 0), "values", "equal ones", "values that differ")
         self._all = values
-        self._low, self._high = float(values.min()), float(values.max())
-        self._edges = np.linspace(self._low, self._high, _BINS + 1)
+        self._edges = np.linspace(values.min(), values.max(), _BINS + 1)
         counts, _ = np.histogram(values, self._edges)
         self._shares = counts / counts.max()
         rng = np.random.default_rng(0)
@@ -78,8 +76,7 @@ class DistributionExplorer(Explorer[DistributionData]):
         """Normalise one batch. The picture shows x as it was before it was multiplied."""
         factor, eps = 10.0**scale, 10.0**epsilon
         x = torch.tensor(factor * self._batches[batch, :batch_size])[:, None]
-        weight, bias = torch.tensor([[gamma], [beta]], dtype=torch.float64)
-        y, cache = batch_norm_forward(x, weight, bias, eps=eps)
+        y, cache = batch_norm_forward(x, *torch.tensor([[gamma], [beta]], dtype=torch.float64), eps=eps)
         mean, variance, inverse_std = (float(s) for s in (cache.mean, cache.variance, cache.inverse_std))
         batches = self._batches[:, :batch_size]
         return DistributionData(
@@ -96,7 +93,6 @@ class DistributionExplorer(Explorer[DistributionData]):
             gamma=gamma,
             beta=beta,
             power=scale,
-            size=batch_size,
         )
 
     def build(self, figure: Figure) -> None:
@@ -108,12 +104,13 @@ class DistributionExplorer(Explorer[DistributionData]):
             panel.axes.set(ylim=(-_STRIP - 0.05, 1.2), yticks=[])
             panel.axes.spines["left"].set_visible(False)
             panel.level(0, color=FAINT, lw=1)
-        dots = {"ms": 5, "alpha": 0.8, "mew": 0}
         given.steps((self._shares, self._edges), color=FAINT)
-        given.line(lambda data: (data.batch, self._heights[: data.size]), "o", color=BLUE, **dots)
+        given.line(lambda data: (data.batch, self._heights[: len(data.batch)]), "o", ms=5, color=BLUE, alpha=0.8, mew=0)
         given.upright(lambda data: data.mean, color=BLUE)
-        made.steps(self._after, color=FAINT)
-        made.line(lambda data: (data.after, self._heights[: data.size]), "o", color=ORANGE, **dots)
+        made.steps(lambda data: (self._shares, data.edges_after), color=FAINT)
+        made.line(
+            lambda data: (data.after, self._heights[: len(data.batch)]), "o", ms=5, color=ORANGE, alpha=0.8, mew=0
+        )
         made.upright(lambda data: data.beta, color=ORANGE, grab="beta")
         made.text("β", at=lambda data: (data.beta - np.copysign(0.4, data.gamma), 1.12), ha="center", color=ORANGE)
         made.strokes(lambda data: [[(data.beta, _BAR), (data.beta + data.gamma, _BAR)]], color=INK, lw=1.5)
@@ -122,24 +119,19 @@ class DistributionExplorer(Explorer[DistributionData]):
         made.text("γ", at=lambda data: (data.beta + data.gamma + np.copysign(0.4, data.gamma), _BAR), ha="center")
         batches = self.panel(spread, title=f"{BATCHES} batches of this size; + all values", xlim=self._room())
         spread.set(xlabel="mean", ylabel="standard deviation")
-        spread.set_ylim(-0.03 * self._all.std(), 0.52 * (self._high - self._low))
+        spread.set_ylim(-0.03 * self._all.std(), 0.52 * np.ptp(self._all))
         batches.line(lambda data: (data.means, data.stds), "o", ms=4, color=MUTED, alpha=0.6, mew=0)
         other = {"batch": lambda value, data: (data.means[value], data.stds[value])}
         batches.dot(lambda data: (data.mean, data.std), color=BLUE, grab=other)
         whole = self._all.mean(), self._all.std()
         batches.line(lambda data: whole, "P", ms=12, color=INK, mec=PAPER, label="all values")
 
-    def _after(self, data: DistributionData) -> tuple[np.ndarray, np.ndarray]:
-        """The histogram of all values after; a negative γ turns it round."""
-        turn = slice(None, None, -1 if data.edges_after[0] > data.edges_after[-1] else 1)
-        return self._shares[turn], data.edges_after[turn]
-
     def describe(self, data: DistributionData) -> str:
         """Say mean and spread before and after, and how much the batches differ."""
         divided = f" (x is divided by {10**-data.power})" if data.power else ""
         return (
-            f"This batch of {data.size}: mean {number(data.mean)}, standard deviation {number(data.std)}{divided}. "
-            f"After: mean {_small(data.after_mean)}, standard deviation {_small(data.after_std)}.\n"
+            f"This batch of {len(data.batch)}: mean {number(data.mean)}, standard deviation {number(data.std)}"
+            f"{divided}. After: mean {_small(data.after_mean)}, standard deviation {_small(data.after_std)}.\n"
             f"All values: mean {number(self._all.mean())}, standard deviation {number(self._all.std())}. The means of "
             f"{BATCHES} batches of this size scatter by {number(data.means.std())}."
         )
@@ -152,8 +144,8 @@ class DistributionExplorer(Explorer[DistributionData]):
         }
 
     def _room(self) -> tuple[float, float]:
-        margin = 0.04 * (self._high - self._low)
-        return self._low - margin, self._high + margin
+        margin = 0.04 * np.ptp(self._all)
+        return self._all.min() - margin, self._all.max() + margin
 
 
 def _small(value: float) -> str:

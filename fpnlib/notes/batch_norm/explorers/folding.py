@@ -1,6 +1,7 @@
 """A convolution with batch norm, the one convolution that replaces both, and their difference."""
 
 import dataclasses
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -10,18 +11,14 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from torch import nn
 
-from fpnlib.explore import Explorer, choice, number, slider
+from fpnlib.explore import Explorer, Panel, choice, number, slider
 from fpnlib.explore.style import BLUE, FAINT, MUTED, ORANGE, PAPER
 from fpnlib.models import BatchNorm2d
+from fpnlib.notes.batch_norm.experiments.folding import KERNELS
 from fpnlib.ops import fold_batch_norm
 from fpnlib.validation import require
 
 EVAL, TRAINING = "eval", "training"
-KERNELS = {
-    "edges": ((-1.0, 0.0, 1.0), (-2.0, 0.0, 2.0), (-1.0, 0.0, 1.0)),
-    "blur": ((0.0625, 0.125, 0.0625), (0.125, 0.25, 0.125), (0.0625, 0.125, 0.0625)),
-    "sharpen": ((0.0, -1.0, 0.0), (-1.0, 5.0, -1.0), (0.0, -1.0, 0.0)),
-}
 EQUAL = 1e-4  # differences up to here are rounding
 _SIDE = 96  # pixels of the photo's longer side
 _SHOWN = 3.0  # outputs from −3 to 3 are told apart by their colour
@@ -53,9 +50,8 @@ class FoldedExplorer(Explorer[FoldedData]):
         require(min(height, width) >= 8, "photo", f"sides {height}×{width}", "sides of 8 or more")
         every = max(1, max(height, width) // _SIDE)
         rows, columns = height // every, width // every
-        blocks = photo[: rows * every, : columns * every].mean(2).reshape(rows, every, columns, every)
         self._colours = photo[: rows * every : every, : columns * every : every]
-        grey = blocks.mean((1, 3))
+        grey = photo[: rows * every, : columns * every].mean(2).reshape(rows, every, columns, every).mean((1, 3))
         self._photo = torch.tensor((grey - grey.mean()) / max(grey.std(), 1.0), dtype=torch.float32)[None, None]
         super().__init__()
 
@@ -109,17 +105,8 @@ class FoldedExplorer(Explorer[FoldedData]):
             self.panel(axes, bare=True, title=title).image(of, cmap=signs, vmin=-_SHOWN, vmax=_SHOWN)
             axes.spines[:].set(visible=True, color=FAINT)  # where all is 0 there is nothing else to see
         maps[0].set_xlabel("below 0 blue, above 0 orange", color=MUTED, fontsize=9)
-        for axes, words, numbers in (
-            (two, "bias, then batch norm", lambda data: (*data.kernel.ravel(), data.bias)),
-            (one, "bias", lambda data: (*data.folded_kernel.ravel(), data.folded_bias)),
-        ):
-            panel = self.panel(axes, xlim=(0, 1), ylim=(0, 1))
-            axes.set_axis_off()
-            panel.text("weights", 0.04, 0.86, fontsize=9.5, color=MUTED)
-            panel.table(lambda data, of=numbers: _rows(of(data)[:9]), (0.3, 0.6, 0.9), (0.7, 0.52, 0.34))
-            axes.axhline(0.24, 0.04, 0.92, color=FAINT, lw=1)
-            panel.text(words, 0.04, 0.08, fontsize=9.5, color=MUTED)
-            panel.table(lambda data, of=numbers: [[number(of(data)[9])]], (0.9,), (0.11,), weight="bold")
+        _layer(self.panel(two), "bias, then batch norm", lambda data: (*data.kernel.ravel(), data.bias))
+        _layer(self.panel(one), "bias", lambda data: (*data.folded_kernel.ravel(), data.folded_bias))
         self.panel(rule).formulas([("each weight × γ / √(variance + ε)", lambda data: number(data.factor))])
         self.panel(apart).formulas(
             [
@@ -143,14 +130,21 @@ class FoldedExplorer(Explorer[FoldedData]):
         """Check that folding is exact in eval mode."""
         return {
             "in eval mode both are equal": data.mode == TRAINING or data.largest <= EQUAL,
-            "the weights are multiplied by one factor": bool(
-                np.allclose(data.folded_kernel, data.factor * data.kernel, atol=1e-5)
+            "the weights are multiplied by one factor": np.allclose(
+                data.folded_kernel, data.factor * data.kernel, atol=1e-5
             ),
         }
 
 
-def _rows(weights: tuple[float, ...]) -> list[list[str]]:
-    return [[*map(number, weights[row : row + 3])] for row in (0, 3, 6)]
+def _layer(panel: Panel, words: str, numbers: Callable[[FoldedData], tuple[float, ...]]) -> None:
+    """A layer's nine weights and, below a line, its bias."""
+    panel.axes.set(xlim=(0, 1), ylim=(0, 1))
+    panel.axes.set_axis_off()
+    panel.text("weights", 0.04, 0.86, fontsize=9.5, color=MUTED)
+    panel.table(lambda data: np.reshape([*map(number, numbers(data)[:9])], (3, 3)), (0.3, 0.6, 0.9), (0.7, 0.52, 0.34))
+    panel.axes.axhline(0.24, 0.04, 0.92, color=FAINT, lw=1)
+    panel.text(words, 0.04, 0.08, fontsize=9.5, color=MUTED)
+    panel.table(lambda data: [[number(numbers(data)[9])]], (0.9,), (0.11,), weight="bold")
 
 
 def _rounded(difference: float) -> str:

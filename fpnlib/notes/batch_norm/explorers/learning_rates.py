@@ -4,11 +4,12 @@ import dataclasses
 
 import numpy as np
 from ipywidgets import Widget
+from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
 from fpnlib.claims import Result, interval_of_mean
-from fpnlib.explore import Explorer, counted, number, slider
+from fpnlib.explore import Explorer, Panel, counted, number, slider
 from fpnlib.explore.style import BLUE, INK, ORANGE, PAPER
 from fpnlib.notes.batch_norm.experiments.digits import LEARNS, RATES, SCALES, USUAL
 from fpnlib.notes.batch_norm.experiments.learning_rates import largest_near_best, stored_errors
@@ -38,9 +39,7 @@ class RatesData:
 class RatesExplorer(Explorer[RatesData]):
     """Test error against the learning rate at one initial scale, and a map of rates and scales at which nets learn."""
 
-    title = (
-        "Test error against the learning rate, and at which rates and initial scales nets learn, with batch norm or not"
-    )
+    title = "Test error by learning rate, and at which rates and initial weights nets learn, with batch norm or without"
     size = (1000, 440)
 
     def __init__(self) -> None:
@@ -80,36 +79,42 @@ class RatesExplorer(Explorer[RatesData]):
     def build(self, figure: Figure) -> None:
         """Lay out the curves, and a map for each kind of net."""
         axes = figure.subplot_mosaic([["curves", "norm"], ["curves", "plain"]], width_ratios=[1.4, 1])
-        names = [number(rate, 2) for rate in RATES]
         curves = self.panel(axes["curves"], title=f"Test error, {self._seeds} seeds; thin lines: one seed")
-        curves.axes.set(xlabel="learning rate", ylabel="test error", ylim=(0, 1.05))
-        curves.axes.set(xlim=(_POWERS[0] - 0.2, _POWERS[-1] + 0.2))
-        curves.axes.set_xticks(_POWERS, names)
+        curves.axes.set(xlabel="learning rate", ylabel="test error", xscale="log", xlim=(0.0065, 15), ylim=(0, 1.05))
+        curves.axes.set_xticks(RATES, [number(rate, 2) for rate in RATES])
+        curves.axes.minorticks_off()
         curves.level(lambda data: data.limit, color=ORANGE, lw=1.2, ls=":", grab="limit")
-        place = {"at": lambda data: (_POWERS[0] + 0.02, data.limit - 0.01), "va": "top"}
-        curves.text("learned: below", color=ORANGE, fontsize=9, **place)
-        across = {"power": lambda value: (_POWERS[_column(value)], None)}
-        curves.upright(lambda data: _POWERS[data.at], color=ORANGE, lw=1.2, grab=across)
-        for kind, (label, colour, style) in _KINDS.items():
-            curves.line(lambda data, kind=kind: (_POWERS, data.means[kind]), style, color=colour, ms=6, label=label)
-            curves.line(lambda data, kind=kind: (_POWERS, data.curves[kind]), style[1:], color=colour, lw=1.2)
-            cells = self.panel(axes[kind], title=f"{label} (blue: all seeds learn)", ylabel="initial weights ×")
-            cells.heat_map(
-                lambda data, kind=kind: data.shares[kind],
-                SCALES,
-                RATES,
-                lambda data: (data.row, data.at),
-                words=lambda value: number(value, 2),
-                cmap=LinearSegmentedColormap.from_list("learn", [PAPER, BLUE]),
-                vmin=0,
-                vmax=1,
-                origin="lower",
-            )
-            cells.grab(power=lambda value: (_column(value), None), scale=lambda value: (None, _row(value)))
-        curves.text("with batch norm", at=lambda data: _below(data.means["norm"]), ha="center", va="top", color=BLUE)
-        curves.text("without", at=lambda data: (_POWERS[5], data.means["plain"][5] + 0.03), ha="center")
-        axes["plain"].set_xlabel("learning rate")
+        curves.text("learned: below", at=lambda data: (1.05 * RATES[0], data.limit - 0.01), va="top", color=ORANGE)
+        across = {"power": lambda value: (RATES[_column(value)], None)}
+        curves.upright(lambda data: RATES[data.at], color=ORANGE, lw=1.2, grab=across)
+        for kind in _KINDS:
+            self._net(curves, axes[kind], kind)
+        curves.text(
+            "with batch norm", at=lambda data: (RATES[4], data.means["norm"][4] - 0.07), ha="center", color=BLUE
+        )
+        curves.text("without", at=lambda data: (RATES[5], data.means["plain"][5] + 0.03), ha="center")
         axes["norm"].tick_params(labelbottom=False)
+        axes["norm"].xaxis.label.set_visible(False)
+
+    def _net(self, curves: Panel, axes: Axes, kind: str) -> None:
+        """A kind of net's two curves and its map."""
+        label, colour, style = _KINDS[kind]
+        curves.line(lambda data: (RATES, data.means[kind]), style, color=colour, ms=6, label=label)
+        curves.line(lambda data: (RATES, data.curves[kind]), style[1:], color=colour, lw=1.2)
+        cells = self.panel(axes, title=f"{label} (blue: all seeds learn)")
+        axes.set(xlabel="learning rate", ylabel="initial weights ×")
+        cells.heat_map(
+            lambda data: data.shares[kind],
+            SCALES,
+            RATES,
+            lambda data: (data.row, data.at),
+            words=lambda value: number(value, 2),
+            cmap=LinearSegmentedColormap.from_list("learn", [PAPER, BLUE]),
+            vmin=0,
+            vmax=1,
+            origin="lower",
+        )
+        cells.grab(power=lambda value: (_column(value), None), scale=lambda value: (None, _row(value)))
 
     def describe(self, data: RatesData) -> str:
         """Say both errors at the rate, how much larger it may be with batch norm, and in how many cells nets learn."""
@@ -147,8 +152,3 @@ def _column(power: float) -> int:
 
 def _row(scale: float) -> int:
     return int(np.argmin(abs(_SCALE_POWERS - scale)))
-
-
-def _below(means: np.ndarray) -> tuple[float, float]:
-    """A place for a curve's name, below its middle."""
-    return float(_POWERS[means.argmin()]), float(means.min()) - 0.02

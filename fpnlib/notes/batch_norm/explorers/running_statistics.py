@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -83,7 +84,7 @@ class RunningExplorer(Explorer[RunningData]):
         variances.set(xlim=(0, BATCHES), ylim=(0, 16))
         for panel, name in ((mean, "mean"), (variance, "variance")):
             for kind, look in _LOOKS.items():
-                panel.line(lambda data, of=f"{kind}_{name}": (_STEPS, getattr(data, of)), **look)
+                panel.line(_along(f"{kind}_{name}"), **look)
         for row, look in enumerate(_LOOKS.values()):
             mean.text(look["label"], 290, -0.5 - 0.8 * row, ha="right", color=look["color"], weight="bold", fontsize=9)
         mean.dot(
@@ -116,3 +117,7 @@ class RunningExplorer(Explorer[RunningData]):
             or bool(np.allclose(data.running_mean, data.batch_mean)),
             "variances are not negative": bool((data.running_variance >= 0).all()),
         }
+
+
+def _along(name: str) -> Callable[[RunningData], tuple[np.ndarray, np.ndarray]]:
+    return lambda data: (_STEPS, getattr(data, name))

@@ -7,7 +7,7 @@ from ipywidgets import Widget
 from matplotlib.figure import Figure
 
 from fpnlib.claims import Result
-from fpnlib.explore import Explorer, choice, counted, number, slider
+from fpnlib.explore import Explorer, Panel, choice, counted, number, slider
 from fpnlib.explore.style import BLUE, FAINT, INK, MUTED, ORANGE, RED
 from fpnlib.notes.warmup.experiments.why import JUMPS, RATE, SMALL_RATE
 
@@ -68,23 +68,24 @@ class JumpExplorer(Explorer[JumpData]):
         paths.axes.set_title("Each net at each moment; 1 is the limit")
         paths.level(1, color=MUTED, ls="--", lw=1.8)
         paths.strokes(lambda data: [np.stack([_PLACES, one], 1) for one in data.loads.T], colors=FAINT, linewidths=1)
-        for fails, style, colour, words, height in (
-            (False, "o", BLUE, "survive", 0.105),
-            (True, "X", RED, "fail", 0.068),
-        ):
-            paths.line(lambda data, fails=fails: _dots(data, fails), style, color=colour, ms=6)
-            paths.text(
-                lambda data, fails=fails, words=words: f"{int((data.failed == fails).sum())} {words}",
-                at=lambda data, height=height: (data.place + (0.12 if data.place < len(JUMPS) / 2 else -1.4), height),
-                color=colour,
-                weight="bold",
-            )
+        self._fates(paths, False, "o", BLUE, "survive", 0.105)
+        self._fates(paths, True, "X", RED, "fail", 0.068)
         shares.axes.set(ylim=(-0.03, 1.03), ylabel="share", title="Share of nets that survive")
         for label, way in WAYS.items():
             colour, x, y, ha = _LOOKS[way]
             shares.line((_PLACES, 1 - self._failed[way].mean(1)), "o-", color=colour, ms=4)
             shares.text(label, x, y, ha=ha, color=colour, weight="bold", fontsize=9)
         shares.dot(lambda data: (data.place, data.survived[data.way][data.place]), ms=11)
+
+    def _fates(self, paths: Panel, fails: bool, style: str, colour: str, words: str, height: float) -> None:
+        """The nets that fail, or those that survive, and how many they are."""
+        paths.line(lambda data: _dots(data, fails), style, color=colour, ms=6)
+        paths.text(
+            lambda data: f"{int((data.failed == fails).sum())} {words}",
+            at=lambda data: (data.place + (0.12 if data.place < len(JUMPS) / 2 else -1.4), height),
+            color=colour,
+            weight="bold",
+        )
 
     def describe(self, data: JumpData) -> str:
         """Say who survives, above the limit and below."""

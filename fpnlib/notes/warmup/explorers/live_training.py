@@ -8,7 +8,7 @@ import torch
 from ipywidgets import Widget
 from matplotlib.figure import Figure
 
-from fpnlib.explore import Explorer, choice, number, slider
+from fpnlib.explore import Explorer, Panel, choice, number, slider
 from fpnlib.explore.style import BLUE, ORANGE
 from fpnlib.notes.warmup.experiments.nets import digits
 from fpnlib.notes.warmup.experiments.recorded import thinned
@@ -19,7 +19,6 @@ SEEDS = range(100, 116)  # not those of the claims
 RATES = (0.1, 0.2, 0.4)
 WARMUP = 80
 WHAT = {"without warm-up": (0,), "with warm-up": (WARMUP,), "both": (0, WARMUP)}
-_COLOURS = {0: ORANGE, WARMUP: BLUE}
 _LABELS = {0: "without warm-up", WARMUP: f"with {WARMUP} steps of warm-up"}
 
 
@@ -80,13 +79,15 @@ class LiveExplorer(Explorer[LiveData]):
         """Lay out the curves; whose is thick can be chosen where it ends."""
         panel = loss_panel(self, figure.subplots())
         panel.text(lambda data: f"learning rate {number(data.rate)}", 3, 300, fontsize=11, weight="bold")
-        for row, (warmup, colour) in enumerate(_COLOURS.items()):
-            panel.strokes(lambda data, w=warmup: _lines(data, w), colors=colour, linewidths=1, alpha=0.6)
-            panel.line(lambda data, w=warmup: _thick(data, w), color=colour, lw=3, label=_LABELS[warmup])
-            panel.text(
-                lambda data, w=warmup: _count(data, w), 197, 300 / 3**row, ha="right", color=colour, weight="bold"
-            )
+        for warmup, colour, height in ((0, ORANGE, 300), (WARMUP, BLUE, 100)):
+            self._curves(panel, warmup, colour, height)
         panel.grab(seed=lambda value, data: _end(data, value))
+
+    def _curves(self, panel: Panel, warmup: int, colour: str, height: float) -> None:
+        """All curves of one kind of training, the chosen one thick, and how many nets fail."""
+        panel.strokes(lambda data: _lines(data, warmup), colors=colour, linewidths=1, alpha=0.6)
+        panel.line(lambda data: _thick(data, warmup), color=colour, lw=3, label=_LABELS[warmup])
+        panel.text(lambda data: _count(data, warmup), 197, height, ha="right", color=colour, weight="bold")
 
     def describe(self, data: LiveData) -> str:
         """Say how many failed, and how the chosen one ended."""
