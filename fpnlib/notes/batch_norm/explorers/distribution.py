@@ -105,19 +105,17 @@ class DistributionExplorer(Explorer[DistributionData]):
             panel.axes.spines["left"].set_visible(False)
             panel.level(0, color=FAINT, lw=1)
         given.steps((self._shares, self._edges), color=FAINT)
-        given.line(lambda data: (data.batch, self._heights[: len(data.batch)]), "o", ms=5, color=BLUE, alpha=0.8, mew=0)
+        given.line(lambda data: (data.batch, self._heights[: len(data.batch)]), "o", ms=5, color=BLUE, alpha=0.8)
         given.upright(lambda data: data.mean, color=BLUE)
         made.steps(lambda data: (self._shares, data.edges_after), color=FAINT)
-        made.line(
-            lambda data: (data.after, self._heights[: len(data.batch)]), "o", ms=5, color=ORANGE, alpha=0.8, mew=0
-        )
+        made.line(lambda data: (data.after, self._heights[: len(data.batch)]), "o", ms=5, color=ORANGE, alpha=0.8)
         made.upright(lambda data: data.beta, color=ORANGE, grab="beta")
         made.text("β", at=lambda data: (data.beta - np.copysign(0.4, data.gamma), 1.12), ha="center", color=ORANGE)
         made.strokes(lambda data: [[(data.beta, _BAR), (data.beta + data.gamma, _BAR)]], color=INK, lw=1.5)
         end = {"gamma": lambda value, data: (data.beta + value, _BAR)}
         made.dot(lambda data: (data.beta + data.gamma, _BAR), ms=8, grab=end)
         made.text("γ", at=lambda data: (data.beta + data.gamma + np.copysign(0.4, data.gamma), _BAR), ha="center")
-        batches = self.panel(spread, title=f"{BATCHES} batches of this size; + all values", xlim=self._room())
+        batches = self.panel(spread, title=f"{BATCHES} batches of this size; + is all", xlim=self._room())
         spread.set(xlabel="mean", ylabel="standard deviation")
         spread.set_ylim(-0.03 * self._all.std(), 0.52 * np.ptp(self._all))
         batches.line(lambda data: (data.means, data.stds), "o", ms=4, color=MUTED, alpha=0.6, mew=0)
