@@ -141,7 +141,7 @@ class RatesExplorer(Explorer[RatesData]):
         """Check that map and count are one, and that at the usual scale the gain is the claim's."""
         off = [self._seeds * data.shares[kind][data.row, data.at] - data.learned[kind] for kind in _KINDS]
         return {
-            "the map is what is counted": max(map(abs, off)) < 1e-6,
+            "the map is what is counted": bool(max(map(abs, off)) < 1e-6),
             "at He's scale the gain is the claim's": data.row != USUAL or abs(data.gain - self._effect) < 1e-6,
         }
 
