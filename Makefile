@@ -13,11 +13,12 @@ NBVAL := --nbval --nbval-current-env --nbval-cell-timeout=60
 SHAPES := --jaxtyping-packages=fpnlib,shape_checks.check
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test test-avx2 test-default install assets notebooks claims bench mutants lint
+.PHONY: help lab test test-threads test-avx2 test-default install assets notebooks claims bench mutants lint
 
 help:
 	@echo "make lab        install what is needed and open the notes in JupyterLab"
 	@echo "make test       install what is needed and run every test"
+	@echo "make test-threads  run the notes again with two threads"
 	@echo "make test-avx2  training, models, ops and claims again, as a processor without AVX-512 computes"
 	@echo "make notebooks  build notebooks/*.ipynb from notebooks/source/*.py   (NOTES=\"01 04\" builds only these)"
 	@echo "make claims     measure every claim of the ledger again"
@@ -30,17 +31,14 @@ lab: install assets
 	@echo "lab: press Ctrl-C here to stop JupyterLab"
 	@$(BIN)/jupyter lab --ip=127.0.0.1 --LabApp.default_url=/lab/tree/notebooks/00-index.ipynb $(AS_ROOT) $(LAB_FLAGS)
 
-# Every phase runs even if an earlier one failed. The second holds every test; its kernels use one thread, so that
-# between them the notes are run twice, with one thread and with two. What takes long comes first. Two kernels of two
-# threads share two cores, where threads that wait by spinning take each other's time.
+# Its kernels use one thread. What takes long comes first.
 test: install assets
-	@failed=; \
-	echo "test: 1 of 2, the notes with two threads"; \
-	OMP_NUM_THREADS=2 OMP_WAIT_POLICY=passive $(PYTEST) $(NBVAL) notebooks || failed="$$failed 'the notes with two threads'"; \
-	echo "test: 2 of 2, everything with one thread, shapes checked"; \
-	OMP_NUM_THREADS=1 $(PYTEST) $(NBVAL) $(SHAPES) tests/browser tests/unit/notes notebooks tests/notebooks \
-		$(filter-out tests/unit/notes,$(wildcard tests/unit/*)) || failed="$$failed 'everything with one thread'"; \
-	if [ -n "$$failed" ]; then echo "test: failed:$$failed" >&2; exit 1; fi
+	@OMP_NUM_THREADS=1 $(PYTEST) $(NBVAL) $(SHAPES) tests/browser tests/unit/notes notebooks tests/notebooks \
+		$(filter-out tests/unit/notes,$(wildcard tests/unit/*))
+
+# Two kernels of two threads share two cores, where threads that wait by spinning take each other's time.
+test-threads: install assets
+	@OMP_NUM_THREADS=2 OMP_WAIT_POLICY=passive $(PYTEST) $(NBVAL) notebooks
 
 # What depends on the processor, with the instructions that another one has.
 test-avx2: export ONEDNN_MAX_CPU_ISA := AVX2

@@ -8,11 +8,8 @@ import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.image import AxesImage
-from matplotlib.text import Text
 from PIL import Image
 
-from fpnlib.explore import glyphs, rasters
 from fpnlib.validation import require_choice
 
 _DPI = 100
@@ -65,12 +62,7 @@ class Canvas:
         renderer = self._agg.get_renderer()
         self._agg.restore_region(self._backgrounds[density])
         for artist in self._moving:
-            if isinstance(artist, Text) and glyphs.is_plain(artist):
-                glyphs.draw(artist, renderer)
-            elif isinstance(artist, AxesImage) and rasters.is_plain(artist):
-                rasters.draw(artist, renderer)
-            else:
-                artist.draw(renderer)
+            artist.draw(renderer)
         return Image.frombuffer("RGBX", self._agg.get_width_height(), self._agg.buffer_rgba(), "raw", "RGBX", 0, 1)
 
     def encode(self, format: str = "png", density: float = 1) -> bytes:

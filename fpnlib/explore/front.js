@@ -191,7 +191,14 @@ function explore(el, spec, begin, source) {
   back.addEventListener("click", () => move(tidied(spec.controls, spec.start)));
   const copy = element("button", { type: "button" }, "copy this state as code");
   copy.addEventListener("click", async () => {
-    await navigator.clipboard.writeText(code);
+    if (navigator.clipboard) await navigator.clipboard.writeText(code);
+    else { // as over plain http from another host
+      const text = element("textarea", {}, code);
+      el.append(text);
+      text.select();
+      document.execCommand("copy");
+      text.remove();
+    }
     copy.textContent = "copied";
     setTimeout(() => { copy.textContent = "copy this state as code"; }, 1500);
   });
@@ -214,9 +221,10 @@ function explore(el, spec, begin, source) {
   };
 
   // JupyterLab says which theme it has; elsewhere the browser does.
+  const darkness = matchMedia("(prefers-color-scheme: dark)");
   const theme = () => {
     const light = document.body.dataset.jpThemeLight;
-    const dark = light === undefined ? matchMedia("(prefers-color-scheme: dark)").matches : light === "false";
+    const dark = light === undefined ? darkness.matches : light === "false";
     return dark ? "dark" : "light";
   };
   let drawnFor = theme();
@@ -229,6 +237,7 @@ function explore(el, spec, begin, source) {
   };
   const painter = new MutationObserver(repaint);
   painter.observe(document.body, { attributeFilter: ["data-jp-theme-light"] });
+  darkness.addEventListener("change", repaint);
   const sizer = new ResizeObserver(() => { if (!asking && picture.dataset.density < density()) restSoon(); });
   sizer.observe(stage);
 
@@ -264,6 +273,7 @@ function explore(el, spec, begin, source) {
   }
 
   function syncControls() {
+    el.dataset.state = keyOf(state); // what is wanted; the picture says what it shows
     for (const name of names) controls[name].put(state[name]);
     for (const handle of handles) handle.place();
   }
@@ -468,6 +478,7 @@ function explore(el, spec, begin, source) {
     closed = true;
     clearTimeout(settle);
     painter.disconnect();
+    darkness.removeEventListener("change", repaint);
     sizer.disconnect();
     source.close();
     for (const address of [before, picture.src]) URL.revokeObjectURL(address);

@@ -11,13 +11,13 @@ import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection, PolyCollection
-from matplotlib.colors import ListedColormap
-from matplotlib.image import AxesImage
+from matplotlib.colors import ListedColormap, Normalize
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle, StepPatch
-from matplotlib.text import Text
 
+from fpnlib.explore.glyphs import Words
 from fpnlib.explore.handles import Place
+from fpnlib.explore.rasters import Raster
 from fpnlib.explore.style import FAINT, INK, ORANGE
 from fpnlib.explore.text import number
 
@@ -142,7 +142,7 @@ class Panel:
         Names stay `apart`, a share of the axes' height, where lines meet.
         """
         look = {"va": "center", "fontsize": 9} | look
-        names = [self.axes.text(0, 0, f"  {line.get_label()}", color=line.get_color(), **look) for line in lines]
+        names = [self._words(0, 0, f"  {line.get_label()}", color=line.get_color(), **look) for line in lines]
         to_shares = self.axes.transScale + self.axes.transLimits
 
         def follow(_: Any) -> None:
@@ -159,15 +159,23 @@ class Panel:
 
     # Pictures, boxes, maps.
 
-    def image(self, of: Of | np.ndarray, extent: Sequence[float] | None = None, **look: Any) -> AxesImage:
+    def image(
+        self,
+        of: Of | np.ndarray,
+        extent: Sequence[float] | None = None,
+        *,
+        vmin: float | None = None,
+        vmax: float | None = None,
+        aspect: str = "equal",
+        **look: Any,
+    ) -> Raster:
         """Pixels (h, w), (h, w, 3) or (h, w, 4) between x0 y0 and x1 y1; a function may give both, as a tuple.
 
         Without an extent each pixel is 1 wide around a whole number, as Matplotlib has it.
         """
-        limits = self.axes.get_xlim(), self.axes.get_ylim(), self.axes.get_autoscale_on()
-        image = self.axes.imshow(np.zeros((1, 1)) if callable(of) else of, **look)
-        if not limits[2]:
-            self.axes.set(xlim=limits[0], ylim=limits[1])
+        image = Raster(self.axes, norm=Normalize(vmin, vmax), **look)
+        self.axes.set_aspect(aspect)
+        self.axes.add_image(image)
 
         def show(given: Any) -> None:
             pixels, at = given if isinstance(given, tuple) else (given, extent)
@@ -179,14 +187,14 @@ class Panel:
 
         if callable(of):
             self._add([image], lambda data: show(of(data)))
-        elif extent:
+        else:
             show(of)
         self._said[image] = lambda x, y: _pixel_words(image, x, y)
         return image
 
     def classes(
         self, of: Of | np.ndarray, names: Of | Sequence[str], colours: np.ndarray, extent: Sequence[float] | None = None
-    ) -> AxesImage:
+    ) -> Raster:
         """Whole numbers (h, w), each with a colour, a row of bytes (n, 3), and a name, which a pointer hears."""
         palette = ListedColormap(np.asarray(colours) / 255)
         image = self.image(of, extent, cmap=palette, vmin=-0.5, vmax=len(colours) - 0.5)
@@ -222,7 +230,7 @@ class Panel:
         *,
         words: Callable[[Any], str] = str,
         **look: Any,
-    ) -> AxesImage:
+    ) -> Raster:
         """Values (rows, columns) as colours, with a frame around one cell, (row, column); `words` writes the names."""
         image = self.image(of, **{"aspect": "auto"} | look)
         names = [[words(one) for one in axis] for axis in (rows, columns)]
@@ -250,9 +258,9 @@ class Panel:
 
     # Words.
 
-    def text(self, of: Of | str, x: float = 0.0, y: float = 0.0, *, at: Of | None = None, **look: Any) -> Text:
+    def text(self, of: Of | str, x: float = 0.0, y: float = 0.0, *, at: Of | None = None, **look: Any) -> Words:
         """Words at a fixed place, or where `at` puts them; `transform=panel.axes.transAxes` for shares of the axes."""
-        words = self.axes.text(x, y, "" if callable(of) else of, **{"color": INK} | look)
+        words = self._words(x, y, "" if callable(of) else of, **look)
         words.set_in_layout(not callable(of))  # what a text says must not move the panels
 
         def say(data: Any) -> None:
@@ -275,8 +283,8 @@ class Panel:
 
     def table(self, of: Of, columns: Sequence[float], rows: Sequence[float], **look: Any) -> None:
         """Words in rows and columns, right-aligned at these places; fewer rows than places leave the rest empty."""
-        look = {"ha": "right", "va": "center", "color": INK} | look
-        cells = [[self.axes.text(x, y, "", in_layout=False, **look) for x in columns] for y in rows]
+        look = {"ha": "right", "va": "center", "in_layout": False, **look}
+        cells = [[self._words(x, y, "", **look) for x in columns] for y in rows]
 
         def fill(data: Any) -> None:
             given = [*of(data)]
@@ -300,6 +308,10 @@ class Panel:
                 words, *where = found
                 return words, *self.axes.transData.transform(where)
         return None
+
+    def _words(self, x: float, y: float, words: str, /, **look: Any) -> Words:
+        look = {"color": INK, "transform": self.axes.transData, "clip_on": False} | look
+        return self.axes.add_artist(Words(x, y, words, **look))
 
     def _add(self, artists: Sequence[Artist], follow: Callable[[Any], Any], grab: Grab = None) -> None:
         self.artists += artists
@@ -339,7 +351,7 @@ def _point_words(line: Line2D, x: float, y: float) -> tuple[str, float, float] |
 
 
 def _pixel_words(
-    image: AxesImage, x: float, y: float, words_of: Callable[[Any], str] = number
+    image: Raster, x: float, y: float, words_of: Callable[[Any], str] = number
 ) -> tuple[str, float, float] | None:
     cells = image.get_array()
     left, right, bottom, top = image.get_extent()

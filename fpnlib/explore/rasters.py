@@ -12,38 +12,40 @@ from matplotlib.backend_bases import RendererBase
 from matplotlib.image import AxesImage
 
 
-def is_plain(image: AxesImage) -> bool:
-    """Return whether `draw` can stand in for the image's own: nearest cells, linear axes, no alpha, no odd clipping."""
-    axes = image.axes
-    if axes is None or type(image) is not AxesImage or image.get_interpolation() != "nearest":
-        return False
-    linear = axes.get_xscale() == axes.get_yscale() == "linear" and image.get_transform() == axes.transData
-    return linear and image.get_alpha() is None and image.get_clip_path() is None
+class Raster(AxesImage):
+    """An image whose cells are looked up where it is plain; else Matplotlib draws it."""
 
+    def is_plain(self) -> bool:
+        """Return whether looking up will do: nearest cells, linear axes, no alpha, no odd clipping."""
+        linear = self.axes.get_xscale() == self.axes.get_yscale() == "linear"
+        usual = bool(self.get_transform() == self.axes.transData) and self.get_clip_path() is None
+        return linear and usual and self.get_interpolation() == "nearest" and self.get_alpha() is None
 
-def draw(image: AxesImage, renderer: RendererBase) -> None:
-    """Draw a plain image where and as large as Matplotlib would."""
-    cells = image.get_array()
-    if not image.get_visible() or cells is None or not cells.size:
-        return
-    left, right, bottom, top = image.get_extent()
-    (x0, y0), (x1, y1) = image.get_transform().transform([(left, bottom), (right, top)])
-    x_low, y_low, x_high, y_high = image.axes.bbox.extents
-    # The last row of the data lies at the bottom for origin "upper", the first for "lower".
-    first_y, last_y = (y1, y0) if image.origin == "upper" else (y0, y1)
-    columns, x = _nearest(x0, x1, x_low, x_high, cells.shape[1], _half_up)
-    rows, y = _nearest(first_y, last_y, y_low, y_high, cells.shape[0], _half_down)
-    if not len(rows) or not len(columns):
-        return
-    # Colour before enlarging if that means fewer pixels.
-    if cells.size > len(rows) * len(columns):
-        cells, rows, columns = cells[rows[:, None], columns], np.arange(len(rows)), np.arange(len(columns))
-    pixels = np.ascontiguousarray(image.to_rgba(cells, bytes=True)).view(np.uint32)[..., 0]
-    enlarged = pixels[rows[:, None], columns].view(np.uint8).reshape(len(rows), len(columns), 4)
-    gc = renderer.new_gc()
-    image._set_gc_clip(gc)
-    renderer.draw_image(gc, x, y, enlarged)
-    gc.restore()
+    def draw(self, renderer: RendererBase) -> None:
+        """Draw where and as large as Matplotlib would."""
+        if not self.is_plain():
+            return super().draw(renderer)
+        cells = self.get_array()
+        if not self.get_visible() or cells is None or not cells.size:
+            return
+        left, right, bottom, top = self.get_extent()
+        (x0, y0), (x1, y1) = self.get_transform().transform([(left, bottom), (right, top)])
+        x_low, y_low, x_high, y_high = self.axes.bbox.extents
+        # The last row of the data lies at the bottom for origin "upper", the first for "lower".
+        first_y, last_y = (y1, y0) if self.origin == "upper" else (y0, y1)
+        columns, x = _nearest(x0, x1, x_low, x_high, cells.shape[1], _half_up)
+        rows, y = _nearest(first_y, last_y, y_low, y_high, cells.shape[0], _half_down)
+        if not len(rows) or not len(columns):
+            return
+        # Colour before enlarging if that means fewer pixels.
+        if cells.size > len(rows) * len(columns):
+            cells, rows, columns = cells[rows[:, None], columns], np.arange(len(rows)), np.arange(len(columns))
+        pixels = np.ascontiguousarray(self.to_rgba(cells, bytes=True)).view(np.uint32)[..., 0]
+        enlarged = pixels[rows[:, None], columns].view(np.uint8).reshape(len(rows), len(columns), 4)
+        gc = renderer.new_gc()
+        gc.set_clip_rectangle(self.axes.bbox)
+        renderer.draw_image(gc, x, y, enlarged)
+        gc.restore()
 
 
 def _nearest(

@@ -179,11 +179,11 @@
 
 # %%
 from fpnlib.claims import CONFIDENCE, instruction_sets, verdicts
-from fpnlib.notes.front_page.ledger import sortable
+from fpnlib.notes.front_page.ledger import SortableLedger
 
 print(f"intervals: {CONFIDENCE:.0%}; Student's t below 20 seeds, else bootstrap")
 print("where no net is trained, over photos or digits")
-sortable(verdicts())
+SortableLedger(verdicts())
 
 # %% [markdown]
 # The same in one sentence each:

@@ -35,7 +35,7 @@ research_planner()
 
 # %%
 from fpnlib.explore import source
-from fpnlib.notes.research.calendar import Plan
+from fpnlib.notes.research.experiments.calendar import Plan
 
 source(Plan)
 
@@ -48,7 +48,7 @@ source(Plan)
 # %%
 from datetime import date, timedelta
 
-from fpnlib.notes.research.calendar import MONTHS, month_at
+from fpnlib.notes.research.experiments.calendar import MONTHS, month_at
 
 
 def last_day(start, months):

@@ -11,7 +11,7 @@ from PIL import Image
 from support.four_maps import FourMaps
 from support.page import ExplorerPage
 
-from fpnlib.explore import slider
+from fpnlib.explore import number, slider
 
 pytestmark = pytest.mark.browser
 
@@ -35,15 +35,20 @@ class Wave(FourMaps):
         return type(data)((), data.x, data.y * height + beyond / 9)
 
     def build(self, figure):
-        panel = figure.subplots()
-        panel.set(xlim=(0, 6), ylim=(-2, 2))
-        (self.line,) = panel.plot([], [])
-        self.grab(panel, phase=lambda value: (value, None))
-        self.grab(panel, height=lambda value: (None, value))
-        return [self.line]
+        panel = self.panel(figure.subplots(), xlim=(0, 6), ylim=(-2, 2), xlabel="time (s)", ylabel="height")
+        panel.line(lambda data: (data.x, data.y), label="wave")
+        panel.grab(phase=lambda value: (value, None))
+        panel.grab(height=lambda value: (None, value))
 
-    def draw(self, data):
-        self.line.set_data(data.x, data.y)
+
+class Dotted(Wave):
+    """And a dot that lies on the line, so that where its handle is depends on the other controls."""
+
+    def build(self, figure):
+        super().build(figure)
+        self._panels[0].dot(
+            lambda data: (data.x[50], data.y[50]), grab={"beyond": lambda value, data: (data.x[50], data.y[50])}
+        )
 
 
 @pytest.fixture
@@ -265,10 +270,10 @@ def test_nothing_overlaps_at_any_width(opened, width):
     page.page.set_viewport_size({"width": width, "height": 900})
     boxes = [one.bounding_box() for one in page.page.locator(".fpnlib-control, .fpnlib-buttons, .fpnlib-stage").all()]
     boxes = [box for box in boxes if box]
-    for number, box in enumerate(boxes):
+    for count, box in enumerate(boxes):
         assert box["x"] >= 0
         assert box["x"] + box["width"] <= width + 1
-        for other in boxes[:number]:
+        for other in boxes[:count]:
             across = min(box["x"] + box["width"], other["x"] + other["width"]) - max(box["x"], other["x"])
             down = min(box["y"] + box["height"], other["y"] + other["height"]) - max(box["y"], other["y"])
             assert min(across, down) <= 1
@@ -282,3 +287,50 @@ def test_axe_finds_nothing(opened, light):
     page.page.evaluate(AXE_SCRIPT)
     found = page.page.evaluate(f"axe.run({json.dumps({'include': [['#explorer']]})}, {{resultTypes: ['violations']}})")
     assert [(rule["id"], node["html"][:200]) for rule in found["violations"] for node in rule["nodes"]] == []
+
+
+def test_the_number_under_the_pointer_is_the_datas(opened):
+    page = opened()
+    data, hint = page.explorer.data, page.page.locator(".fpnlib-hint")
+    with page.explorer._drawn(data, "light") as canvas:
+        axes = page.explorer._panels[0].axes
+        across, up = axes.transData.transform((data.x[200], data.y[200])) / canvas.figure.bbox.size
+    box = page.page.locator(".fpnlib-stage").bounding_box()
+    page.page.mouse.move(box["x"] + across * box["width"], box["y"] + (1 - up) * box["height"] + 3)
+    page.settle()
+    assert hint.inner_text() == f"wave: time {number(data.x[200])}, height {number(data.y[200])}"
+    page.page.mouse.move(box["x"] + across * box["width"], box["y"] + 5)
+    page.settle()
+    assert not hint.is_visible()
+    assert page.errors == []
+
+
+def test_a_handle_that_the_data_move_goes_along(opened):
+    page = opened(Dotted())
+    grip = page.page.locator(".fpnlib-grip").last
+    before = centre(grip)
+    page.page.get_by_label("height").fill("2")
+    page.settle()
+    with page.explorer._drawn(page.explorer.data, "light") as canvas:
+        dot = page.explorer._panels[0].artists[-1]
+        _, up = dot.axes.transData.transform(dot.get_xydata()[0]) / canvas.figure.bbox.size
+    box = page.page.locator(".fpnlib-stage").bounding_box()
+    after = centre(grip)
+    assert after[1] == pytest.approx(box["y"] + (1 - up) * box["height"], abs=1)
+    assert abs(after[1] - before[1]) > 10
+
+
+def test_the_browsers_own_theme_counts_outside_jupyterlab(opened):
+    page = opened()
+    page.page.evaluate("delete document.body.dataset.jpThemeLight")
+    page.page.emulate_media(color_scheme="dark")
+    page.settle()
+    assert np.asarray(Image.open(io.BytesIO(page.picture())).convert("L")).mean() < 60
+
+
+def test_the_state_can_be_copied_without_a_clipboard(opened):
+    page = opened(permissions=["clipboard-read", "clipboard-write"])
+    page.page.evaluate("Object.defineProperty(navigator, 'clipboard', { value: undefined, configurable: true })")
+    page.page.get_by_role("button", name="copy this state as code").click()
+    page.page.evaluate("delete navigator.clipboard")
+    assert page.page.evaluate("navigator.clipboard.readText()") == repr(page.explorer).split("\n")[0]

@@ -6,6 +6,9 @@ import numpy as np
 
 from fpnlib.explore import Explorer, choice, number, slider, toggle
 
+LAYOUT = [["a", "b", "line", "line"], ["c", "d", "line", "line"]]
+LINE = {"xlim": (0, 6), "ylim": (-1.1, 1.1), "title": "a line", "xlabel": "x", "ylabel": "y"}
+
 
 @dataclasses.dataclass(frozen=True)
 class Waves:
@@ -24,10 +27,10 @@ def waves(phase, kind="sine", flipped=False):
 
 def lay_out(figure):
     """Fill a figure with four maps and a line; return the artists that move."""
-    panels = figure.subplot_mosaic([["a", "b", "line", "line"], ["c", "d", "line", "line"]])
+    panels = figure.subplot_mosaic(LAYOUT)
     images = [panels[key].imshow(np.zeros((128, 128)), vmin=-1, vmax=1) for key in "abcd"]
     (line,) = panels["line"].plot([], [])
-    panels["line"].set(xlim=(0, 6), ylim=(-1.1, 1.1), title="a line", xlabel="x", ylabel="y")
+    panels["line"].set(**LINE)
     return images, line
 
 
@@ -45,13 +48,11 @@ class FourMaps(Explorer[Waves]):
         return waves(phase, kind, flipped)
 
     def build(self, figure):
-        self.images, self.line = lay_out(figure)
-        return [*self.images, self.line]
-
-    def draw(self, data):
-        for image, values in zip(self.images, data.maps, strict=True):
-            image.set_data(values)
-        self.line.set_data(data.x, data.y)
+        axes = figure.subplot_mosaic(LAYOUT)
+        for place, key in enumerate("abcd"):
+            self.panel(axes[key]).image(lambda data, place=place: data.maps[place], vmin=-1, vmax=1)
+        panel = self.panel(axes["line"], **LINE)
+        panel.line(lambda data: (data.x, data.y))
 
     def describe(self, data):
         return f"The line starts at {number(data.y[0])}."

@@ -45,13 +45,15 @@ SETTLED = """() => {
   return markdown.every(cell => cell.querySelector(".jp-RenderedMarkdown")?.childElementCount)
     && images.every(image => image.getAttribute("src") && image.complete);
 }"""
-# Reads the bytes behind an explorer's picture. The address may be replaced while we look; then there is no answer yet.
+AT_REST = """explorer => {
+  const picture = explorer.querySelector(".fpnlib-picture");
+  return picture.dataset.final === "true" && picture.dataset.state === explorer.dataset.state && !explorer.ariaBusy;
+}"""
+# Digests the bytes behind an explorer's picture.
 PICTURE = """async image => {
-  try {
-    const blob = await (await fetch(image.src)).blob();
-    const digest = await crypto.subtle.digest("SHA-256", await blob.arrayBuffer());
-    return [blob.type, Array.from(new Uint8Array(digest)).join(" ")];
-  } catch (error) { return [String(error), ""]; }
+  const blob = await (await fetch(image.src)).blob();
+  const digest = await crypto.subtle.digest("SHA-256", await blob.arrayBuffer());
+  return Array.from(new Uint8Array(digest)).join(" ");
 }"""
 
 
@@ -233,17 +235,9 @@ class OpenExplorer:
         self.slider = root.get_by_role("slider").first
 
     def at_rest(self) -> tuple[str, str]:
-        """Wait for the final picture that follows the last move, and return the readout and a digest of the picture."""
-        end, seen = time.monotonic() + STEP_SECONDS, None
-        while time.monotonic() < end:
-            kind, digest = self.picture.evaluate(PICTURE)
-            final = self.picture.get_attribute("data-final") == "true" and not self.root.get_attribute("aria-busy")
-            now = (self.readout.inner_text(), digest)
-            if final and now == seen:
-                return now
-            seen = now
-            self.page.wait_for_timeout(400)
-        raise AssertionError(f"no picture at rest within {STEP_SECONDS} s; the last was {kind}")
+        """Wait for the final picture of the state that is wanted; return the readout and a digest of the picture."""
+        self.page.wait_for_function(AT_REST, arg=self.root.element_handle(), polling=LOOK_EVERY)
+        return self.readout.inner_text(), self.picture.evaluate(PICTURE)
 
     def press(self, *keys: str) -> tuple[str, str]:
         """Press keys on the first slider and return what the explorer shows then."""

@@ -1,1 +1,4 @@
-"""What the front page shows beside the notes."""
+"""Note 00, the front page.
+
+- `ledger`: the verdicts as a table that the reader sorts.
+"""

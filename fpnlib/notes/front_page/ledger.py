@@ -63,8 +63,3 @@ class SortableLedger(anywidget.AnyWidget):
         data, metadata = shown if isinstance(shown, tuple) else (shown or {}, {})
         # The plain table is what a saved notebook keeps.
         return {**data, "text/plain": repr(self), "text/html": self.table}, metadata
-
-
-def sortable(verdicts: Verdicts) -> SortableLedger:
-    """Show verdicts as a table that can be sorted."""
-    return SortableLedger(verdicts)

@@ -1,1 +1,6 @@
-"""Note 09: on doing research."""
+"""Note 09, on doing research.
+
+- `explorers`: `research_planner`, a first paper on the calendar.
+- `experiments`: RS-1, that three parts of three or four months make about a year.
+- `exercises`: the latest month to begin in.
+"""

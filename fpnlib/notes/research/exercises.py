@@ -5,7 +5,7 @@ import math
 from collections.abc import Callable
 
 from fpnlib.exercises import Exercise, compare
-from fpnlib.notes.research.calendar import YEAR
+from fpnlib.notes.research.experiments.calendar import YEAR
 
 Answer = Callable[[float, int], int]
 

@@ -265,17 +265,11 @@ class Tiny(FourMaps):
         return super().make_controls() | {"phase": slider("phase", 0, 0, 100_000, 1)}
 
     def build(self, figure):
-        panel = figure.subplots()
-        panel.set(xlim=(0, 6), ylim=(-1, 1))
-        (self.line,) = panel.plot([], [])
-        return [self.line]
+        self.panel(figure.subplots(), xlim=(0, 6), ylim=(-1, 1)).line(lambda data: (data.x, data.y))
 
     def compute(self, phase, kind, flipped):
         x = np.linspace(0, 6, 50)
         return Waves((), x, np.sin(x + phase))
-
-    def draw(self, data):
-        self.line.set_data(data.x, data.y)
 
 
 def test_memory_does_not_grow_over_ten_thousand_updates():

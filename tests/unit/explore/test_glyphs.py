@@ -5,16 +5,20 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
+from matplotlib.text import Text
 
 from fpnlib.explore import glyphs
+from fpnlib.explore.glyphs import Words
 
 
-def ink(draw, content, **look):
-    """Return how dark each pixel of a white page is, 0 to 255, with the text drawn by `draw(text, renderer)`."""
+def ink(kind, content, **look):
+    """Return how dark each pixel of a white page is, 0 to 255, with a text of one kind."""
     figure = Figure(figsize=(4, 2), dpi=100, facecolor="white")
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
-    draw(figure.text(0.5, 0.5, content, **look), canvas.get_renderer())
+    text = figure.add_artist(kind(0.5, 0.5, content, **look))
+    text.set_transform(figure.transFigure)
+    text.draw(canvas.get_renderer())
     return 255.0 - np.asarray(canvas.buffer_rgba())[..., :3].mean(-1)
 
 
@@ -23,13 +27,13 @@ def extent(dark):
     return np.array([rows[0], rows[-1], columns[0], columns[-1]])
 
 
+@pytest.mark.parametrize("linespacing", ["normal", 1.7])
 @pytest.mark.parametrize("ha", ["left", "center", "right"])
 @pytest.mark.parametrize("va", ["top", "center", "bottom", "baseline"])
 @pytest.mark.parametrize("content", ["0.978", "TP 145, FP 55\nAP −0.5 (β = 1)\n\n89 / (89 + 2)"])
-def test_drawn_where_and_as_dark_as_by_matplotlib(ha, va, content):
-    look = {"ha": ha, "va": va, "fontsize": 11, "weight": "bold", "color": "#204060"}
-    ours = ink(glyphs.draw, content, **look)
-    theirs = ink(lambda text, renderer: text.draw(renderer), content, **look)
+def test_drawn_where_and_as_dark_as_by_matplotlib(ha, va, content, linespacing):
+    look = {"linespacing": linespacing, "ha": ha, "va": va, "fontsize": 11, "weight": "bold", "color": "#204060"}
+    ours, theirs = ink(Words, content, **look), ink(Text, content, **look)
     assert np.abs(extent(ours) - extent(theirs)).max() <= 1
     assert ours.sum() == pytest.approx(theirs.sum(), rel=0.03)
 
@@ -40,14 +44,14 @@ def test_drawn_where_and_as_dark_as_by_matplotlib(ha, va, content):
         {"rotation": 30},
         {"alpha": 0.5},
         {"bbox": {"facecolor": "white"}},
-        {"s": "$x^2$"},
+        {"text": "$x^2$"},
         {"wrap": True},
         {"color": "#00000040"},
     ],
 )
 def test_what_is_not_plain_is_left_to_matplotlib(look):
-    text = Figure().text(0, 0, **{"s": "0.5"} | look)
-    assert not glyphs.is_plain(text)
+    text = Figure().add_artist(Words(0, 0, **{"text": "0.5"} | look))
+    assert not text.is_plain()
 
 
 def test_threads_do_not_draw_into_each_others_glyphs():

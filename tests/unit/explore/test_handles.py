@@ -24,14 +24,9 @@ class Grabbed(Explorer[float]):
         return (x, y)
 
     def build(self, figure):
-        _, panel = figure.subplots(1, 2)
-        panel.set(**self._axes)
-        (self.dot,) = panel.plot([], [], "o", clip_on=False)
-        self.grab(panel, x=lambda value: (value, None), y=lambda value: (None, value))
-        return [self.dot]
-
-    def draw(self, data):
-        self.dot.set_data([data[0]], [data[1]])
+        _, axes = figure.subplots(1, 2)
+        places = {"x": lambda value: (value, None), "y": lambda value: (None, value)}
+        self.dot = self.panel(axes, **self._axes).dot(lambda data: data, grab=places)
 
     def describe(self, data):
         return "a dot"
@@ -71,10 +66,7 @@ def test_a_table_has_every_stop_of_a_slider_and_few_of_a_long_one():
             return {"x": slider("x", 5, 1, 100_000, 1), "y": toggle("y")}
 
         def build(self, figure):
-            panel = figure.subplots()
-            (self.dot,) = panel.plot([], [])
-            self.grab(panel, x=lambda value: (value, value))
-            return [self.dot]
+            self.panel(figure.subplots()).grab(x=lambda value: (value, value))
 
     (handle,) = shown(Long())
     values = [value for value, *_ in handle["tables"]["x"]]
@@ -88,13 +80,11 @@ def test_lists_and_boxes_have_places_too():
             return super().make_controls() | {"kind": choice("kind", ["sine", "cosine"])}
 
         def build(self, figure):
-            moving = super().build(figure)
-            self.grab(
-                self.line.axes,
+            super().build(figure)
+            self._panels[-1].grab(
                 kind=lambda value: (["sine", "cosine"].index(value), None),
                 flipped=lambda value: (None, -0.5 if value else 0.5),
             )
-            return moving
 
     (handle,) = shown(Listed())
     assert [row[0] for row in handle["tables"]["kind"]] == ["sine", "cosine"]
@@ -112,8 +102,7 @@ def test_lists_and_boxes_have_places_too():
 def test_a_handle_of_no_known_control_is_refused(places, message):
     class Wrong(Grabbed):
         def build(self, figure):
-            self.grab(figure.subplots(), **places)
-            return []
+            self.panel(figure.subplots()).grab(**places)
 
     with pytest.raises(ValueError, match=message):
         Wrong().frame()

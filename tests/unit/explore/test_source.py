@@ -8,7 +8,7 @@ import pytest
 from fpnlib.explore import source
 from fpnlib.explore.source import WIDTH
 from fpnlib.metrics import mean_iou
-from fpnlib.notes.research.calendar import Plan
+from fpnlib.notes.research.experiments.calendar import Plan
 from fpnlib.ops import AxisField
 
 

@@ -1,7 +1,7 @@
 """What note 09 shows: a calendar of the first paper."""
 
 from fpnlib.explore import explorer
-from fpnlib.notes.research.planner import PlannerExplorer
+from fpnlib.notes.research.explorers.research_planner import PlannerExplorer
 
 
 @explorer

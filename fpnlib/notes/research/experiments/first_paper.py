@@ -1,9 +1,9 @@
-"""What note 09 says, and the test of the one saying that has a number in it."""
+"""RS-1: the one saying of the source on research that has a number in it."""
 
 import itertools
 
 from fpnlib.claims import Claim, Measurement, Said, within
-from fpnlib.notes.research.calendar import Plan
+from fpnlib.notes.research.experiments.calendar import Plan
 
 SHORTEST, LONGEST = 9, 12  # months of a whole first paper, as the saying has it
 PART = (3.0, 3.5, 4.0)  # "three or four months"
