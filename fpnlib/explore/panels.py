@@ -193,11 +193,16 @@ class Panel:
         return image
 
     def classes(
-        self, of: Of | np.ndarray, names: Of | Sequence[str], colours: np.ndarray, extent: Sequence[float] | None = None
+        self,
+        of: Of | np.ndarray,
+        names: Of | Sequence[str],
+        colours: np.ndarray,
+        extent: Sequence[float] | None = None,
+        **look: Any,
     ) -> Raster:
-        """Whole numbers (h, w), each with a colour, a row of bytes (n, 3), and a name, which a pointer hears."""
+        """Whole numbers (h, w), each with a colour, bytes (n, 3) or (n, 4), and a name, which a pointer hears."""
         palette = ListedColormap(np.asarray(colours) / 255)
-        image = self.image(of, extent, cmap=palette, vmin=-0.5, vmax=len(colours) - 0.5)
+        image = self.image(of, extent, cmap=palette, vmin=-0.5, vmax=len(colours) - 0.5, **look)
         known = [] if callable(names) else [*names]
         if callable(names):
             self._follow.append(lambda data: known.__setitem__(slice(None), names(data)))

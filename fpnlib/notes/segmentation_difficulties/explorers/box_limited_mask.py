@@ -2,20 +2,17 @@
 
 import dataclasses
 import functools
-from collections.abc import Iterable
 
 import numpy as np
 from ipywidgets import Widget
-from matplotlib.artist import Artist
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
 
 from fpnlib.explore import Explorer, number, slider
-from fpnlib.explore.style import BLUE, FAINT, INK, MUTED, ORANGE, PAPER, faded
-from fpnlib.notes.segmentation_difficulties.exact import BOXES
-from fpnlib.notes.segmentation_difficulties.masks import Boxed, cafe, in_box, random_boxes, tight_box
-
-_MARGIN = 0.35  # of the box's side, shown around it
+from fpnlib.explore.style import BLUE, FAINT, INK, MUTED, ORANGE, faded
+from fpnlib.notes.segmentation_difficulties.experiments.boxes import BOXES, Boxed, in_box, random_boxes
+from fpnlib.notes.segmentation_difficulties.experiments.masks import tight_box
+from fpnlib.notes.segmentation_difficulties.experiments.photos import cafe
+from fpnlib.notes.segmentation_difficulties.explorers.colours import over_photo
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,6 +24,9 @@ class BoxesData:
     found: Boxed
     cut: np.ndarray  # (h, w) bool, what the box cuts off
     kept: np.ndarray  # (h, w) bool
+    across: int  # per cent, as the controls have them
+    down: int
+    grown: int
 
 
 class BoxesExplorer(Explorer[BoxesData]):
@@ -46,52 +46,40 @@ class BoxesExplorer(Explorer[BoxesData]):
 
     def compute(self, instance: int, across: int, down: int, grown: int) -> BoxesData:
         """Move the tight box and cut the mask."""
-        mask = cafe().masks[instance]
-        x0, y0, x1, y1 = tight_box(mask)
-        width, height = x1 - x0, y1 - y0
-        left = round(x0 + width * (across - grown / 2) / 100)
-        top = round(y0 + height * (down - grown / 2) / 100)
-        right = max(left + 1, round(x1 + width * (across + grown / 2) / 100))
-        bottom = max(top + 1, round(y1 + height * (down + grown / 2) / 100))
-        found = in_box(mask, (left, top, right, bottom))
+        mask, box = cafe().masks[instance], _box(instance, across, down, grown)
+        left, top, right, bottom = np.maximum(box, 0)
         kept = np.zeros(mask.shape, bool)
-        inside = (slice(max(0, top), max(0, bottom)), slice(max(0, left), max(0, right)))
-        kept[inside] = mask.numpy()[inside]
+        kept[top:bottom, left:right] = mask.numpy()[top:bottom, left:right]
         name = cafe().class_names[int(cafe().labels[instance])]
-        return BoxesData(instance, name, found, mask.numpy() & ~kept, kept)
+        return BoxesData(instance, name, in_box(mask, box), mask.numpy() & ~kept, kept, across, down, grown)
 
-    def build(self, figure: Figure) -> Iterable[Artist]:
+    def build(self, figure: Figure) -> None:
         """Lay out the photo and the chart."""
-        self._photo, chart = figure.subplots(1, 2, width_ratios=[1.2, 1])
-        image = faded(cafe().image, 0.5)
-        self._photo.imshow(image)
-        self._photo.set(xticks=[], yticks=[])
-        self._photo.set_title("blue: kept, orange: cut off by the box")
-        self._overlay = np.zeros((*image.shape[:2], 4), np.uint8)
-        self._marks = self._photo.imshow(self._overlay)
-        self._tight = self._photo.add_patch(Rectangle((0, 0), 1, 1, fill=False, ec=INK, ls=":", lw=2))
-        self._box = self._photo.add_patch(Rectangle((0, 0), 1, 1, fill=False, ec=ORANGE, lw=2.5))
-        self.grab(self._photo, instance=_middle)
-        every = _random()
-        chart.scatter([b.box_iou for b in every], [b.ceiling for b in every], s=6, color=MUTED, alpha=0.45, lw=0)
-        chart.set(xlim=(0.2, 1.01), ylim=(0.4, 1.01), xlabel="IoU of the box", ylabel="best possible IoU of the mask")
-        chart.set_title("Grey: random boxes on all 19 instances")
-        chart.grid(color=FAINT, lw=0.6)
-        (self._now,) = chart.plot([], [], "o", color=BLUE, ms=11, mec=PAPER, mew=1.5)
-        return [self._marks, self._tight, self._box, self._now]
+        left, right = figure.subplots(1, 2, width_ratios=[1.2, 1])
+        photo = self.panel(left, bare=True, title="blue: kept, orange: cut off by the box")
+        image = cafe().image
+        whole = (0, 0, image.shape[1], image.shape[0])
+        photo.image(faded(image, 0.5), whole)
+        kinds = ("not the instance", "kept", "cut off")
+        photo.classes(lambda data: data.kept + 2 * data.cut, kinds, over_photo(BLUE, ORANGE), whole, zorder=1)
+        photo.box(lambda data: _tight(data.instance), ec=INK, ls=":", lw=2)
+        # The upper left corner moves the box, the lower right one makes it larger.
+        photo.box(
+            lambda data: data.found.box,
+            grab={
+                "across": lambda value, data: (_box(data.instance, value, data.down, data.grown)[0], None),
+                "down": lambda value, data: (None, _box(data.instance, data.across, value, data.grown)[1]),
+            },
+        )
+        photo.grab(grown=lambda value, data: _box(data.instance, data.across, data.down, value)[2:])
+        photo.grab(instance=_middle)
 
-    def draw(self, data: BoxesData) -> None:
-        """Colour the mask, move both boxes and the dot."""
-        self._overlay[:] = 0
-        self._overlay[data.kept] = [0, 114, 178, 170]
-        self._overlay[data.cut] = [230, 120, 0, 230]
-        self._marks.set_data(self._overlay)
-        for patch, (x0, y0, x1, y1) in (
-            (self._tight, tight_box(cafe().masks[data.instance])),
-            (self._box, data.found.box),
-        ):
-            patch.set_bounds(x0 - 0.5, y0 - 0.5, x1 - x0, y1 - y0)
-        self._now.set_data([max(0.2, data.found.box_iou)], [max(0.4, data.found.ceiling)])
+        every = _random()
+        chart = self.panel(right, title="Grey: random boxes on all 19 instances", xlim=(0.2, 1.01), ylim=(0.4, 1.01))
+        chart.axes.set(xlabel="IoU of the box", ylabel="best possible IoU of the mask")
+        chart.axes.grid(color=FAINT, lw=0.6)
+        chart.line(([b.box_iou for b in every], [b.ceiling for b in every]), "o", ms=2.5, mew=0, color=MUTED, alpha=0.5)
+        chart.dot(lambda data: (max(0.2, data.found.box_iou), max(0.4, data.found.ceiling)))
 
     def describe(self, data: BoxesData) -> str:
         """Say what the box allows."""
@@ -111,9 +99,25 @@ class BoxesExplorer(Explorer[BoxesData]):
         }
 
 
+def _box(instance: int, across: int, down: int, grown: int) -> tuple[int, int, int, int]:
+    """The tight box, moved and made larger by per cent of its sides."""
+    x0, y0, x1, y1 = _tight(instance)
+    width, height = x1 - x0, y1 - y0
+    left = round(x0 + width * (across - grown / 2) / 100)
+    top = round(y0 + height * (down - grown / 2) / 100)
+    right = max(left + 1, round(x1 + width * (across + grown / 2) / 100))
+    bottom = max(top + 1, round(y1 + height * (down + grown / 2) / 100))
+    return left, top, right, bottom
+
+
 def _middle(instance: int) -> tuple[float, float]:
-    x0, y0, x1, y1 = tight_box(cafe().masks[instance])
-    return (x0 + x1 - 1) / 2, (y0 + y1 - 1) / 2
+    x0, y0, x1, y1 = _tight(instance)
+    return (x0 + x1) / 2, (y0 + y1) / 2
+
+
+@functools.cache
+def _tight(instance: int) -> tuple[int, int, int, int]:
+    return tight_box(cafe().masks[instance])
 
 
 @functools.cache

@@ -2,24 +2,25 @@
 
 import dataclasses
 import functools
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from ipywidgets import Widget
 from jaxtyping import Int64
-from matplotlib.artist import Artist
 from matplotlib.figure import Figure
-from matplotlib.patches import Patch, Rectangle
+from matplotlib.patches import Patch
 
 from fpnlib.data.scenes import SCENE_CLASSES, scene
 from fpnlib.explore import Explorer, choice, counted, number, slider
-from fpnlib.explore.style import FAINT, INK, MUTED, RED
+from fpnlib.explore.style import BLUE, MUTED
 from fpnlib.metrics import boundary_iou, mean_iou
-from fpnlib.notes.segmentation_difficulties.colours import CLASS_COLOURS, class_colours
+from fpnlib.notes.segmentation_difficulties.experiments.post_processing import CLASS_COLOURS
+from fpnlib.notes.segmentation_difficulties.explorers.colours import class_colours
 from fpnlib.validation import require
 
 SEEDS = (1_000_030, 1_000_049, 1_000_009, 1_000_054, 1_000_045, 1_000_013)  # small and large objects of each class
 DISTANCE = 2  # of boundary IoU, in pixels
+_MOST = len(CLASS_COLOURS)
 _ROWS = ("dataset-mIoU", "image-mIoU", "boundary IoU")
 
 
@@ -48,8 +49,8 @@ class MeansExplorer(Explorer[MeansData]):
     def __init__(self, targets: Int64[np.ndarray, "n h w"], names: Sequence[str]) -> None:
         require(targets.ndim == 3 and 2 <= len(targets) <= 6, "targets", f"shape {targets.shape}", "2 to 6 maps (h, w)")
         low, high = int(targets.min()), int(targets.max())
-        allowed = f"labels 0 to {len(names) - 1}, for each a name and no more than {len(CLASS_COLOURS)}"
-        require(low >= 0 and high < len(names) <= len(CLASS_COLOURS), "targets", f"labels {low} to {high}", allowed)
+        allowed = f"labels 0 to {len(names) - 1}, for each a name and no more than {_MOST}"
+        require(low >= 0 and high < len(names) <= _MOST, "targets", f"labels {low} to {high}", allowed)
         self._targets, self._names = targets, tuple(names)
         self._present = [label for label in range(1, len(names)) if (targets == label).any()]
         require(bool(self._present), "targets", "only background", "one class or more")
@@ -66,13 +67,10 @@ class MeansExplorer(Explorer[MeansData]):
         }
 
     def compute(self, image: int, lost: str, share: int) -> MeansData:
-        """Lose part of the class, from its top row down."""
+        """Lose part of the class."""
         label = self._names.index(lost)
-        target = self._targets[image - 1]
-        places = np.flatnonzero(target == label)
-        gone = places[: round(len(places) * share / 100)]
-        answer = target.copy()
-        answer.flat[gone] = 0
+        answer = self._answer(image, label, share)
+        there = int((self._targets[image - 1] == label).sum())
         answers = [answer if i == image - 1 else one for i, one in enumerate(self._targets)]
         count = len(self._names)
         values = (
@@ -81,54 +79,63 @@ class MeansExplorer(Explorer[MeansData]):
             self._boundary(image, label, share),
         )
         everywhere = int((self._targets == label).sum())
-        return MeansData(image, lost, len(places), everywhere, len(gone), answer, np.array(values))
+        gone = there - int((answer == label).sum())
+        return MeansData(image, lost, there, everywhere, gone, answer, np.array(values))
 
     def _boundary_of(self, image: int, label: int, share: int) -> float:
         """Mean boundary IoU over images and classes; where an image and a class are right it is 1."""
-        target = self._targets[image - 1]
-        answer = target.copy()
-        places = np.flatnonzero(target == label)
-        answer.flat[places[: round(len(places) * share / 100)]] = 0
+        target, answer = self._targets[image - 1], self._answer(image, label, share)
         right = sum(len(np.unique(one)) for one in self._targets)
         wrong = [boundary_iou(answer == one, target == one, distance=DISTANCE) for one in {0, label} & set(target.flat)]
         return 1 - sum(1 - value for value in wrong) / right
 
-    def build(self, figure: Figure) -> Iterable[Artist]:
-        """Lay out the maps and the bars."""
-        left, right = figure.subfigures(1, 2, width_ratios=[1.15, 1])
-        panels = left.subplots(2, 3).ravel()
-        self._frames = []
-        self._maps = []
-        height, width = self._targets.shape[1:]
-        for place, panel in enumerate(panels):
-            panel.set_axis_off()
-            if place >= len(self._targets):
-                continue
-            self._maps.append(panel.imshow(class_colours()[self._targets[place]]))
-            panel.set_title(f"image {place + 1}", fontsize=9, color=MUTED)
-            frame = Rectangle((-0.5, -0.5), width, height, fill=False, ec=RED, lw=4)
-            self._frames.append(panel.add_patch(frame))
-        keys = [Patch(color=class_colours()[label] / 255, label=self._names[label]) for label in (0, *self._present)]
-        left.legend(handles=keys, loc="outside lower center", ncols=5, fontsize=8, handlelength=1.2, columnspacing=1)
-        bars = right.subplots()
-        bars.set(xlim=(0, 1.18), ylim=(-0.6, 2.6), xlabel="1 is perfect")
-        bars.set_yticks([2, 1, 0], _ROWS)
-        bars.tick_params(axis="y", length=0, labelsize=11, labelcolor=INK)
-        bars.set_xticks(np.linspace(0, 1, 6))
-        bars.barh([2, 1, 0], [1, 1, 1], height=0.5, color=FAINT)
-        self._bars = bars.barh([2, 1, 0], [1, 1, 1], height=0.5, color=["#0072B2", "#E69F00", "#009E73"])
-        self._texts = [bars.text(1.02, y, "", va="center", fontsize=11, color=INK) for y in (2, 1, 0)]
-        return [*self._maps, *self._frames, *self._bars, *self._texts]
+    def _answer(self, image: int, label: int, share: int) -> np.ndarray:
+        """The true labels of an image but for a share of a class, from its top row down."""
+        answer = self._targets[image - 1].copy()
+        places = np.flatnonzero(answer == label)
+        answer.flat[places[: round(len(places) * share / 100)]] = 0
+        return answer
 
-    def draw(self, data: MeansData) -> None:
-        """Colour the image with the error, move the frame and the bars."""
-        for place, (shown, frame) in enumerate(zip(self._maps, self._frames, strict=True)):
-            chosen = place == data.image - 1
-            frame.set_visible(chosen)
-            shown.set_data(class_colours()[data.answer if chosen else self._targets[place]])
-        for bar, text, value in zip(self._bars, self._texts, data.values, strict=True):
-            bar.set_width(value)
-            text.set_text(number(value))
+    def build(self, figure: Figure) -> None:
+        """Lay out the maps and the bars."""
+        left, right = figure.subplots(1, 2, width_ratios=[1.15, 1])
+        maps, colours = self.panel(left, bare=True), class_colours()
+        # After each class's colour and name those of what is lost of it.
+        names = [*self._names, *[""] * (_MOST - len(self._names)), *(f"{name}, lost" for name in self._names)]
+        faint = (0.7 * colours[:1] + 0.3 * colours).astype(np.uint8)
+        places, gap = self._places()
+        for image, (x0, y0, x1, y1) in enumerate(places):
+            maps.classes(
+                lambda data, image=image: self._shown(data, image),
+                names,
+                np.concatenate([colours, faint]),
+                (x0, y0, x1, y1),
+            )
+            maps.text(f"image {image + 1}", x0, y0 - gap / 5, color=MUTED, fontsize=9)
+        maps.axes.set(
+            xlim=(-gap / 4, max(place[2] for place in places) + gap / 4), ylim=(places[-1][3] + gap / 4, -gap)
+        )
+        maps.box(
+            lambda data: places[data.image - 1],
+            lw=3.5,
+            grab={"image": lambda value: tuple(np.reshape(places[value - 1], (2, 2)).mean(0))},
+        )
+        keys = [Patch(color=colours[label] / 255, label=self._names[label]) for label in (0, *self._present)]
+        keys.append(Patch(color=faint[self._present[0]] / 255, label="faint: lost"))
+        left.legend(handles=keys, loc="upper center", bbox_to_anchor=(0.5, 0.02), ncols=5, fontsize=8, handlelength=1.2)
+        bars = self.panel(right, xlabel="1 is perfect")
+        bars.bars(lambda data: data.values, _ROWS, [BLUE] * 3)
+
+    def _places(self) -> tuple[list[tuple[float, float, float, float]], float]:
+        """Where the images lie, three in a row, and the gap between them."""
+        count, height, width = self._targets.shape
+        gap = max(height, width) / 7
+        corners = [(image % 3 * (width + gap), image // 3 * (height + gap)) for image in range(count)]
+        return [(x, y, x + width, y + height) for x, y in corners], gap
+
+    def _shown(self, data: MeansData, image: int) -> np.ndarray:
+        target = self._targets[image]
+        return np.where(data.answer == target, target, _MOST + target) if image == data.image - 1 else target
 
     def describe(self, data: MeansData) -> str:
         """Say what is lost and what it costs."""

@@ -2,20 +2,21 @@
 
 import dataclasses
 import functools
-from collections.abc import Iterable
 
 import numpy as np
 import torch
 from ipywidgets import Widget
-from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 
 from fpnlib.data.voc import VOID
 from fpnlib.explore import Explorer, choice, number, slider
-from fpnlib.explore.style import BLUE, FAINT, INK, MUTED, ORANGE, faded
+from fpnlib.explore.style import BLUE, FAINT, GREEN, MUTED, ORANGE, faded
 from fpnlib.metrics import boundary_iou, mean_iou
-from fpnlib.notes.segmentation_difficulties.exact import BAND, one_wrong_region
-from fpnlib.notes.segmentation_difficulties.masks import VOID_WIDTH, cafe, lines_off, photos, void_border
+from fpnlib.notes.segmentation_difficulties.experiments.bounds import BAND
+from fpnlib.notes.segmentation_difficulties.experiments.lines import one_wrong_region
+from fpnlib.notes.segmentation_difficulties.experiments.masks import VOID_WIDTH, lines_off, void_border
+from fpnlib.notes.segmentation_difficulties.experiments.photos import cafe, photos
+from fpnlib.notes.segmentation_difficulties.explorers.colours import over_photo
 
 CALLED = {
     f"one wrong region of that area, called {name}": kind
@@ -23,7 +24,11 @@ CALLED = {
 }
 KINDS = ("objects too large", "objects too small", *CALLED)
 MOST = 6
-_MEASURES = ("pixels right", "mIoU", "boundary IoU")
+_MEASURES = (
+    ("pixels right", ":", {"color": MUTED, "ms": 4}),
+    ("mIoU", "-", {"color": BLUE, "ms": 4}),
+    ("boundary IoU", "--", {"color": GREEN, "ms": 4}),
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,39 +68,23 @@ class ErrorsExplorer(Explorer[ErrorsData]):
         share = float(wrong.sum() / (~border).sum())
         return ErrorsData(kind, pixels, void, border, wrong, share, values, curves)
 
-    def build(self, figure: Figure) -> Iterable[Artist]:
+    def build(self, figure: Figure) -> None:
         """Lay out the photo and the chart."""
-        photo, chart = figure.subplots(1, 2, width_ratios=[1.25, 1])
-        image = faded(cafe().image, 0.5)
-        photo.imshow(image)
-        photo.set(xticks=[], yticks=[])
-        photo.spines[:].set_visible(False)
-        photo.set_title("orange: wrong; blue: void, not counted")
-        self._overlay = np.zeros((*image.shape[:2], 4), np.uint8)
-        self._marks = photo.imshow(self._overlay)
-        chart.set(
-            xlim=(-0.2, MOST + 0.2), ylim=(0, 1.03), xlabel="boundaries off by (pixels), or that area in one piece"
-        )
-        chart.grid(color=FAINT, lw=0.6)
-        self._lines = []
-        styles = ((MUTED, ":"), (BLUE, "-"), (ORANGE, "--"))
-        for (colour, style), name in zip(styles, _MEASURES, strict=True):
-            (line,) = chart.plot([], [], style, color=colour, lw=2.2, marker="o", ms=4, label=name)
-            self._lines.append(line)
-        chart.legend(loc="lower left")
-        (self._now,) = chart.plot([], [], "o", color=INK, ms=8, mfc="none", mew=2)
-        self.grab(chart, pixels=lambda value: (value, None))
-        return [self._marks, *self._lines, self._now]
+        left, right = figure.subplots(1, 2, width_ratios=[1.25, 1])
+        photo = self.panel(left, bare=True, title="orange: wrong; blue: void, not counted")
+        photo.image(faded(cafe().image, 0.5))
+        kinds = ("right", "void, not counted", "wrong")
+        photo.classes(lambda data: data.border + 2 * data.wrong, kinds, over_photo(BLUE, ORANGE), zorder=1)
 
-    def draw(self, data: ErrorsData) -> None:
-        """Mark the wrong pixels and move the chart."""
-        self._overlay[:] = 0
-        self._overlay[data.border] = [0, 114, 178, 120]
-        self._overlay[data.wrong] = [230, 120, 0, 230]
-        self._marks.set_data(self._overlay)
-        for line, curve in zip(self._lines, data.curves, strict=True):
-            line.set_data(np.arange(MOST + 1), curve)
-        self._now.set_data([data.pixels] * 3, data.values)
+        chart = self.panel(right, xlim=(-0.2, MOST + 0.2), ylim=(0, 1.03), ylabel="score")
+        chart.axes.set_xlabel("boundaries off by (pixels), or that area in one piece")
+        chart.axes.grid(color=FAINT, lw=0.6)
+        lines = [
+            chart.line(lambda data, row=row: (range(MOST + 1), data.curves[row]), f"o{style}", **look, label=name)
+            for row, (name, style, look) in enumerate(_MEASURES)
+        ]
+        chart.name_lines(*lines)
+        chart.dot(lambda data: ([data.pixels] * 3, data.values), grab={"pixels": lambda value: (value, None)})
 
     def describe(self, data: ErrorsData) -> str:
         """Say how much is wrong and what each number makes of it."""
