@@ -1,24 +1,44 @@
 """SD-7: what a thin line along all contours costs, beside a wrong region of the same area."""
 
 import dataclasses
+import functools
 import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
+from jaxtyping import Bool
 from torch import Tensor
 
 from fpnlib.claims import Claim, Criterion, Measurement, Said, exceeds, stays_within
 from fpnlib.data.voc import VOID
-from fpnlib.metrics import confusion_matrix, iou_per_class, mean_iou
-from fpnlib.notes.segmentation_difficulties.experiments.bounds import CRF_GAIN, LESS_THAN_A_CRF, spread, with_effect
-from fpnlib.notes.segmentation_difficulties.experiments.masks import VOID_WIDTH, lines_off, swapped, with_border
+from fpnlib.metrics import boundary_iou, confusion_matrix, iou_per_class, mean_iou
+from fpnlib.notes.segmentation_difficulties.experiments.bounds import (
+    BAND,
+    CRF_GAIN,
+    LESS_THAN_A_CRF,
+    spread,
+    with_effect,
+)
+from fpnlib.notes.segmentation_difficulties.experiments.masks import (
+    VOID_WIDTH,
+    lines_off,
+    swapped,
+    void_border,
+    with_border,
+)
 from fpnlib.notes.segmentation_difficulties.experiments.photos import Labelled, cafe, class_names, on_photos, photos
 
 PIXELS = (1, 2)  # a thin line
 _THICK = 6  # pixels: a line that no one calls thin
 WIDTHS = range(VOID_WIDTH + 1)
+CALLED = {
+    f"one wrong region of that area, called {name}": kind
+    for name, kind in (("chair", "chair"), ("bottle", "bottle"), ("person", "person"), ("table", "diningtable"))
+}
+KINDS = ("objects too large", "objects too small", *CALLED)
+MOST = 6  # pixels of error
 
 _SIDES = {"grown": 1, "shrunk": -1}
 
@@ -101,6 +121,40 @@ def _regions() -> dict[str, float]:
             [region], [truth], len(class_names()), ignore_index=VOID
         )
     return numbers
+
+
+@functools.lru_cache(maxsize=len(KINDS) * (MOST + 1) * (VOID_WIDTH + 1))
+def wrong_and_scores(kind: str, pixels: int, void: int) -> tuple[Bool[np.ndarray, "h w"], tuple[float, float, float]]:
+    """The wrong pixels that count, and of those that count accuracy, mIoU and boundary IoU."""
+    said, labels, border = _said(kind, pixels), cafe().class_map, torch.from_numpy(cafe_border(void))
+    wrong = (said != labels) & ~border
+    values = (
+        1 - float(wrong.sum() / (~border).sum()),
+        mean_iou([said], [labels.where(~border, VOID)], len(cafe().class_names), ignore_index=VOID),
+        float(np.mean([boundary_iou(said == one, labels == one, distance=BAND, ignore=border) for one in _present()])),
+    )
+    return wrong.numpy(), values
+
+
+@functools.lru_cache(maxsize=len(KINDS) * (MOST + 1))
+def _said(kind: str, pixels: int) -> torch.Tensor:
+    labels = cafe().class_map
+    if kind not in CALLED:
+        return lines_off(labels, pixels if kind == KINDS[0] else -pixels)
+    # The area that the objects gain when they grow by as much.
+    area = int((lines_off(labels, pixels) != labels).sum())
+    return one_wrong_region(area, CALLED[kind]) if area else labels
+
+
+@functools.lru_cache(maxsize=VOID_WIDTH + 1)
+def cafe_border(void: int) -> Bool[np.ndarray, "h w"]:
+    """Where a border of so many pixels lies on the café."""
+    return void_border(photos()["cafe"].instances, void).numpy()
+
+
+@functools.cache
+def _present() -> tuple[int, ...]:
+    return tuple(torch.unique(cafe().class_map).tolist())
 
 
 def _hardly(pixels: int, width: int) -> Criterion:

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Circle
 
 from fpnlib.data.collages import COLLAGE_CLASSES
-from fpnlib.explore import Explorer, choice, number, slider
+from fpnlib.explore import Explorer, Panel, choice, number, slider
 from fpnlib.explore.style import ORANGE
 from fpnlib.notes.segmentation_difficulties.experiments.post_processing import CRF, CRFS, with_crf
 from fpnlib.notes.segmentation_difficulties.experiments.shown import NETS, SCENES, SIDE, Scores, logits_of, score, shown
@@ -54,20 +54,11 @@ class CRFExplorer(Explorer[CRFData]):
         }
 
     def compute(
-        self,
-        iterations: int,
-        weight: float,
-        color: float,
-        place: float,
-        smooth: float,
-        spread: float,
-        strength: float,
-        net: str,
-        scene: int,
+        self, scene: int, net: str, strength: float, iterations: int, place: float, **kernels: float
     ) -> CRFData:
         """Run mean field on one scene."""
         stride = NETS[net]
-        settings = CRF(iterations, spread, smooth, place, color, weight)
+        settings = CRF(iterations, kernels["spread"], kernels["smooth"], place, kernels["color"], kernels["weight"])
         before, plain = _plain(stride, scene - 1)
         after, scores, total = _after(stride, scene - 1, strength, settings)
         changed = float((before != after).mean())
@@ -86,11 +77,13 @@ class CRFExplorer(Explorer[CRFData]):
             grab={"place": lambda value: (middle + value, middle)},
         )
         truth.classes(lambda data: shown()[data.scene - 1].classes.numpy(), COLLAGE_CLASSES, class_colours())
-        for place, panel in enumerate((before, after)):
-            panel.classes(lambda data, place=place: data.labels[place], COLLAGE_CLASSES, class_colours())
-            panel.text(
-                lambda data, place=place: _words(data.scores[place]), 0, -0.04, va="top", transform=panel.axes.transAxes
-            )
+        self._answer(before, 0)
+        self._answer(after, 1)
+
+    @staticmethod
+    def _answer(panel: Panel, place: int) -> None:
+        panel.classes(lambda data: data.labels[place], COLLAGE_CLASSES, class_colours())
+        panel.text(lambda data: _words(data.scores[place]), 0, -0.04, va="top", transform=panel.axes.transAxes)
 
     def describe(self, data: CRFData) -> str:
         """Say what the scores were and are."""

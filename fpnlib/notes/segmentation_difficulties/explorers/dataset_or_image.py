@@ -98,31 +98,22 @@ class MeansExplorer(Explorer[MeansData]):
 
     def build(self, figure: Figure) -> None:
         """Lay out the maps and the bars."""
-        left, right = figure.subplots(1, 2, width_ratios=[1.15, 1])
-        maps, colours = self.panel(left, bare=True), class_colours()
-        # After each class's colour and name those of what is lost of it.
+        axes, right = figure.subplots(1, 2, width_ratios=[1.15, 1])
+        maps, colours = self.panel(axes, bare=True), class_colours()
+        # After each class's colour and name come those of what is lost of it.
         names = [*self._names, *[""] * (_MOST - len(self._names)), *(f"{name}, lost" for name in self._names)]
         faint = (0.7 * colours[:1] + 0.3 * colours).astype(np.uint8)
         places, gap = self._places()
-        for image, (x0, y0, x1, y1) in enumerate(places):
-            maps.classes(
-                lambda data, image=image: self._shown(data, image),
-                names,
-                np.concatenate([colours, faint]),
-                (x0, y0, x1, y1),
-            )
-            maps.text(f"image {image + 1}", x0, y0 - gap / 5, color=MUTED, fontsize=9)
-        maps.axes.set(
-            xlim=(-gap / 4, max(place[2] for place in places) + gap / 4), ylim=(places[-1][3] + gap / 4, -gap)
-        )
-        maps.box(
-            lambda data: places[data.image - 1],
-            lw=3.5,
-            grab={"image": lambda value: tuple(np.reshape(places[value - 1], (2, 2)).mean(0))},
-        )
+        for image, place in enumerate(places):
+            maps.classes(functools.partial(self._shown, image), names, np.concatenate([colours, faint]), place)
+            maps.text(f"image {image + 1}", place[0], place[1] - gap / 5, color=MUTED, fontsize=9)
+        (right_edge, bottom), edge = np.max(places, 0)[2:], gap / 4
+        maps.axes.set(xlim=(-edge, right_edge + edge), ylim=(bottom + edge, -gap))
+        middles = [((x0 + x1) / 2, (y0 + y1) / 2) for x0, y0, x1, y1 in places]
+        maps.box(lambda data: places[data.image - 1], lw=3.5, grab={"image": lambda value: middles[value - 1]})
         keys = [Patch(color=colours[label] / 255, label=self._names[label]) for label in (0, *self._present)]
         keys.append(Patch(color=faint[self._present[0]] / 255, label="faint: lost"))
-        left.legend(handles=keys, loc="upper center", bbox_to_anchor=(0.5, 0.02), ncols=5, fontsize=8, handlelength=1.2)
+        axes.legend(handles=keys, loc="upper center", bbox_to_anchor=(0.5, 0.02), ncols=5, fontsize=8, handlelength=1.2)
         bars = self.panel(right, xlabel="1 is perfect")
         bars.bars(lambda data: data.values, _ROWS, [BLUE] * 3)
 
@@ -133,7 +124,7 @@ class MeansExplorer(Explorer[MeansData]):
         corners = [(image % 3 * (width + gap), image // 3 * (height + gap)) for image in range(count)]
         return [(x, y, x + width, y + height) for x, y in corners], gap
 
-    def _shown(self, data: MeansData, image: int) -> np.ndarray:
+    def _shown(self, image: int, data: MeansData) -> np.ndarray:
         target = self._targets[image]
         return np.where(data.answer == target, target, _MOST + target) if image == data.image - 1 else target
 

@@ -1,34 +1,20 @@
 """A thin error along every boundary, or one wrong region: which number notices, by the width of the void border."""
 
 import dataclasses
-import functools
 
 import numpy as np
-import torch
 from ipywidgets import Widget
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
-from fpnlib.data.voc import VOID
-from fpnlib.explore import Explorer, choice, number, slider
+from fpnlib.explore import Explorer, Panel, choice, number, slider
 from fpnlib.explore.style import BLUE, FAINT, GREEN, MUTED, ORANGE, faded
-from fpnlib.metrics import boundary_iou, mean_iou
-from fpnlib.notes.segmentation_difficulties.experiments.bounds import BAND
-from fpnlib.notes.segmentation_difficulties.experiments.lines import one_wrong_region
-from fpnlib.notes.segmentation_difficulties.experiments.masks import VOID_WIDTH, lines_off, void_border
-from fpnlib.notes.segmentation_difficulties.experiments.photos import cafe, photos
+from fpnlib.notes.segmentation_difficulties.experiments.lines import CALLED, KINDS, MOST, cafe_border, wrong_and_scores
+from fpnlib.notes.segmentation_difficulties.experiments.masks import VOID_WIDTH
+from fpnlib.notes.segmentation_difficulties.experiments.photos import cafe
 from fpnlib.notes.segmentation_difficulties.explorers.colours import over_photo
 
-CALLED = {
-    f"one wrong region of that area, called {name}": kind
-    for name, kind in (("chair", "chair"), ("bottle", "bottle"), ("person", "person"), ("table", "diningtable"))
-}
-KINDS = ("objects too large", "objects too small", *CALLED)
-MOST = 6
-_MEASURES = (
-    ("pixels right", ":", {"color": MUTED, "ms": 4}),
-    ("mIoU", "-", {"color": BLUE, "ms": 4}),
-    ("boundary IoU", "--", {"color": GREEN, "ms": 4}),
-)
+_MEASURES = (("pixels right", "o:", MUTED), ("mIoU", "o-", BLUE), ("boundary IoU", "o--", GREEN))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,10 +47,10 @@ class ErrorsExplorer(Explorer[ErrorsData]):
 
     def compute(self, void: int, pixels: int, kind: str) -> ErrorsData:
         """Look the error up; each is computed once."""
-        answers = [_answer(kind, size, void) for size in range(MOST + 1)]
+        answers = [wrong_and_scores(kind, size, void) for size in range(MOST + 1)]
         wrong, values = answers[pixels]
         curves = np.array([values for _, values in answers]).T
-        border = _border(void)
+        border = cafe_border(void)
         share = float(wrong.sum() / (~border).sum())
         return ErrorsData(kind, pixels, void, border, wrong, share, values, curves)
 
@@ -79,12 +65,13 @@ class ErrorsExplorer(Explorer[ErrorsData]):
         chart = self.panel(right, xlim=(-0.2, MOST + 0.2), ylim=(0, 1.03), ylabel="score")
         chart.axes.set_xlabel("boundaries off by (pixels), or that area in one piece")
         chart.axes.grid(color=FAINT, lw=0.6)
-        lines = [
-            chart.line(lambda data, row=row: (range(MOST + 1), data.curves[row]), f"o{style}", **look, label=name)
-            for row, (name, style, look) in enumerate(_MEASURES)
-        ]
+        lines = [self._curve(chart, row, *look) for row, look in enumerate(_MEASURES)]
         chart.name_lines(*lines)
         chart.dot(lambda data: ([data.pixels] * 3, data.values), grab={"pixels": lambda value: (value, None)})
+
+    @staticmethod
+    def _curve(chart: Panel, row: int, name: str, style: str, colour: str) -> Line2D:
+        return chart.line(lambda data: (range(MOST + 1), data.curves[row]), style, color=colour, ms=4, label=name)
 
     def describe(self, data: ErrorsData) -> str:
         """Say how much is wrong and what each number makes of it."""
@@ -106,36 +93,3 @@ class ErrorsExplorer(Explorer[ErrorsData]):
             "what is void is not wrong": not (data.wrong & data.border).any(),
             "the values are on the curves": bool(np.array_equal(data.curves[:, data.pixels], data.values)),
         }
-
-
-@functools.lru_cache(maxsize=len(KINDS) * (MOST + 1) * (VOID_WIDTH + 1))
-def _answer(kind: str, pixels: int, void: int) -> tuple[np.ndarray, tuple[float, float, float]]:
-    """Return the wrong pixels that count, and of those that count accuracy, mIoU and boundary IoU."""
-    said, labels, border = _said(kind, pixels), cafe().class_map, torch.from_numpy(_border(void))
-    wrong = (said != labels) & ~border
-    values = (
-        1 - float(wrong.sum() / (~border).sum()),
-        mean_iou([said], [labels.where(~border, VOID)], len(cafe().class_names), ignore_index=VOID),
-        float(np.mean([boundary_iou(said == one, labels == one, distance=BAND, ignore=border) for one in _present()])),
-    )
-    return wrong.numpy(), values
-
-
-@functools.lru_cache(maxsize=len(KINDS) * (MOST + 1))
-def _said(kind: str, pixels: int) -> torch.Tensor:
-    labels = cafe().class_map
-    if kind not in CALLED:
-        return lines_off(labels, pixels if kind == KINDS[0] else -pixels)
-    # The area that the objects gain when they grow by as much.
-    area = int((lines_off(labels, pixels) != labels).sum())
-    return one_wrong_region(area, CALLED[kind]) if area else labels
-
-
-@functools.lru_cache(maxsize=VOID_WIDTH + 1)
-def _border(void: int) -> np.ndarray:
-    return void_border(photos()["cafe"].instances, void).numpy()
-
-
-@functools.cache
-def _present() -> tuple[int, ...]:
-    return tuple(torch.unique(cafe().class_map).tolist())

@@ -66,7 +66,7 @@ class TasksExplorer(Explorer[TasksData]):
         """Lay out the picture and the table."""
         left, right = figure.subplots(1, 2, width_ratios=[1, 1.15])
         nothing, colours = on_paper("white", "black"), class_colours()
-        picture = self.panel(left, bare=True, xlim=(0, 1), ylim=(1, 0))
+        picture = self.panel(left, bare=True, xlim=(0, 250), ylim=(188, 0))
         picture.axes.set_title(f"colours: classes; dark lines: between segments; {nothing}: no answer")
         picture.classes(_kinds, _names, np.stack([pixel(PAPER), *colours, np.full(3, 30)]))
 
@@ -83,7 +83,8 @@ class TasksExplorer(Explorer[TasksData]):
         )
         table.table(lambda data: [[name] for name in data.names], [_NAME], rows, ha="left", fontsize=10)
         table.areas(
-            lambda data: [_bar(0.53, row, _BAR * pq, 0.25) for row, pq in zip(rows, data.rows[:, 2])], color=BLUE
+            lambda data: [_bar(0.53, row, _BAR * pq, 0.25) for row, (_, _, pq) in zip(rows, data.rows, strict=False)],
+            color=BLUE,
         )
         table.table(_cells, _COLUMNS, rows, fontsize=10)
 
@@ -121,9 +122,9 @@ def _names(data: TasksData) -> list[str]:
     return ["no answer", *data.names, *[""] * (len(CLASS_COLOURS) - len(data.names)), "between segments"]
 
 
-def _kinds(data: TasksData) -> tuple[np.ndarray, tuple[int, ...]]:
-    """What the answer says of each pixel, by place in `_names`, over the whole picture."""
+def _kinds(data: TasksData) -> tuple[np.ndarray, tuple[float, ...]]:
+    """What the answer says of each pixel, by place in `_names`; and where in the picture it lies."""
     kinds, edges = 1 + data.kinds, np.zeros(data.ids.shape, bool)
     edges[:, 1:] |= data.ids[:, 1:] != data.ids[:, :-1]
     edges[1:] |= data.ids[1:] != data.ids[:-1]
-    return np.where(edges, 1 + len(CLASS_COLOURS), kinds), (0, 0, 1, 1)
+    return np.where(edges, 1 + len(CLASS_COLOURS), kinds), (0, 0, 188 * kinds.shape[1] / kinds.shape[0], 188)
