@@ -31,7 +31,7 @@ def regions_of(known: Labelled, first: int = 0) -> dict[str, list[float]]:
     for count in SUPERPIXELS:
         regions = slic(known.image, count, COMPACTNESS, start_label=0)
         for width, wanted in truth.items():
-            found, squares = _allows(regions, wanted), _allows(_squares(regions), wanted)
+            found, squares = _allows(regions, wanted), _allows(as_many_squares(regions), wanted)
             reached |= {f"slic_{count}_void_{width}": found, f"over_squares_{count}_void_{width}": found - squares}
         reached[f"returned_{count}"] = len(np.unique(regions))
     regions = felzenszwalb(known.image, **_FELZENSZWALB)
@@ -71,7 +71,7 @@ def _allows(regions: np.ndarray, truth: Tensor) -> float:
     return achievable_accuracy(torch.from_numpy(regions)[counted][None], truth[counted][None])
 
 
-def _squares(regions: np.ndarray) -> np.ndarray:
+def as_many_squares(regions: np.ndarray) -> np.ndarray:
     """A grid of about as many squares as there are regions."""
     height, width = regions.shape
     side = (height * width / len(np.unique(regions))) ** 0.5

@@ -8,7 +8,7 @@ from ipywidgets import Widget
 from matplotlib.figure import Figure
 
 from fpnlib.explore import Explorer, number, slider
-from fpnlib.explore.style import BLUE, FAINT, INK, MUTED, ORANGE, faded
+from fpnlib.explore.style import FAINT, INK, MUTED, faded
 from fpnlib.notes.segmentation_difficulties.experiments.boxes import BOXES, Boxed, in_box, random_boxes
 from fpnlib.notes.segmentation_difficulties.experiments.masks import tight_box
 from fpnlib.notes.segmentation_difficulties.experiments.photos import cafe
@@ -61,7 +61,7 @@ class BoxesExplorer(Explorer[BoxesData]):
         whole = (0, 0, image.shape[1], image.shape[0])
         photo.image(faded(image, 0.5), whole)
         kinds = ("not the instance", "kept", "cut off")
-        photo.classes(lambda data: data.kept + 2 * data.cut, kinds, over_photo(BLUE, ORANGE), whole, zorder=1)
+        photo.classes(lambda data: data.kept + 2 * data.cut, kinds, over_photo(0.65, 0.9), whole, zorder=1)
         photo.box(lambda data: _tight(data.instance), ec=INK, ls=":", lw=2)
         # The upper left corner moves the box, the lower right one makes it larger.
         photo.box(

@@ -27,7 +27,6 @@ def answer_key() -> str:
     return f"blue right, {on_paper('black', 'white')} missed, orange false"
 
 
-def over_photo(*colours: str, share: float = 0.8) -> UInt8[np.ndarray, "n 4"]:
-    """Colours to lay over a photo, the first of them none at all."""
-    opaque = [(*pixel(colour), round(255 * share)) for colour in colours]
-    return np.array([(0, 0, 0, 0), *opaque], np.uint8)
+def over_photo(blue: float, orange: float) -> UInt8[np.ndarray, "3 4"]:
+    """What to lay over a photo: nothing, and blue and orange that hide so much of it."""
+    return np.array([(0, 0, 0, 0), (*pixel(BLUE), 255 * blue), (*pixel(ORANGE), 255 * orange)]).astype(np.uint8)

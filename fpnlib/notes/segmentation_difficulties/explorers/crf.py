@@ -72,7 +72,7 @@ class CRFExplorer(Explorer[CRFData]):
         scene.image(lambda data: shown()[data.scene - 1].picture.numpy())
         middle = SIDE / 2
         scene.add(
-            Circle((middle, middle), 1, fill=False, ec=ORANGE, lw=2.5),
+            scene.axes.add_patch(Circle((middle, middle), 1, fill=False, ec=ORANGE, lw=2.5)),
             lambda ring, data: ring.set_radius(data.place),
             grab={"place": lambda value: (middle + value, middle)},
         )

@@ -12,7 +12,7 @@ from matplotlib.patches import Patch
 
 from fpnlib.data.scenes import SCENE_CLASSES, scene
 from fpnlib.explore import Explorer, choice, counted, number, slider
-from fpnlib.explore.style import BLUE, MUTED
+from fpnlib.explore.style import MUTED
 from fpnlib.metrics import boundary_iou, mean_iou
 from fpnlib.notes.segmentation_difficulties.experiments.post_processing import CLASS_COLOURS
 from fpnlib.notes.segmentation_difficulties.explorers.colours import class_colours
@@ -113,9 +113,17 @@ class MeansExplorer(Explorer[MeansData]):
         maps.box(lambda data: places[data.image - 1], lw=3.5, grab={"image": lambda value: middles[value - 1]})
         keys = [Patch(color=colours[label] / 255, label=self._names[label]) for label in (0, *self._present)]
         keys.append(Patch(color=faint[self._present[0]] / 255, label="faint: lost"))
-        axes.legend(handles=keys, loc="upper center", bbox_to_anchor=(0.5, 0.02), ncols=5, fontsize=8, handlelength=1.2)
+        axes.legend(
+            handles=keys,
+            loc="upper center",
+            bbox_to_anchor=(0.5, 0.02),
+            ncols=6,
+            fontsize=8,
+            handlelength=1,
+            columnspacing=1,
+        )
         bars = self.panel(right, xlabel="1 is perfect")
-        bars.bars(lambda data: data.values, _ROWS, [BLUE] * 3)
+        bars.bars(lambda data: data.values, _ROWS, [MUTED] * 3)
 
     def _places(self) -> tuple[list[tuple[float, float, float, float]], float]:
         """Where the images lie, three in a row, and the gap between them."""

@@ -22,7 +22,7 @@ from fpnlib.notes.segmentation_difficulties.explorers.colours import class_colou
 from fpnlib.ops import achievable_accuracy, pool_segments
 
 _COMPACTNESS = (3, 10, 30, 100)
-_TITLES = ("superpixels; frame: side asked for", "net, pooled over them", "true labels")
+_TITLES = ("superpixels; frame: side", "net, pooled over them", "true labels")
 _BARS = ("net alone\nmIoU", "pooled\nmIoU", "regions from\nelsewhere\nmIoU", "best possible\npixels right")
 
 
@@ -60,7 +60,7 @@ class RegionsExplorer(Explorer[RegionsData]):
 
     def build(self, figure: Figure) -> None:
         """Lay out three maps and the bars."""
-        axes = figure.subplots(1, 4, width_ratios=[1, 1, 1, 0.75])
+        axes = figure.subplots(1, 4, width_ratios=[1, 1, 1, 0.85])
         cut, pooled, truth = (
             self.panel(one, bare=True, title=title) for one, title in zip(axes[:3], _TITLES, strict=True)
         )
@@ -69,7 +69,7 @@ class RegionsExplorer(Explorer[RegionsData]):
         pooled.classes(lambda data: data.labels, COLLAGE_CLASSES, class_colours())
         truth.classes(lambda data: shown()[data.scene - 1].classes.numpy(), COLLAGE_CLASSES, class_colours())
         bars = self.panel(axes[3], xlabel="1 is perfect")
-        bars.bars(lambda data: data.values, _BARS, (GREEN, ORANGE, MUTED, BLUE), digits=2)
+        bars.bars(lambda data: data.values, _BARS, (BLUE, ORANGE, MUTED, GREEN), digits=2)
 
     def describe(self, data: RegionsData) -> str:
         """Say what pooling does and what is possible at best."""

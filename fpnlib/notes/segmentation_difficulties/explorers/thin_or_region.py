@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from fpnlib.explore import Explorer, Panel, choice, number, slider
-from fpnlib.explore.style import BLUE, FAINT, GREEN, MUTED, ORANGE, faded
+from fpnlib.explore.style import BLUE, FAINT, GREEN, MUTED, faded
 from fpnlib.notes.segmentation_difficulties.experiments.lines import CALLED, KINDS, MOST, cafe_border, wrong_and_scores
 from fpnlib.notes.segmentation_difficulties.experiments.masks import VOID_WIDTH
 from fpnlib.notes.segmentation_difficulties.experiments.photos import cafe
@@ -60,7 +60,7 @@ class ErrorsExplorer(Explorer[ErrorsData]):
         photo = self.panel(left, bare=True, title="orange: wrong; blue: void, not counted")
         photo.image(faded(cafe().image, 0.5))
         kinds = ("right", "void, not counted", "wrong")
-        photo.classes(lambda data: data.border + 2 * data.wrong, kinds, over_photo(BLUE, ORANGE), zorder=1)
+        photo.classes(lambda data: data.border + 2 * data.wrong, kinds, over_photo(0.6, 1), zorder=1)
 
         chart = self.panel(right, xlim=(-0.2, MOST + 0.2), ylim=(0, 1.03), ylabel="score")
         chart.axes.set_xlabel("boundaries off by (pixels), or that area in one piece")

@@ -67,7 +67,7 @@ class TasksExplorer(Explorer[TasksData]):
         left, right = figure.subplots(1, 2, width_ratios=[1, 1.15])
         nothing, colours = on_paper("white", "black"), class_colours()
         picture = self.panel(left, bare=True, xlim=(0, 250), ylim=(188, 0))
-        picture.axes.set_title(f"colours: classes; dark lines: between segments; {nothing}: no answer")
+        picture.axes.set_title(f"dark lines: between segments; {nothing}: no answer")
         picture.classes(_kinds, _names, np.stack([pixel(PAPER), *colours, np.full(3, 30)]))
 
         table = self.panel(right, bare=True, xlim=(0, 1), ylim=(-_MOST_ROWS - 0.5, 1.3))
