@@ -4,11 +4,14 @@ import functools
 import itertools
 from collections.abc import Sequence
 
+import numpy as np
 import torch
-from jaxtyping import UInt8
+from jaxtyping import Int64, UInt8
 from torch import Tensor
 
 from fpnlib.claims import Claim, Said, all_of, exceeds
+from fpnlib.data.scenes import SCENE_CLASSES, scene
+from fpnlib.metrics import boundary_iou
 from fpnlib.notes.segmentation_difficulties.experiments.bounds import A_POINT, POINT
 from fpnlib.notes.segmentation_difficulties.experiments.nets import (
     FEW,
@@ -66,6 +69,31 @@ def two_means(seeds: Sequence[int]) -> dict[str, list[float]]:
         for name, value in found.items():
             outcomes.setdefault(name, []).append(value)
     return {"effect": outcomes["disagree"], **outcomes}
+
+
+_SHOWN = (1_000_030, 1_000_049, 1_000_009, 1_000_054, 1_000_045, 1_000_013)  # small and large objects of each class
+_DISTANCE = 2  # of boundary IoU, in pixels
+
+
+@functools.cache
+def scene_maps() -> tuple[Int64[np.ndarray, "n h w"], tuple[str, ...]]:
+    """The label maps of six scenes for the explorer, and the classes' names."""
+    return np.stack([scene(seed, size=96).semantic.numpy() for seed in _SHOWN]), SCENE_CLASSES
+
+
+def without(labels: Int64[np.ndarray, "h w"], kind: int, share: float) -> Int64[np.ndarray, "h w"]:
+    """Labels of which so many per cent of a class are called background, from its top row down."""
+    answer = labels.copy()
+    places = np.flatnonzero(labels == kind)
+    answer.flat[places[: round(len(places) * share / 100)]] = 0
+    return answer
+
+
+def boundary_of_one(answer: Int64[np.ndarray, "h w"], targets: Int64[np.ndarray, "n h w"], place: int) -> float:
+    """Mean boundary IoU over images and their classes where only one image, at `place`, is not all right."""
+    target = targets[place]
+    wrong = [boundary_iou(answer == kind, target == kind, distance=_DISTANCE) for kind in np.unique(target)]
+    return 1 - sum(1 - value for value in wrong) / sum(len(np.unique(one)) for one in targets)
 
 
 SD_8 = Claim(

@@ -8,9 +8,10 @@ import numpy as np
 from fpnlib.data import load_image, photo
 from fpnlib.explore import explorer
 from fpnlib.metrics.arrays import as_array
+from fpnlib.notes.segmentation_difficulties.experiments.means import scene_maps
 from fpnlib.notes.segmentation_difficulties.explorers.box_limited_mask import BoxesExplorer
 from fpnlib.notes.segmentation_difficulties.explorers.crf import CRFExplorer
-from fpnlib.notes.segmentation_difficulties.explorers.dataset_or_image import MeansExplorer, scene_maps
+from fpnlib.notes.segmentation_difficulties.explorers.dataset_or_image import MeansExplorer
 from fpnlib.notes.segmentation_difficulties.explorers.shared_fields import ReachExplorer
 from fpnlib.notes.segmentation_difficulties.explorers.stride_ceiling import StridesExplorer
 from fpnlib.notes.segmentation_difficulties.explorers.superpixels import RegionsExplorer

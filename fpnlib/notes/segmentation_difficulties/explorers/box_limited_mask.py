@@ -67,11 +67,11 @@ class BoxesExplorer(Explorer[BoxesData]):
         photo.box(
             lambda data: data.found.box,
             grab={
-                "across": lambda value, data: (_box(data.instance, value, data.down, data.grown)[0], None),
-                "down": lambda value, data: (None, _box(data.instance, data.across, value, data.grown)[1]),
+                "across": lambda value, data: (_in_sight(data.instance, value, data.down, data.grown)[0], None),
+                "down": lambda value, data: (None, _in_sight(data.instance, data.across, value, data.grown)[1]),
             },
         )
-        photo.grab(grown=lambda value, data: _box(data.instance, data.across, data.down, value)[2:])
+        photo.grab(grown=lambda value, data: _in_sight(data.instance, data.across, data.down, value)[2:])
         photo.grab(instance=_middle)
 
         every = _random()
@@ -108,6 +108,13 @@ def _box(instance: int, across: int, down: int, grown: int) -> tuple[int, int, i
     right = max(left + 1, round(x1 + width * (across + grown / 2) / 100))
     bottom = max(top + 1, round(y1 + height * (down + grown / 2) / 100))
     return left, top, right, bottom
+
+
+def _in_sight(*state: int) -> tuple[float, float, float, float]:
+    """`_box`, as far as the photo shows it."""
+    height, width = cafe().image.shape[:2]
+    x0, y0, x1, y1 = np.clip(_box(*state), 0, (width, height, width, height)).tolist()
+    return x0, y0, x1, y1
 
 
 def _middle(instance: int) -> tuple[float, float]:

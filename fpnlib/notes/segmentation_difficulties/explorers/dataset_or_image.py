@@ -10,16 +10,14 @@ from jaxtyping import Int64
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from fpnlib.data.scenes import SCENE_CLASSES, scene
 from fpnlib.explore import Explorer, choice, counted, number, slider
 from fpnlib.explore.style import MUTED
-from fpnlib.metrics import boundary_iou, mean_iou
+from fpnlib.metrics import mean_iou
+from fpnlib.notes.segmentation_difficulties.experiments.means import boundary_of_one, without
 from fpnlib.notes.segmentation_difficulties.experiments.post_processing import CLASS_COLOURS
 from fpnlib.notes.segmentation_difficulties.explorers.colours import class_colours
 from fpnlib.validation import require
 
-SEEDS = (1_000_030, 1_000_049, 1_000_009, 1_000_054, 1_000_045, 1_000_013)  # small and large objects of each class
-DISTANCE = 2  # of boundary IoU, in pixels
 _MOST = len(CLASS_COLOURS)
 _ROWS = ("dataset-mIoU", "image-mIoU", "boundary IoU")
 
@@ -69,7 +67,7 @@ class MeansExplorer(Explorer[MeansData]):
     def compute(self, image: int, lost: str, share: int) -> MeansData:
         """Lose part of the class."""
         label = self._names.index(lost)
-        answer = self._answer(image, label, share)
+        answer = without(self._targets[image - 1], label, share)
         there = int((self._targets[image - 1] == label).sum())
         answers = [answer if i == image - 1 else one for i, one in enumerate(self._targets)]
         count = len(self._names)
@@ -83,18 +81,7 @@ class MeansExplorer(Explorer[MeansData]):
         return MeansData(image, lost, there, everywhere, gone, answer, np.array(values))
 
     def _boundary_of(self, image: int, label: int, share: int) -> float:
-        """Mean boundary IoU over images and classes; where an image and a class are right it is 1."""
-        target, answer = self._targets[image - 1], self._answer(image, label, share)
-        right = sum(len(np.unique(one)) for one in self._targets)
-        wrong = [boundary_iou(answer == one, target == one, distance=DISTANCE) for one in {0, label} & set(target.flat)]
-        return 1 - sum(1 - value for value in wrong) / right
-
-    def _answer(self, image: int, label: int, share: int) -> np.ndarray:
-        """The true labels of an image but for a share of a class, from its top row down."""
-        answer = self._targets[image - 1].copy()
-        places = np.flatnonzero(answer == label)
-        answer.flat[places[: round(len(places) * share / 100)]] = 0
-        return answer
+        return boundary_of_one(without(self._targets[image - 1], label, share), self._targets, image - 1)
 
     def build(self, figure: Figure) -> None:
         """Lay out the maps and the bars."""
@@ -155,9 +142,3 @@ class MeansExplorer(Explorer[MeansData]):
             "a loss costs each number something": data.lost == 0 or bool((data.values < 1).all()),
             "no number is below 0": bool((data.values >= 0).all()),
         }
-
-
-@functools.cache
-def scene_maps() -> tuple[np.ndarray, tuple[str, ...]]:
-    """Return the label maps of six scenes, and the classes' names."""
-    return np.stack([scene(seed, size=96).semantic.numpy() for seed in SEEDS]), SCENE_CLASSES

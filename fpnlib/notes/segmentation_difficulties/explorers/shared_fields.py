@@ -79,7 +79,7 @@ class ReachExplorer(Explorer[ReachData]):
         height, width = SIDES
         page = faded(self._photo, 0.5)
         photo = self.panel(left, bare=True, title="frames: what each unit can see; colour: what it looks at")
-        photo.axes.set(xlim=(-16, width + 16), ylim=(height + 12, -12))
+        photo.axes.set(xlim=(-4, width + 4), ylim=(height + 4, -4))
         photo.image(lambda data: _painted(page, data.looked), (0, 0, width, height))
         photo.box(lambda data: _frame(data, 0), ec=BLUE)
         photo.box(

@@ -4,6 +4,7 @@ import dataclasses
 import functools
 
 import numpy as np
+import torch
 from ipywidgets import Widget
 from matplotlib.figure import Figure
 
@@ -46,12 +47,11 @@ class StridesExplorer(Explorer[StridesData]):
 
     def compute(self, stride: int, mode: str, instance: int) -> StridesData:
         """Send the mask through the grid."""
-        mask = cafe().masks[instance]
-        back = _back(stride, mode, instance)
-        ceilings = _ceilings(stride, mode)
-        kinds = (mask.numpy() & ~back) + 2 * (back & ~mask.numpy()) + 3 * (back & mask.numpy())
+        mask, (masks, ceilings) = cafe().masks[instance].numpy(), _back(stride, mode)
+        back = masks[instance]
+        kinds = (mask & ~back) + 2 * (back & ~mask) + 3 * (back & mask)
         name = cafe().class_names[int(cafe().labels[instance])]
-        return StridesData(instance, name, stride, _crop(kinds, mask.numpy()), float(ceilings[instance]), ceilings)
+        return StridesData(instance, name, stride, _crop(kinds, mask), float(ceilings[instance]), ceilings)
 
     def build(self, figure: Figure) -> None:
         """Lay out the mask and the chart."""
@@ -95,14 +95,11 @@ def _areas() -> np.ndarray:
     return cafe().masks.flatten(1).sum(1).numpy()
 
 
-@functools.lru_cache(maxsize=len(STRIDES) * len(MODES) * 20)
-def _back(stride: int, mode: str, instance: int) -> np.ndarray:
-    return through_stride(cafe().masks[instance], stride, mode).numpy()
-
-
 @functools.lru_cache(maxsize=len(STRIDES) * len(MODES))
-def _ceilings(stride: int, mode: str) -> np.ndarray:
-    return np.array([iou(through_stride(mask, stride, mode), mask) for mask in cafe().masks])
+def _back(stride: int, mode: str) -> tuple[np.ndarray, np.ndarray]:
+    """All masks as they come back, and their IoUs with what they were."""
+    masks = [through_stride(mask, stride, mode) for mask in cafe().masks]
+    return torch.stack(masks).numpy(), np.array([iou(*pair) for pair in zip(masks, cafe().masks, strict=True)])
 
 
 def _crop(kinds: np.ndarray, mask: np.ndarray) -> np.ndarray:

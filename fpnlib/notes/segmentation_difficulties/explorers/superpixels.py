@@ -42,7 +42,7 @@ class RegionsExplorer(Explorer[RegionsData]):
     """The scene under its superpixels, the pooled labels, the true ones, and four bars."""
 
     title = "A scene cut into superpixels, a net's labels pooled over them, the true labels, and four scores as bars"
-    size = (1000, 330)
+    size = (1000, 300)
 
     def make_controls(self) -> dict[str, Widget]:
         """Return the superpixels' settings, the net and the scene."""
@@ -70,6 +70,7 @@ class RegionsExplorer(Explorer[RegionsData]):
         truth.classes(lambda data: shown()[data.scene - 1].classes.numpy(), COLLAGE_CLASSES, class_colours())
         bars = self.panel(axes[3], xlabel="1 is perfect")
         bars.bars(lambda data: data.values, _BARS, (BLUE, ORANGE, MUTED, GREEN), digits=2)
+        bars.axes.set_xlim(0, 1.3)
 
     def describe(self, data: RegionsData) -> str:
         """Say what pooling does and what is possible at best."""
