@@ -202,18 +202,29 @@ MUTANTS = (
     ),
     # Wrong measuring functions: what may be asked of another machine must still see them.
     _measured(
-        "AC-1", "add_vs_concat/identities.py", "nudged.weight[0, 0, 0, 0] += 0.01", "nudged.weight[0, 0, 0, 0] += 0.02"
+        "AC-1",
+        "add_vs_concat/experiments/identities.py",
+        "nudged.weight[0, 0, 0, 0] += 0.01",
+        "nudged.weight[0, 0, 0, 0] += 0.02",
     ),
     _measured(
-        "AC-6", "add_vs_concat/counts.py", '{key}_macs": counted.macs / 1e9', '{key}_macs": counted.parameters / 1e9'
+        "AC-6",
+        "add_vs_concat/experiments/counts.py",
+        '{key}_macs": counted.macs / 1e9',
+        '{key}_macs": counted.parameters / 1e9',
     ),
     _measured(
         "AC-8",
-        "add_vs_concat/gradients.py",
+        "add_vs_concat/experiments/gradients.py",
         "(decades - decades[0])[1:].tolist()",
         "(decades - decades[1])[1:].tolist()",
     ),
-    _measured("AC-9", "add_vs_concat/gradients.py", "for f in FORGETS] if name", "for f in reversed(FORGETS)] if name"),
+    _measured(
+        "AC-9",
+        "add_vs_concat/experiments/gradients.py",
+        "for f in FORGETS] if name",
+        "for f in reversed(FORGETS)] if name",
+    ),
     _measured(
         "BN-3",
         "batch_norm/claims.py",
@@ -224,7 +235,9 @@ MUTANTS = (
     _measured(
         "PD-1", "padding/claims.py", "(end - begin) / axis.stride) > EXACT", "(end - begin + 1) / axis.stride) > EXACT"
     ),
-    _measured("PR-4", "precision_recall/claims.py", "_hits(found, labels, 0.75)", "_hits(found, labels, 0.7)"),
+    _measured(
+        "PR-4", "precision_recall/experiments/detector.py", "_hits(found, labels, 0.75)", "_hits(found, labels, 0.7)"
+    ),
     _measured(
         "SD-4",
         "segmentation_difficulties/experiments/boxes.py",
@@ -245,7 +258,7 @@ MUTANTS = (
     ),
     _measured(
         "SH-1",
-        "segmentation_head/claims.py",
+        "segmentation_head/experiments/last_layer.py",
         '"head": head(name, norm)',
         '"head": head(name, not norm)',
     ),

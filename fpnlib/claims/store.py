@@ -106,6 +106,10 @@ class Result:
         require(isinstance(value, int | float), "number", f"{self.id} {path}", "a single number")
         return value
 
+    def with_interval(self, name: str) -> tuple[float, float, float]:
+        """Return a mean over seeds and the ends of its 95 % interval, low and high; ValueError as `number` has it."""
+        return self.number(name), self.number(f"{name}_low"), self.number(f"{name}_high")
+
     @property
     def in_parts(self) -> list[str]:
         """Which parts got which verdict, in words; nothing where all got the same."""

@@ -50,6 +50,7 @@ class Panel:
         self.artists: list[Artist] = []
         self._follow: list[Callable[[Any], Any]] = []
         self._said: dict[Artist, Said] = {}
+        self._named: dict[int, Sequence[str]] = {}  # of x, 0, and y, 1
         self._grab = grab
         if bare:
             axes.set(xticks=[], yticks=[])
@@ -70,6 +71,20 @@ class Panel:
         self._add([artist], lambda data: follow(artist, data), grab)
         return artist
 
+    def columns(self, names: Sequence[str], **look: Any) -> None:
+        """Give 0, 1, … across a name each, which a pointer hears in place of the number."""
+        self.axes.set_xlim(-0.5, len(names) - 0.5)
+        self.axes.set_xticks(range(len(names)), names, **look)
+        self.axes.tick_params(axis="x", length=0, labelcolor=INK)
+        self._named[0] = names
+
+    def rows(self, names: Sequence[str], **look: Any) -> None:
+        """Give 0, 1, … from the top down a name each, which a pointer hears in place of the number."""
+        self.axes.set_ylim(len(names) - 0.4, -0.6)
+        self.axes.set_yticks(range(len(names)), names, **look)
+        self.axes.tick_params(axis="y", length=0, labelcolor=INK)
+        self._named[1] = names
+
     # Points, lines, areas.
 
     def line(self, of: Of | Sequence[Any], style: str = "", *, grab: Grab = None, **look: Any) -> Line2D:
@@ -77,7 +92,7 @@ class Panel:
         (line,) = self.axes.plot(*(([], []) if callable(of) else of), style, **look)
         if callable(of):
             self._add([line], lambda data: line.set_data(*np.atleast_1d(*of(data))), grab)
-        self._said[line] = lambda x, y: _point_words(line, x, y)
+        self._said[line] = lambda x, y: _point_words(line, x, y, self._named)
         return line
 
     def dot(self, of: Of, *, grab: Grab = None, **look: Any) -> Line2D:
@@ -96,13 +111,20 @@ class Panel:
         places = {grab: lambda value: (None, value)} if isinstance(grab, str) else grab
         return self._moved(line, of, lambda y: line.set_ydata([y, y]), places)
 
-    def intervals(self, of: Of | Sequence[Any], **look: Any) -> LineCollection:
-        """Upright strokes: x, low and high."""
+    def intervals(self, of: Of | Sequence[Any], *, level: bool = False, **look: Any) -> LineCollection:
+        """Upright strokes: x, low and high; or level ones: y, low and high."""
 
-        def upright(ends: Any) -> list[list[tuple[float, float]]]:
-            return [[(x, low), (x, high)] for x, low, high in zip(*ends, strict=True)]
+        def strokes(ends: Any) -> list[list[tuple[float, float]]]:
+            upright = [[(at, low), (at, high)] for at, low, high in zip(*ends, strict=True)]
+            return [[(y, x) for x, y in stroke] for stroke in upright] if level else upright
 
-        return self.strokes((lambda data: upright(of(data))) if callable(of) else upright(of), **look)
+        return self.strokes((lambda data: strokes(of(data))) if callable(of) else strokes(of), **look)
+
+    def means(self, of: Of, *, grab: Grab = None, **look: Any) -> Line2D:
+        """A curve of means with their intervals: x, and (n, 3) of mean, low and high."""
+        line = self.line(lambda data: (of(data)[0], of(data)[1][:, 0]), grab=grab, **{"marker": "o", "ms": 5} | look)
+        self.intervals(lambda data: (of(data)[0], *of(data)[1].T[1:]), color=line.get_color(), lw=5, alpha=0.35)
+        return line
 
     def strokes(self, of: Of | Sequence[Any], **look: Any) -> LineCollection:
         """Lines of any number, each (points, 2)."""
@@ -123,9 +145,8 @@ class Panel:
     def bars(self, of: Of, names: Sequence[str], colors: Sequence[str], *, digits: int = 3) -> None:
         """Shares of 1 as level bars from the top down, each with its name and its number."""
         rows = range(len(names))
-        self.axes.set(xlim=(0, 1.18), ylim=(len(names) - 0.4, -0.6), xticks=np.linspace(0, 1, 6))
-        self.axes.set_yticks(rows, names)
-        self.axes.tick_params(axis="y", length=0, labelcolor=INK)
+        self.axes.set(xlim=(0, 1.18), xticks=np.linspace(0, 1, 6))
+        self.rows(names)
         self.axes.barh(rows, [1] * len(names), height=0.5, color=FAINT)
         shown = self.axes.barh(rows, [1] * len(names), 0.5, color=colors)
 
@@ -135,27 +156,6 @@ class Panel:
 
         self._add(list(shown), fill)
         self.table(lambda data: [[number(value, digits)] for value in of(data)], (1.02,), rows, ha="left")
-
-    def name_lines(self, *lines: Line2D, apart: float = 0.06, **look: Any) -> None:
-        """Write each line's label behind its last point, in its colour, in place of a legend.
-
-        Names stay `apart`, a share of the axes' height, where lines meet.
-        """
-        look = {"va": "center", "fontsize": 9} | look
-        names = [self._words(0, 0, f"  {line.get_label()}", color=line.get_color(), **look) for line in lines]
-        to_shares = self.axes.transScale + self.axes.transLimits
-
-        def follow(_: Any) -> None:
-            ends = to_shares.transform([line.get_xydata()[-1] for line in lines])
-            order, heights = ends[:, 1].argsort(), apart * np.arange(len(lines))
-            # Each at least as high as the one below it and `apart`, and none so high that the others find no room.
-            up = np.maximum.accumulate(ends[order, 1] - heights)
-            placed = np.minimum(up, 1 - heights[-1]) + heights
-            at = to_shares.inverted().transform(np.column_stack([ends[order, 0], placed]))
-            for line, place in zip(order, at, strict=True):
-                names[line].set_position(place)
-
-        self._add(names, follow)
 
     # Pictures, boxes, maps.
 
@@ -278,6 +278,29 @@ class Panel:
             self._add([words], say)
         return words
 
+    def names(self, of: Of, names: Sequence[str], colors: Sequence[str], *, apart: float = 0.07, **look: Any) -> None:
+        """Names right of the axes at these y, as where lines end.
+
+        Where two would overlap they move to be `apart`, in shares of the axes' height.
+        """
+        from scipy.optimize import isotonic_regression  # which takes a while, and most pictures need it not
+
+        words = [
+            self._words(1.01, 0.5, name, color=color, transform=self.axes.transAxes, **{"va": "center"} | look)
+            for name, color in zip(names, colors, strict=True)
+        ]
+        steps = apart * np.arange(len(names))
+
+        def put(data: Any) -> None:
+            places = self.axes.transData.transform([(self.axes.get_xlim()[0], y) for y in of(data)])
+            heights = self.axes.transAxes.inverted().transform(places)[:, 1]
+            order = np.argsort(heights, kind="stable")
+            free = isotonic_regression(heights[order] - steps).x.clip(0, 1 - steps[-1]) + steps
+            for place, height in zip(order, free, strict=True):
+                words[place].set_y(height)
+
+        self._add(words, put)
+
     def formulas(self, rows: Sequence[tuple[str, Of]], *, top: float = 0.9, fall: float = 0.2, **look: Any) -> None:
         """Rows of words that stay, each with words below it that follow the data; the axes are switched off."""
         self.axes.set_axis_off()
@@ -342,7 +365,9 @@ def _names(axes: Axes) -> tuple[str, str]:
     return across or "x", up or "y"
 
 
-def _point_words(line: Line2D, x: float, y: float) -> tuple[str, float, float] | None:
+def _point_words(
+    line: Line2D, x: float, y: float, named: Mapping[int, Sequence[str]]
+) -> tuple[str, float, float] | None:
     """The point of a line that is near (x, y), in the words of the axes."""
     axes, points = line.axes, np.column_stack([np.asarray(one, float) for one in line.get_data()])
     far = np.hypot(*(axes.transData.transform(points) - axes.transData.transform((x, y))).T)
@@ -350,7 +375,10 @@ def _point_words(line: Line2D, x: float, y: float) -> tuple[str, float, float] |
     if not near.size:
         return None
     at = points[near[far[near].argmin()]]
-    words = ", ".join(f"{name} {number(value)}" for name, value in zip(_names(axes), at, strict=True))
+    words = ", ".join(
+        named[place][round(value)] if place in named else f"{name} {number(value)}"
+        for place, (name, value) in enumerate(zip(_names(axes), at, strict=True))
+    )
     label = str(line.get_label())
     return words if label.startswith("_") else f"{label}: {words}", *at
 

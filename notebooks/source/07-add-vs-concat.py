@@ -308,7 +308,7 @@ verdicts("AC")
 # third says that "the channels mean the same" is not enough. What add loses is what $x - y$ knows.
 
 # %%
-from fpnlib.notes.add_vs_concat.alignment import SIZES
+from fpnlib.notes.add_vs_concat.experiments.alignment import SIZES
 
 print("pairs in AC-4:", *SIZES)
 
@@ -332,7 +332,7 @@ print("pairs in AC-4:", *SIZES)
 # <span title="AC-6 fpn_macs">2.78</span>.
 
 # %%
-from fpnlib.notes.add_vs_concat.pyramids import CHANNELS
+from fpnlib.notes.add_vs_concat.experiments.pyramids import CHANNELS
 
 print(f"CPN's second 1×1: {CHANNELS} channels in, {CHANNELS} out")
 
@@ -386,7 +386,7 @@ print(f"CPN's second 1×1: {CHANNELS} channels in, {CHANNELS} out")
 # very first one, where the cell is empty. We took the bend for a growing gradient. Now 199 pixels are read before.
 
 # %%
-from fpnlib.notes.add_vs_concat.gradients import BURN_IN, LAGS
+from fpnlib.notes.add_vs_concat.experiments.gradients import BURN_IN, LAGS
 
 print(
     f"lags up to {LAGS[-1]}; {BURN_IN} pixels read before; in the first edition rows of {LAGS[-1] + 1}"
@@ -398,7 +398,7 @@ print(
 
 # %%
 from fpnlib.claims import Result
-from fpnlib.notes.add_vs_concat.skips import COURSES
+from fpnlib.notes.add_vs_concat.experiments.skips import COURSES
 
 stored = Result.load("AC-10")
 print("concat's mIoU less add's, with the 95 % interval")

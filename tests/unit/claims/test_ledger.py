@@ -76,6 +76,9 @@ def test_a_result_says_where_it_came_from_and_survives_storage():
     assert result.verdict == "holds"
     assert result.versions["torch"].startswith("2.13.0")
     assert result.command == "python -m fpnlib.claims --recompute ZZ-1 --seeds 24"
+    mean, low, high = result.with_interval("doubled")
+    assert low < mean < high
+    assert mean == result.number("doubled")
     assert result.measurement.numbers["doubled"] == pytest.approx(2 * result.measurement.effect)
 
 

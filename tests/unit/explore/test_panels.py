@@ -30,7 +30,7 @@ class EveryMark(Explorer[Numbers]):
         return Numbers(place, np.array([0.2, 0.5, 0.8]) + shift / 5)
 
     def build(self, figure):
-        self.axes = dict(zip(MARKS, figure.subplots(4, 4).ravel(), strict=False))
+        self.axes = dict(zip(MARKS, figure.subplots(5, 5).ravel(), strict=False))
         self.shown = {}
         for name, mark in MARKS.items():
             panel = self.panel(self.axes[name], xlim=(-0.5, 2.5), ylim=(-0.5, 2.5))
@@ -45,7 +45,11 @@ MARKS = {
     "dot": lambda p: p.dot(lambda d: (d.place, d.values[d.place]), grab={"place": lambda v, d: (v, d.values[v])}),
     "upright": lambda p: p.upright(lambda d: d.place, grab="place"),
     "level": lambda p: p.level(lambda d: d.values[0], grab="shift"),
+    "rows": lambda p: (p.rows(("top", "middle", "low")), p.line(lambda d: (d.values, range(3)), "o"))[1],
+    "columns": lambda p: (p.columns(("a", "b", "c")), p.line(lambda d: (range(3), d.values), "o"))[1],
     "intervals": lambda p: p.intervals(lambda d: (range(3), d.values - 0.1, d.values + 0.1)),
+    "level intervals": lambda p: p.intervals(lambda d: (range(3), d.values, d.values + 1), level=True),
+    "means": lambda p: p.means(lambda d: (range(3), d.values[:, None] + [0, -0.1, 0.1]), color="red"),
     "areas": lambda p: p.areas(lambda d: [[(0, 0), (v, 0), (v, 1)] for v in d.values]),
     "steps": lambda p: p.steps(lambda d: (d.values, range(4))),
     "bars": lambda p: p.bars(lambda d: d.values, ("a", "b", "c"), ("red", "green", "blue")),
@@ -59,6 +63,7 @@ MARKS = {
         lambda d: np.outer([1, 2], d.values), ROWS, COLUMNS, lambda d: (0, d.place), vmin=0, vmax=2
     ),
     "text": lambda p: p.text(lambda d: f"at {d.place}", at=lambda d: (d.place, 1)),
+    "names": lambda p: p.names(lambda d: d.values[::-1], ("c", "b", "a"), ("red",) * 3, apart=0.2),
     "table": lambda p: p.table(lambda d: [[str(d.place), "b"]], (0, 1), (0, 1)),
     "formulas": lambda p: p.formulas([("twice", lambda d: str(2 * d.place))]),
 }
@@ -89,6 +94,13 @@ def test_each_mark_shows_the_data(every, place, shift):
     assert [one[:, 1].tolist() for one in artist(every, "intervals").get_segments()] == [
         pytest.approx([value - 0.1, value + 0.1]) for value in values
     ]
+    assert [one.tolist() for one in artist(every, "level intervals").get_segments()] == [
+        [[value, row], [value + 1, row]] for row, value in enumerate(values)
+    ]
+    assert artist(every, "means").get_xydata().tolist() == [[x, value] for x, value in enumerate(values)]
+    assert [one[:, 1].tolist() for one in every.axes["means"].collections[0].get_segments()] == [
+        pytest.approx([value - 0.1, value + 0.1]) for value in values
+    ]
     assert [path.vertices[1, 0] for path in artist(every, "areas").get_paths()] == values.tolist()
     assert artist(every, "steps").get_data().values.tolist() == values.tolist()
     assert artist(every, "image").get_array().max() == values[0]
@@ -108,6 +120,20 @@ def test_each_mark_shows_the_data(every, place, shift):
     bars = every.axes["bars"]
     assert [bar.get_width() for bar in bars.patches[3:]] == values.tolist()
     assert [text.get_text() for text in bars.texts] == [f"{value:.3g}" for value in values]
+
+
+def test_names_lie_at_their_places_or_as_near_as_they_can_and_apart():
+    def lie(*ends):
+        panel = EveryMark().panel(Figure().subplots(), ylim=(0, 10))
+        panel.names(lambda data: ends, "abc", ["red"] * 3, apart=0.1)
+        panel.draw(None)
+        return [round(text.get_position()[1], 6) for text in panel.axes.texts]
+
+    assert lie(2, 9, 5) == [0.2, 0.9, 0.5]
+    assert lie(5, 5, 1) == [0.45, 0.55, 0.1]
+    assert lie(5.6, 5, 5.3) == [0.63, 0.43, 0.53]
+    assert lie(-3, -8, 4) == [0.1, 0.0, 0.4]
+    assert lie(20, 10, 10) == [1.0, 0.8, 0.9]
 
 
 def test_all_that_moves_is_drawn_over_the_background_alone(every):
@@ -134,6 +160,8 @@ def pixels(every, name, x, y):
     [
         ("line", (1.02, 0.5), "the curve: x 1, y 0.5"),
         ("dot", (1, 0.5), "x 1, y 0.5"),
+        ("rows", (0.8, 2), "x 0.8, low"),
+        ("columns", (2, 0.8), "c, y 0.8"),
         ("heat_map", (2.2, 0.8), "y high, x 100: 1.6"),
         ("image", (1.2, 0.3), "row 0, column 2: 0.2"),
         ("line", (1, 2), None),
@@ -164,20 +192,3 @@ def test_a_mark_that_lies_at_no_controls_value_needs_places():
     panel = EveryMark().panel(Figure().subplots())
     with pytest.raises(ValueError, match="grab"):
         panel.dot(lambda d: (0, 0), grab="place")
-
-
-@pytest.mark.parametrize("ends", [(0.1, 0.5, 0.9), (0.5, 0.5, 0.5), (0.98, 1, 0.99), (0.5, 0.52, 0), (0, 0, 0)])
-def test_lines_are_named_at_their_ends_and_no_name_lies_on_another(ends):
-    explorer = EveryMark()
-    panel = explorer.panel(Figure().subplots(), xlim=(0, 4), ylim=(0, 1))
-    lines = [panel.line(lambda data, y=y: ([0, 2], [1, data * y]), label=str(y)) for y in ends]
-    panel.name_lines(*lines, apart=0.1)
-    panel.draw(1)
-    x, y = np.transpose([text.get_position() for text in panel.axes.texts])
-    assert x == pytest.approx(2)
-    assert y.max() <= 1 + 1e-9
-    assert np.diff(np.sort(y)).min() >= 0.1 - 1e-9
-    assert [text.get_text().strip() for text in panel.axes.texts] == [str(end) for end in ends]
-    alone = [place for place, end in enumerate(ends) if min(abs(end - np.delete(ends, place))) >= 0.4 and end < 0.8]
-    assert y[alone] == pytest.approx(np.array(ends)[alone])
-    explorer.close()

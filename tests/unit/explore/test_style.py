@@ -41,9 +41,9 @@ TOLD_APART = {
     ("cue_distance", "GREEN", "PURPLE"): "round and square marks, a whole line and a dashed one",
     ("cue_distance", "GREEN", "RED"): "a curve and an upright line with its words",
     ("cue_distance", "PURPLE", "RED"): "as above",
-    ("highway", "GREEN", "PURPLE"): "different dashes",
-    ("inside", "GREEN", "PURPLE"): "nothing: seven classes in one map, with the truth beside it",
-    ("inside", "ORANGE", "SKY"): "nothing, as above",
+    ("gradient_highway", "GREEN", "PURPLE"): "different dashes",
+    ("inside_the_head", "GREEN", "PURPLE"): "nothing: six classes in one map, with the truth beside it",
+    ("inside_the_head", "ORANGE", "SKY"): "a line and a class in a map",
 }
 
 

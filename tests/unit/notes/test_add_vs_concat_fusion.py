@@ -9,7 +9,7 @@ from fpnlib.data.photos import labelled_photo
 from fpnlib.models import FPN, cost
 from fpnlib.models.cpn import GlobalNet
 from fpnlib.models.fusion import Add
-from fpnlib.notes.add_vs_concat import edges, identities, pyramids
+from fpnlib.notes.add_vs_concat.experiments import edges, identities, pyramids
 from fpnlib.notes.add_vs_concat.explorers import add_is_tied_concat, edge_fusion, fusion_costs
 
 

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from fpnlib.claims import Result
 from fpnlib.models import LSTMCell
-from fpnlib.notes.add_vs_concat import alignment, gradients, skips
-from fpnlib.notes.add_vs_concat.highway import gradient_per_block
-from fpnlib.notes.add_vs_concat.memory import gradients_per_lag
+from fpnlib.notes.add_vs_concat.experiments import alignment, gradients, skips
+from fpnlib.notes.add_vs_concat.explorers.gradient_highway import gradient_per_block
+from fpnlib.notes.add_vs_concat.explorers.lstm_memory import gradients_per_lag
 from fpnlib.training.examples import STRIDES, examples
 from fpnlib.training.segmenter import predict, score_segmenter, void_classes
 

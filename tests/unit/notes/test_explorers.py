@@ -24,8 +24,6 @@ NOTHING_TO_GRAB = {
     "detections": "the net's dots lie in three groups, and a score has no place",
     "edge_fusion": "five weights: the map and the curve show what comes of them",
     "folding": "the numbers of two layers, which are words",
-    "head_stability": "a choice of head and rate: the curves show what comes of them",
-    "inside_the_head": "not yet",
     "live_training": "what to train: the curves show what comes of it",
     "passes": "numbers at fixed nodes",
     "pyramid": "where cursor and maps lie depends on the chosen photo's size as well",

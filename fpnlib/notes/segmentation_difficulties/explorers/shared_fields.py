@@ -91,9 +91,10 @@ class ReachExplorer(Explorer[ReachData]):
         chart.axes.set_ylabel("share that both have")
         chart.axes.grid(color=FAINT, lw=0.6)
         apart = range(MOST + 1)
-        could = chart.line(lambda data: (apart, data.shared), "s--", color=INK, ms=5, label="both can see")
-        did = chart.line(lambda data: (apart, data.looked_shared), "o-", color=BLUE, ms=5, label="both look at")
-        chart.name_lines(could, did)
+        names = ("both can see", "both look at")
+        chart.line(lambda data: (apart, data.shared), "s--", color=INK, ms=5, label=names[0])
+        chart.line(lambda data: (apart, data.looked_shared), "o-", color=BLUE, ms=5, label=names[1])
+        chart.names(lambda data: (data.shared[-1], data.looked_shared[-1]), names, (INK, BLUE))
         chart.dot(
             lambda data: ([data.apart] * 2, [data.shared[data.apart], data.looked_shared[data.apart]]),
             grab={"apart": lambda value: (value, None)},

@@ -5,7 +5,6 @@ import dataclasses
 import numpy as np
 from ipywidgets import Widget
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
 from fpnlib.explore import Explorer, Panel, choice, number, slider
 from fpnlib.explore.style import BLUE, FAINT, GREEN, MUTED, faded
@@ -65,13 +64,15 @@ class ErrorsExplorer(Explorer[ErrorsData]):
         chart = self.panel(right, xlim=(-0.2, MOST + 0.2), ylim=(0, 1.03), ylabel="score")
         chart.axes.set_xlabel("boundaries off by (pixels), or that area in one piece")
         chart.axes.grid(color=FAINT, lw=0.6)
-        lines = [self._curve(chart, row, *look) for row, look in enumerate(_MEASURES)]
-        chart.name_lines(*lines)
+        for row, look in enumerate(_MEASURES):
+            self._curve(chart, row, *look)
+        names, _, colours = zip(*_MEASURES, strict=True)
+        chart.names(lambda data: data.curves[:, -1], names, colours)
         chart.dot(lambda data: ([data.pixels] * 3, data.values), grab={"pixels": lambda value: (value, None)})
 
     @staticmethod
-    def _curve(chart: Panel, row: int, name: str, style: str, colour: str) -> Line2D:
-        return chart.line(lambda data: (range(MOST + 1), data.curves[row]), style, color=colour, ms=4, label=name)
+    def _curve(chart: Panel, row: int, name: str, style: str, colour: str) -> None:
+        chart.line(lambda data: (range(MOST + 1), data.curves[row]), style, color=colour, ms=4, label=name)
 
     def describe(self, data: ErrorsData) -> str:
         """Say how much is wrong and what each number makes of it."""

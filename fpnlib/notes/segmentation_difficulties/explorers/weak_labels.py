@@ -24,7 +24,7 @@ from fpnlib.notes.segmentation_difficulties.experiments.weak_labels import (
 from fpnlib.notes.segmentation_difficulties.explorers.colours import ANSWERS, answer_colours, answer_key
 
 _SIDE = 72  # pixels of a panel
-_LINES = ((MUTED, ":"), (BLUE, "-"), (GREEN, "--"))
+_LINES = dict(zip(METHODS, ((MUTED, ":"), (BLUE, "-"), (GREEN, "--")), strict=False))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,11 +77,10 @@ class LabelsExplorer(Explorer[LabelsData]):
         chart.axes.minorticks_off()
         chart.axes.set_title("lines: scribbles, mean over instances, 16 hands", fontsize=10)
         chart.axes.grid(color=FAINT, lw=0.6)
-        lines = [
+        for method, (colour, style) in _LINES.items():
             chart.line((COUNTS, _stored(method)), f"o{style}", color=colour, ms=4, label=method)
-            for (colour, style), method in zip(_LINES, METHODS, strict=False)
-        ]
-        chart.name_lines(*lines)
+        colours = [colour for colour, _ in _LINES.values()]
+        chart.names(lambda data: [_stored(method)[-1] for method in _LINES], [*_LINES], colours)
         chart.dot(lambda data: (data.count, data.value), grab={"count": lambda value: (value, None)})
 
     def describe(self, data: LabelsData) -> str:

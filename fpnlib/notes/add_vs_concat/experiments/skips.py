@@ -1,0 +1,237 @@
+"""AC-10 and AC-11: pyramids that add and that concatenate, trained with little data and much; what each map carries.
+
+Both claims are about the same nets: decoders on the frozen maps of an EfficientNet-Lite0 with ImageNet's weights. Their
+criteria were committed before any seed of theirs was trained. Nets of some other seeds were, to choose widths, steps,
+rate and amounts of data; the note says what they showed. After 16 seeds the third control had .043 (.017 to .070) where
+.02 is asked; the seeds were then doubled, once, with all criteria as they were.
+"""
+
+import dataclasses
+import functools
+import itertools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from jaxtyping import Int64
+from torch import Tensor, nn
+
+from fpnlib.claims import Claim, Criterion, Said, all_of, exceeds
+from fpnlib.data.voc import VOID
+from fpnlib.metrics import confusion_matrix, iou_per_class
+from fpnlib.models import FPN
+from fpnlib.models.cost import count_parameters
+from fpnlib.models.segmenter import Neck, Segmenter
+from fpnlib.notes.add_vs_concat.experiments.pyramids import ConcatPyramid
+from fpnlib.training.decoders import data
+from fpnlib.training.examples import CHANNELS, STRIDES, Examples
+from fpnlib.training.loop import History
+from fpnlib.training.segmenter import CLASSES, predict, score_segmenter, train_segmenter, void_classes
+
+KINDS = ("add", "wide", "concat")
+"""FPN, FPN with concat's parameters, and concat at FPN's width."""
+STEPS, LITTLE, MUCH = 400, 16, 512
+COURSES = {"little": (LITTLE, STEPS), "much": (MUCH, STEPS), "longer": (MUCH, 2 * STEPS)}
+"""Training scenes and steps."""
+LEVELS = STRIDES[1:]
+"""Strides of the maps that the pyramids join; the answer has the first."""
+SEEDS = 32
+_WIDTH, _RATE = 24, 6e-3
+_TEST = 64  # scenes
+_EARLY = 4  # steps
+_MAPS = CHANNELS[STRIDES.index(LEVELS[0]) :]
+
+
+def neck(kind: str) -> Neck:
+    """How a kind joins the maps; "alone" hands nothing down, so that its finest level knows its own map only."""
+    pyramids: dict[str, Callable[..., Any]] = {"alone": functools.partial(FPN, top_down=False), "concat": ConcatPyramid}
+
+    def build(in_channels: Sequence[int], channels: int) -> nn.Module:
+        pyramid = pyramids.get(kind, FPN)(in_channels, channels)
+        for level in range(1, len(in_channels)):
+            pyramid.layer_blocks[level] = nn.Identity()  # only the finest level is read: these would learn nothing
+        return pyramid
+
+    return build
+
+
+def segmenter(kind: str, channels: int) -> Segmenter:
+    """A fresh net of this kind."""
+    return Segmenter(_MAPS, CLASSES, channels=channels, neck=neck(kind))
+
+
+@functools.cache
+def channels_of(kind: str) -> int:
+    """A kind's channels; for "wide" those with the parameters nearest to concat's, all that learn counted."""
+    if kind != "wide":
+        return _WIDTH
+    with torch.device("meta"):  # to be counted, not run
+        wanted = count_parameters(segmenter("concat", _WIDTH))
+        return min(range(_WIDTH, 2 * _WIDTH), key=lambda width: abs(count_parameters(segmenter("add", width)) - wanted))
+
+
+def train(seed: int, kind: str, course: str, *, stop: int | None = None) -> tuple[nn.Module, History]:
+    """Train a net of one kind on the first collages; `stop` ends the course early."""
+    scenes, steps = COURSES[course]
+    return train_segmenter(
+        seed,
+        stride=LEVELS[0],
+        channels=channels_of(kind),
+        neck=neck(kind),
+        scenes=scenes,
+        steps=steps,
+        rate=_RATE,
+        stop=stop,
+    )
+
+
+@functools.cache
+def _test() -> tuple[Examples, Int64[Tensor, "n h w"]]:
+    given = data(_TEST, split="test")
+    return given, void_classes(given, 2)
+
+
+def without(given: Examples, stride: int) -> Examples:
+    """The same scenes with one map at its mean everywhere: the backbone's channels have mean 0."""
+    inputs = [
+        torch.zeros_like(one) if level == stride else one for level, one in zip(STRIDES, given.inputs, strict=True)
+    ]
+    return dataclasses.replace(given, inputs=tuple(inputs))
+
+
+def miou(model: nn.Module, given: Examples, target: Int64[Tensor, "n h w"]) -> float:
+    """The mIoU of `score_segmenter` alone, in less time."""
+    said = predict(model, given).classes
+    return iou_per_class(confusion_matrix(said, target, CLASSES, ignore_index=VOID)).nanmean().item()
+
+
+def _scores(model: nn.Module, name: str) -> dict[str, float]:
+    scores = score_segmenter(predict(model, _test()[0]), _test()[0])
+    return {f"{score}_{name}": scores[score] for score in ("miou", "boundary_iou")}
+
+
+@functools.cache
+def outcomes_of(seed: int) -> dict[str, float]:
+    """All nets of a seed, trained and scored once for both claims.
+
+    `miou_<kind>_<course>` and `boundary_iou_…` on test scenes; `cut<stride>_…`, the mIoU lost without that map;
+    `early_<kind>`, see `early_losses`; `gain_<add or wide>_<course>`, what concat gains over it, and `boundary_gain_…`.
+    """
+    given, target = _test()
+    found = {name: values[0] for name, values in early_losses([seed]).items()}
+    for kind, course in [*itertools.product(KINDS, COURSES), ("alone", "much")]:
+        model, _ = train(seed, kind, course)
+        name = f"{kind}_{course}"
+        scores = score_segmenter(predict(model, given), given)
+        found |= {f"{score}_{name}": scores[score] for score in ("miou", "boundary_iou")}
+        if kind != "alone":
+            cuts = {stride: miou(model, without(given, stride), target) for stride in LEVELS}
+            found |= {f"cut{stride}_{name}": scores["miou"] - left for stride, left in cuts.items()}
+    for (score, gain), kind, course in itertools.product(
+        (("miou", "gain"), ("boundary_iou", "boundary_gain")), KINDS[:2], COURSES
+    ):
+        found[f"{gain}_{kind}_{course}"] = found[f"{score}_concat_{course}"] - found[f"{score}_{kind}_{course}"]
+    found["needs_data"] = found["gain_wide_much"] - found["gain_wide_little"]
+    found["more_data"] = found["miou_concat_much"] - found["miou_concat_little"]
+    found["top_down"] = found["miou_add_much"] - found["miou_alone_much"]
+    return found
+
+
+def early_losses(seeds: Sequence[int]) -> dict[str, list[float]]:
+    """`early_<kind>`: the mean loss of the first steps with little data, which a test can measure again."""
+    return {
+        f"early_{kind}": [sum(train(seed, kind, "little", stop=_EARLY)[1].losses) / _EARLY for seed in seeds]
+        for kind in KINDS
+    }
+
+
+def concat_or_add(seeds: Sequence[int]) -> dict[str, list[float]]:
+    """`outcomes_of` all seeds."""
+    rows = [outcomes_of(seed) for seed in seeds]
+    found = {name: [row[name] for row in rows] for name in rows[0]}
+    return {"effect": found["gain_wide_longer"], **found}
+
+
+def add_for_concat(seeds: Sequence[int]) -> dict[str, list[float]]:
+    """`kept_<kind>_<course>`: what add gains over concat, of the same nets; with what control and re-check ask."""
+    found = {}
+    for name, values in concat_or_add(seeds).items():
+        if name.startswith("gain_"):
+            found[name.replace("gain", "kept")] = [-value for value in values]
+        elif name in ("miou_concat_longer", "more_data", "top_down") or name.startswith("early_"):
+            found[name] = values
+    return {"effect": found["kept_wide_longer"], **found}
+
+
+MARGIN = 0.02  # of mIoU
+_BECAUSE = (
+    "so far apart were two nets of one kind on average that differed in their seed, in the trials: who trains one of "
+    "each cannot tell less"
+)
+_WIDTHS = {"add": "at equal width", "wide": "at equal parameters"}
+_AMOUNTS = {"little": "with little data", "much": "with much data", "longer": "with much data, trained twice as long"}
+
+
+def _no_worse(one: str, other: str, outcome: str, courses: Sequence[str]) -> dict[str, Criterion]:
+    """A part for each way to add and each course: that one kind's mIoU is not below the other's."""
+    return {
+        f"{width} {_AMOUNTS[course]}": exceeds(
+            -MARGIN,
+            f"mIoU of {one} less {other}'s {width}, {COURSES[course][0]} scenes, {COURSES[course][1]} steps",
+            of=f"{outcome}_{kind}_{course}",
+            because=_BECAUSE,
+        )
+        for course in courses
+        for kind, width in _WIDTHS.items()
+    }
+
+
+_CONTROL = all_of(
+    exceeds(0.6, "mIoU of concat with most data and steps", of="miou_concat_longer"),
+    exceeds(MARGIN, f"what {MUCH} scenes in place of {LITTLE} gain concat", of="more_data"),
+    exceeds(MARGIN, f"what add gains from the coarser maps with {MUCH} scenes", of="top_down"),
+)
+
+CLAIMS = (
+    Claim(
+        "AC-10",
+        "With data and compute to spare concat will do too.",
+        Said(
+            "source",
+            "如果不在乎计算量且数据足够的时候,用concat也是可以的 … concat在skip connection里用的也比add更普遍",
+            "if computation does not matter and there are data enough, concat will do too … in skip connections it is "
+            "more usual than add",
+        ),
+        {
+            **_no_worse("concat", "add", "gain", ("much", "longer")),
+            "in that concat needs the data more than add does": exceeds(
+                MARGIN,
+                f"what {MUCH} scenes in place of {LITTLE} gain concat, less what they gain add at equal parameters",
+                of="needs_data",
+                because=_BECAUSE,
+            ),
+        },
+        concat_or_add,
+        seeds=SEEDS,
+        control=_CONTROL,
+        recheck=early_losses,
+        told={
+            "depends": "With data enough and trained for long enough, concat does no harm in a small pyramid; that it "
+            "needs the data more than add does is not shown."
+        },
+    ),
+    Claim(
+        "AC-11",
+        "In a small FPN, add can replace concat without a loss of accuracy.",
+        Said("us"),
+        _no_worse("add", "concat", "kept", tuple(COURSES)),
+        add_for_concat,
+        seeds=SEEDS,
+        control=_CONTROL,
+        recheck=early_losses,
+        told={
+            "depends": "In a small pyramid that is trained for long enough, add is as good as a concat of equal "
+            "parameters; against one of equal width our nets cannot tell."
+        },
+    ),
+)
