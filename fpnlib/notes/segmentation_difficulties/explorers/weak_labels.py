@@ -64,7 +64,7 @@ class LabelsExplorer(Explorer[LabelsData]):
 
     def build(self, figure: Figure) -> None:
         """Lay out two pictures and a chart."""
-        left, middle, right = figure.subplots(1, 3, width_ratios=[1, 1, 1.5])
+        left, middle, right = figure.subplots(1, 3, width_ratios=[1.15, 1.15, 1.5])
         crop = self.panel(left, bare=True)
         crop.axes.set_title("blue on the object, orange off", fontsize=10)
         crop.image(_painted)
