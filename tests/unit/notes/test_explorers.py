@@ -24,7 +24,6 @@ NOTHING_TO_GRAB = {
     "detections": "the net's dots lie in three groups, and a score has no place",
     "edge_fusion": "five weights: the map and the curve show what comes of them",
     "folding": "the numbers of two layers, which are words",
-    "live_training": "what to train: the curves show what comes of it",
     "passes": "numbers at fixed nodes",
     "pyramid": "where cursor and maps lie depends on the chosen photo's size as well",
     "three_tasks": "a choice and pixels of error: the picture shows what comes of them",
