@@ -246,8 +246,8 @@ for k, stage in enumerate((net.layer1, net.layer2, net.layer3, net.layer4), 2):
 # torchvision is not installed here.
 
 # %%
-from fpnlib.notes.fpn.claims import plain_pyramid
-from fpnlib.notes.fpn.recorded import CHANNELS, OUT, SIZES, fill, pyramid_input, recorded
+from fpnlib.notes.fpn.experiments.recipe import plain_pyramid
+from fpnlib.notes.fpn.experiments.recorded import CHANNELS, OUT, SIZES, fill, pyramid_input, recorded
 
 pyramid_fpn = FPN(CHANNELS, OUT).double().eval()
 fill(pyramid_fpn)
@@ -338,7 +338,7 @@ verdicts("FP")
 
 # %%
 from fpnlib.claims import Result
-from fpnlib.notes.fpn.cue import accuracies
+from fpnlib.notes.fpn.experiments.cue import accuracies
 
 print(accuracies(Result.load("FP-3")))
 
@@ -372,7 +372,7 @@ print(accuracies(Result.load("FP-3")))
 # larger than the objects.
 
 # %%
-from fpnlib.notes.fpn.ablation import beside_the_paper
+from fpnlib.notes.fpn.experiments.ablation import beside_the_paper
 
 print(beside_the_paper(Result.load("FP-6")))
 
@@ -402,7 +402,7 @@ print(beside_the_paper(Result.load("FP-6")))
 # The control is a plain blur of M, which must lower both, and the top-down path, which must raise the mIoU.
 
 # %%
-from fpnlib.notes.fpn.smoothing import four_nets
+from fpnlib.notes.fpn.experiments.smoothing import four_nets
 
 print(four_nets(Result.load("FP-4")))
 

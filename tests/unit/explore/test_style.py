@@ -35,6 +35,7 @@ DEFICIENCIES = {
 TOLD_APART = {
     ("designer", "ORANGE", "SKY"): "a dot and an area",
     ("geometry", "ORANGE", "SKY"): "a bar and a pale area",
+    ("research_planner", "ORANGE", "SKY"): "lines and filled bars",
     ("passes", "GREEN", "RED"): "a tick and a cross",
     ("detection", "GREEN", "RED"): "a thick frame and a thin one",
     ("detections", "GREEN", "RED"): "a thick frame and a thin one",

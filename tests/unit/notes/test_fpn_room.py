@@ -12,19 +12,18 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 from PIL import Image
 from torch import nn
 
 from fpnlib.claims import Result
 from fpnlib.models import FPN, BasicBlock, EfficientNetLite0, ResNet, resnet18, resnet50
-from fpnlib.notes.fpn import lite_pyramid
-from fpnlib.notes.fpn.architecture import BACKBONES
-from fpnlib.notes.fpn.colours import components, heat
-from fpnlib.notes.fpn.diagram import LEVELS, SIZE, diagram
+from fpnlib.notes.fpn.experiments import lite_pyramid
+from fpnlib.notes.fpn.experiments.spectrum import RINGS, fine_share, sum_energies
 from fpnlib.notes.fpn.explorers import architecture, level_assignment, pyramid, top_down_step
-from fpnlib.notes.fpn.photo_pyramid import (
+from fpnlib.notes.fpn.explorers.architecture import BACKBONES
+from fpnlib.notes.fpn.explorers.colours import components, heat
+from fpnlib.notes.fpn.explorers.diagram import LEVELS, SIZE, diagram
+from fpnlib.notes.fpn.explorers.photo_pyramid import (
     Library,
     book_backbones,
     build,
@@ -36,8 +35,6 @@ from fpnlib.notes.fpn.photo_pyramid import (
     shrunk,
     strides_of,
 )
-from fpnlib.notes.fpn.pixels import Pixels
-from fpnlib.notes.fpn.spectrum import RINGS, fine_share, sum_energies
 
 OF_PHOTOS = (pyramid, top_down_step, level_assignment)
 
@@ -373,7 +370,7 @@ def test_the_lite_pyramid_is_what_its_command_trains(monkeypatch, tmp_path, caps
     assert not any(parameter.requires_grad for parameter in made.parameters())
 
 
-# Colours, components, pixels.
+# Colours, components.
 
 
 def test_principal_components_are_scikit_learns():
@@ -411,22 +408,6 @@ def test_colours_span_what_they_say():
     assert (heat(torch.full((2, 2), 3.0), 3.0, 0.0) == heat(torch.full((2, 2), 3.0), 3.0, 0.0)[0, 0]).all()
     assert components(torch.zeros(3, 1, 1)).tolist() == [[[127, 127, 127]]]
     assert components(torch.tensor([9.0, -9.0, 0.0]).view(3, 1, 1)).tolist() == [[[255, 0, 127]]]
-
-
-def test_pixels_are_sharp_blocks_in_their_place():
-    figure = Figure(figsize=(1, 1), dpi=100)
-    canvas = FigureCanvasAgg(figure)
-    axes = figure.add_axes((0, 0, 1, 1))
-    axes.set(xlim=(0, 100), ylim=(100, 0))
-    axes.set_axis_off()
-    image = picture(3, 4)
-    Pixels(axes).show(image, 20, 10, 60, 40)
-    canvas.draw()
-    drawn = np.asarray(canvas.buffer_rgba())[..., :3]
-    np.testing.assert_array_equal(drawn[10:40, 20:60], image.repeat(10, 0).repeat(10, 1))
-    outside = np.ones((100, 100), bool)
-    outside[10:40, 20:60] = False
-    assert (drawn[outside] == 255).all()
 
 
 # Spectra.
