@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections import Counter
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -46,7 +47,7 @@ class DetectionsData:
     net: str
     picture: str
     score: float
-    size: tuple[int, int]
+    image: np.ndarray  # (h, w, 3)
     boxes: dict[str, np.ndarray]
     scores: dict[str, np.ndarray]
     labels: np.ndarray
@@ -94,7 +95,7 @@ class DetectionsExplorer(Explorer[DetectionsData]):
             net=net,
             picture=picture,
             score=score,
-            size=page.image.shape[:2],
+            image=page.image,
             boxes=kept.boxes,
             scores=kept.scores,
             labels=judged.labels[judged.scores >= score],
@@ -111,11 +112,9 @@ class DetectionsExplorer(Explorer[DetectionsData]):
             [["picture", "recall"], ["picture", "scores"]], height_ratios=[2.4, 1], width_ratios=[1.15, 1]
         )
         picture = self.panel(axes["picture"], bare=True)
+        # Every picture fills the panel's height.
         picture.image(
-            lambda data: (
-                faded(self._pages[data.picture].image, 0.75),
-                (0, 0, SIDE * data.size[1] / data.size[0], SIDE),
-            )
+            lambda data: (faded(data.image, 0.75), (0, 0, SIDE * data.image.shape[1] / len(data.image), SIDE))
         )
         widest = max(page.image.shape[1] / page.image.shape[0] for page in self._pages.values())
         picture.axes.set(xlim=(0, SIDE * max(1.0, widest)), ylim=(SIDE, 0), anchor="W")
@@ -130,7 +129,7 @@ class DetectionsExplorer(Explorer[DetectionsData]):
     def _kind(kind: str, row: int, picture: Panel, scores: Panel) -> None:
         """The boxes of a kind, and their scores with their number."""
         look = _KINDS[kind]
-        picture.boxes(lambda data: SIDE / data.size[0] * data.boxes[kind], **look)
+        picture.boxes(lambda data: SIDE / len(data.image) * data.boxes[kind], **look)
         colour = look["color"]
         scores.axes.get_yticklabels()[row].set_color(colour)
         scores.line(lambda data: (data.scores[kind], np.full(len(data.scores[kind]), row)), "o", color=colour, ms=4)
@@ -148,7 +147,7 @@ class DetectionsExplorer(Explorer[DetectionsData]):
         for words, colour, y in (("this detector", ORANGE, 0.97), ("the others", MUTED, 0.88)):
             panel.text(f"● {words}", 0.02, y, va="top", color=colour, transform=panel.axes.transAxes)
         for place in range(len(SIZES)):
-            panel.grab(net=lambda net, place=place: (float(_places(net)[place]), None))
+            panel.grab(net=partial(_column, place))
 
     def describe(self, data: DetectionsData) -> str:
         """Say what was found here, and what this net finds on many scenes."""
@@ -184,6 +183,10 @@ class DetectionsExplorer(Explorer[DetectionsData]):
 def _places(net: str) -> np.ndarray:
     """Where a net's recalls stand, (3,): side by side at each size."""
     return np.arange(len(SIZES)) + (list(NETS).index(net) - 2.5) / 12
+
+
+def _column(place: int, net: str) -> tuple[float, None]:
+    return float(_places(net)[place]), None
 
 
 def _edges() -> tuple[str, ...]:

@@ -29,7 +29,7 @@ _LEAST = 1e-4  # of the energy; less is drawn as this
 
 @dataclasses.dataclass(frozen=True)
 class StepData:
-    """One channel of the four maps, (h, w) and (h, w, 3) in colours; spectra of all channels, (RINGS,), each summing to 1."""
+    """One channel of the four maps, (h, w), and in colours; spectra of all channels, (RINGS,), each summing to 1."""
 
     level: int
     channel: int
