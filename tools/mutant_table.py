@@ -238,7 +238,10 @@ MUTANTS = (
         "(np.arange(fine) * coarse + 1) // fine",
     ),
     _measured(
-        "PD-1", "padding/claims.py", "(end - begin) / axis.stride) > EXACT", "(end - begin + 1) / axis.stride) > EXACT"
+        "PD-1",
+        "padding/experiments/projected_rois.py",
+        "(end - begin) / axis.stride) > EXACT",
+        "(end - begin + 1) / axis.stride) > EXACT",
     ),
     _measured(
         "PR-4", "precision_recall/experiments/detector.py", "_hits(found, labels, 0.75)", "_hits(found, labels, 0.7)"

@@ -53,8 +53,9 @@ class Handle:
         # An open coordinate takes some place inside the axes while the other goes through the transform.
         middle = self.axes.transData.inverted().transform(self.axes.transAxes.transform((0.5, 0.5)))
         free = np.isnan(known)
-        shares = self._shares(self.axes.transData.transform(np.where(free, middle, known)))
-        return [[value, *pair] for value, pair in zip(values, np.where(free, None, shares).tolist(), strict=True)]
+        shares = self._shares(self.axes.transData.transform(np.where(free, middle, known))).astype(object)
+        shares[free] = None
+        return [[value, *pair] for value, pair in zip(values, shares.tolist(), strict=True)]
 
     def _shares(self, pixels: np.ndarray) -> np.ndarray:
         width, height = self.axes.figure.bbox.size
