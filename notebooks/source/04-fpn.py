@@ -123,7 +123,8 @@ level_assignment()
 # A detector of some hundred thousand weights reads the pyramid's levels. It was trained from scratch on labelled scenes
 # of $128$ pixels, whole and with one part or another left out. Where a part takes many weights with it, more channels
 # make up for them, so all have the same number within five per cent. Each box has a score, the detector's confidence;
-# only boxes at or above the slider's score are drawn. Colours and line styles say what is right, wrong and missed.
+# only boxes at or above the slider's score are drawn. Colours and line styles say what is right, wrong and missed. The
+# strip on the right has the scores of all boxes; its line can be dragged.
 #
 # **Choose scene 2 and lower the score to $0.3$. Count the small objects that are found. Then choose C4 alone and C5
 # alone, and lower the score as far as you like.**

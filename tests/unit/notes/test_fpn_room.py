@@ -410,6 +410,38 @@ def test_colours_span_what_they_say():
     assert components(torch.tensor([9.0, -9.0, 0.0]).view(3, 1, 1)).tolist() == [[[255, 0, 127]]]
 
 
+# Handles.
+
+
+def test_a_dragged_corner_follows_the_pointer_and_the_rest_of_the_box_its_middle():
+    explorer = level_assignment()
+    explorer._repr_mimebundle_()
+    handle = explorer._handles[3]  # the lower right corner
+    middle = np.add(explorer.data.box[:2], explorer.data.box[2:]) / 2
+    for pointer in np.linspace((330, 235), (290, 290), 12):
+        (wanted,) = handle._shares(handle.axes.transData.transform([pointer]))
+        tables = handle.tables(explorer.controls(), explorer.data)
+        far = {name: [np.hypot(x - wanted[0], y - wanted[1]) for _, x, y in table] for name, table in tables.items()}
+        explorer.set(**{name: tables[name][int(np.argmin(one))][0] for name, one in far.items()})
+        explorer.frame()
+    assert np.abs(np.subtract(explorer.data.box[2:], pointer)).max() < 16  # the shape has coarse steps
+    x0, y0, x1, y1 = explorer.data.box
+    assert (x0 + x1) / 2 == pytest.approx(middle[0], abs=1)
+    assert y0 == 0 or (y0 + y1) / 2 == pytest.approx(middle[1], abs=1)
+
+
+def test_the_frame_on_the_sheet_is_dragged_to_any_map():
+    explorer = pyramid()
+    explorer._repr_mimebundle_()
+    handle = next(one for one in explorer._handles if "stage" in one.places)
+    tables = handle.tables(explorer.controls(), explorer.data)
+    across, down = [row[1] for row in tables["level"]], [row[2] for row in tables["stage"]]
+    assert across == sorted(across)
+    assert down == sorted(down)
+    assert len(set(across)) == 4
+    assert len(set(down)) == 3
+
+
 # Spectra.
 
 

@@ -273,9 +273,10 @@ def _sheet_scale(sheet: np.ndarray) -> float:
     return min(1.0, _PLACES["all"][2] / wide, _PLACES["all"][3] / tall)
 
 
-def _on_sheet(data: PyramidData, which: tuple[Stage, int]) -> np.ndarray:
+def _on_sheet(data: PyramidData, which: tuple[Stage, int]) -> tuple[float, float, float, float]:
     """The frame x0 y0 x1 y1 around a map, or around that of the nearest level there is."""
     stage, level = which
     known = min((one for name, one in data.frames if name == stage), key=lambda one: abs(one - level))
     x, y, width, height = data.frames[stage, known]
-    return _sheet_scale(data.all) * np.array([x - 2, y - 2, x + width + 2, y + height + 2])
+    scale = _sheet_scale(data.all)
+    return (x - 2) * scale, (y - 2) * scale, (x + width + 2) * scale, (y + height + 2) * scale
