@@ -257,7 +257,7 @@ MUTANTS = (
     ),
     _measured(
         "WU-3",
-        "warmup/rates.py",
+        "warmup/experiments/rates.py",
         "gain = errors[WAYS.index(worse)] - errors[WAYS.index(better)]",
         "gain = errors[WAYS.index(better)] - errors[WAYS.index(worse)]",
     ),

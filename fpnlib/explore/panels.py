@@ -19,7 +19,7 @@ from matplotlib.patches import Rectangle, StepPatch
 from fpnlib.explore.glyphs import Words
 from fpnlib.explore.handles import Place
 from fpnlib.explore.rasters import Raster
-from fpnlib.explore.style import FAINT, INK, ORANGE
+from fpnlib.explore.style import FAINT, INK, MUTED, ORANGE
 from fpnlib.explore.text import number
 
 _NEAR = 12  # pixels from a pointer to a point whose numbers it asks for
@@ -70,7 +70,10 @@ class Panel:
         self._grab(self.axes, **places)
 
     def add(self, artist: Kind, follow: Callable[[Kind, Any], Any], *, grab: Grab = None) -> Kind:
-        """Let any artist follow the data: `panel.add(artist, lambda artist, data: artist.set_width(data.width))`."""
+        """Let any artist follow the data: `panel.add(artist, lambda artist, data: artist.set_width(data.width))`.
+
+        A mark of this panel may follow it in one more way.
+        """
         self._add([artist], lambda data: follow(artist, data), grab)
         return artist
 
@@ -139,8 +142,8 @@ class Panel:
 
     def means(self, of: Of, *, grab: Grab = None, **look: Any) -> Line2D:
         """A curve of means with their intervals: x, and (n, 3) of mean, low and high."""
-        usual: dict[str, Any] = {"marker": "o", "ms": 5}
-        line = self.line(lambda data: (of(data)[0], of(data)[1][:, 0]), grab=grab, **usual | look)
+        look = {"marker": "o", "ms": 5, **look}
+        line = self.line(lambda data: (of(data)[0], of(data)[1][:, 0]), grab=grab, **look)
         self.intervals(lambda data: (of(data)[0], *of(data)[1].T[1:]), color=line.get_color(), lw=5, alpha=0.35)
         return line
 
@@ -273,9 +276,13 @@ class Panel:
         cell: Of,
         *,
         words: Callable[[Any], str] = str,
+        across: Of | None = None,
         **look: Any,
     ) -> Raster:
-        """Values (rows, columns) as colours, with a frame around one cell, (row, column); `words` writes the names."""
+        """Values (rows, columns) as colours, with a frame around one cell, (row, column); `words` writes the names.
+
+        `across` gives the columns other names, which follow the data.
+        """
         image = self.image(of, **{"aspect": "auto"} | look)
         names = [[words(one) for one in axis] for axis in (rows, columns)]
         self.axes.set(xlim=(-0.5, len(columns) - 0.5), ylim=(len(rows) - 0.5, -0.5))
@@ -284,6 +291,14 @@ class Panel:
         self.axes.set_yticks(range(len(rows)), names[0])
         self.axes.set_xticks(range(len(columns)), names[1])
         self.axes.tick_params(length=0)
+
+        def renamed(data: Any) -> list[list[str]]:
+            names[1] = [words(one) for one in across(data)] if across else names[1]
+            return names[1:]
+
+        if across:
+            self.axes.tick_params(axis="x", labelcolor="none")  # they keep the place of those that move
+            self.table(renamed, range(len(columns)), [len(rows) - 0.42], ha="center", va="top", color=MUTED)
 
         def around(data: Any) -> tuple[float, ...]:
             row, column = cell(data)
@@ -384,7 +399,7 @@ class Panel:
         return self.axes.add_artist(Words(x, y, words, **look))
 
     def _add(self, artists: Sequence[Artist], follow: Callable[[Any], Any], grab: Grab = None) -> None:
-        self.artists += artists
+        self.artists += [artist for artist in artists if artist not in self.artists]
         self._follow.append(follow)
         if grab:
             if isinstance(grab, str):

@@ -25,7 +25,6 @@ NOTHING_TO_GRAB = {
     "dataset_or_image": "a share and a choice: the maps show what comes of them",
     "edge_fusion": "five weights: the map and the curve show what comes of them",
     "folding": "the numbers of two layers, which are words",
-    "live_training": "what to train: the curves show what comes of it",
     "passes": "numbers at fixed nodes",
     "superpixels": "not yet",
     "three_tasks": "a choice and pixels of error: the picture shows what comes of them",
