@@ -178,27 +178,6 @@ class Panel:
         self._add(list(shown), fill)
         self.table(lambda data: [[number(value, digits)] for value in of(data)], (1.02,), rows, ha="left")
 
-    def name_lines(self, *lines: Line2D, apart: float = 0.06, **look: Any) -> None:
-        """Write each line's label behind its last point, in its colour, in place of a legend.
-
-        Names stay `apart`, a share of the axes' height, where lines meet.
-        """
-        look = {"va": "center", "fontsize": 9} | look
-        names = [self._words(0, 0, f"  {line.get_label()}", color=line.get_color(), **look) for line in lines]
-        to_shares = self.axes.transScale + self.axes.transLimits
-
-        def follow(_: Any) -> None:
-            ends = to_shares.transform([line.get_xydata()[-1] for line in lines])
-            order, heights = ends[:, 1].argsort(), apart * np.arange(len(lines))
-            # Each at least as high as the one below it and `apart`, and none so high that the others find no room.
-            up = np.maximum.accumulate(ends[order, 1] - heights)
-            placed = np.minimum(up, 1 - heights[-1]) + heights
-            at = to_shares.inverted().transform(np.column_stack([ends[order, 0], placed]))
-            for line, place in zip(order, at, strict=True):
-                names[line].set_position(place)
-
-        self._add(names, follow)
-
     # Pictures, boxes, maps.
 
     def image(
@@ -238,11 +217,16 @@ class Panel:
         return image
 
     def classes(
-        self, of: Of | np.ndarray, names: Of | Sequence[str], colours: np.ndarray, extent: Sequence[float] | None = None
+        self,
+        of: Of | np.ndarray,
+        names: Of | Sequence[str],
+        colours: np.ndarray,
+        extent: Sequence[float] | None = None,
+        **look: Any,
     ) -> Raster:
-        """Whole numbers (h, w), each with a colour, a row of bytes (n, 3), and a name, which a pointer hears."""
+        """Whole numbers (h, w), each with a colour, bytes (n, 3) or (n, 4), and a name, which a pointer hears."""
         palette = ListedColormap(np.asarray(colours) / 255)
-        image = self.image(of, extent, cmap=palette, vmin=-0.5, vmax=len(colours) - 0.5)
+        image = self.image(of, extent, cmap=palette, vmin=-0.5, vmax=len(colours) - 0.5, **look)
         known = [] if callable(names) else [*names]
         if callable(names):
             self._follow.append(lambda data: known.__setitem__(slice(None), names(data)))

@@ -221,23 +221,6 @@ def test_a_mark_that_lies_at_no_controls_value_needs_places():
         panel.dot(lambda d: (0, 0), grab="place")
 
 
-@pytest.mark.parametrize("ends", [(0.1, 0.5, 0.9), (0.5, 0.5, 0.5), (0.98, 1, 0.99), (0.5, 0.52, 0), (0, 0, 0)])
-def test_lines_are_named_at_their_ends_and_no_name_lies_on_another(ends):
-    explorer = EveryMark()
-    panel = explorer.panel(Figure().subplots(), xlim=(0, 4), ylim=(0, 1))
-    lines = [panel.line(lambda data, y=y: ([0, 2], [1, data * y]), label=str(y)) for y in ends]
-    panel.name_lines(*lines, apart=0.1)
-    panel.draw(1)
-    x, y = np.transpose([text.get_position() for text in panel.axes.texts])
-    assert x == pytest.approx(2)
-    assert y.max() <= 1 + 1e-9
-    assert np.diff(np.sort(y)).min() >= 0.1 - 1e-9
-    assert [text.get_text().strip() for text in panel.axes.texts] == [str(end) for end in ends]
-    alone = [place for place, end in enumerate(ends) if min(abs(end - np.delete(ends, place))) >= 0.4 and end < 0.8]
-    assert y[alone] == pytest.approx(np.array(ends)[alone])
-    explorer.close()
-
-
 def test_no_points_move_no_panel():
     def places(*values):
         explorer = EveryMark()
