@@ -1,25 +1,22 @@
 """What each map carries: test scores of pyramids that add and that concatenate, whole and with one map cut."""
 
 import dataclasses
-import functools
-from collections.abc import Iterable
-from typing import Any
 
 import numpy as np
 from ipywidgets import Widget
-from matplotlib.artist import Artist
-from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.figure import Figure
 
 from fpnlib.claims import Result
-from fpnlib.explore import Explorer, choice, number, slider
-from fpnlib.explore.style import BLUE, GREEN, INK, MUTED, ORANGE
-from fpnlib.notes.add_vs_concat.experiments.skips import COURSES, KINDS, LEVELS
+from fpnlib.explore import Explorer, Panel, choice, number, slider
+from fpnlib.explore.handles import Place
+from fpnlib.explore.style import BLUE, INK, MUTED, ORANGE, PURPLE, SKY
+from fpnlib.notes.add_vs_concat.experiments.skips import COURSES, KINDS, LEVELS, stored_scores
 
 SCORES = {"mIoU": "miou", "boundary IoU": "boundary_iou"}
 KIND_NAMES = {"add": "add, same width", "wide": "add, same parameters", "concat": "concat"}
-_COLOURS = {"add": BLUE, "wide": GREEN, "concat": ORANGE}
-_BAR = 0.26
+_COLOURS = {"add": BLUE, "wide": SKY, "concat": PURPLE}
+_EACH = np.arange(1, len(COURSES) + 1)
+_BAR, _HALF = 0.26, 0.117  # from bar to bar, and half a bar's width
 _ASIDE = (-0.06, 0.0, 0.06)  # so that no interval hides another
 
 
@@ -35,28 +32,14 @@ class SkipData:
     lost: np.ndarray  # (kinds, maps, 3) of mIoU, in the chosen course
 
     @property
+    def at(self) -> int:
+        """The chosen course's place among `COURSES`."""
+        return list(COURSES).index(self.course)
+
+    @property
     def chosen(self) -> np.ndarray:
         """The chosen kind's score in the chosen course."""
-        return self.scores[KINDS.index(self.kind), list(COURSES).index(self.course)]
-
-
-@functools.cache
-def stored() -> dict[str, np.ndarray]:
-    """Each score (kinds, courses, 3) by name, `alone_…` (3,), and under "lost" what a cut costs (kinds, courses, maps,
-    3)."""
-    result = Result.load("AC-10")
-
-    def three(name: str) -> list[float]:
-        return [result.number(f"{name}{end}") for end in ("", "_low", "_high")]
-
-    names = [[f"{kind}_{course}" for course in COURSES] for kind in KINDS]
-    found: dict[str, list[Any]] = {
-        "lost": [[[three(f"cut{stride}_{name}") for stride in LEVELS] for name in row] for row in names]
-    }
-    for score in SCORES.values():
-        found[score] = [[three(f"{score}_{name}") for name in row] for row in names]
-    every = {name: np.array(values) for name, values in found.items()}
-    return every | {f"alone_{score}": np.array(three(f"{score}_alone_much")) for score in SCORES.values()}
+        return self.scores[KINDS.index(self.kind), self.at]
 
 
 class SkipExplorer(Explorer[SkipData]):
@@ -66,7 +49,8 @@ class SkipExplorer(Explorer[SkipData]):
     size = (1000, 400)
 
     def __init__(self) -> None:
-        stored()
+        stored_scores()
+        self._seeds = len(Result.load("AC-10").seeds)
         super().__init__()
 
     def make_controls(self) -> dict[str, Widget]:
@@ -84,73 +68,69 @@ class SkipExplorer(Explorer[SkipData]):
             score=score,
             course=course,
             kind=next(name for name, shown in KIND_NAMES.items() if shown == kind),
-            scores=stored()[SCORES[score]],
-            alone=stored()[f"alone_{SCORES[score]}"],
-            lost=stored()["lost"][:, list(COURSES).index(course)],
+            scores=stored_scores()[SCORES[score]],
+            alone=stored_scores()[f"alone_{SCORES[score]}"],
+            lost=stored_scores()["lost"][:, list(COURSES).index(course)],
         )
 
-    def build(self, figure: Figure) -> Iterable[Artist]:
+    def build(self, figure: Figure) -> None:
         """Lay out curves and bars."""
-        curves, bars = figure.subplots(1, 2, width_ratios=[1.15, 1])
-        self._lines, self._intervals = {}, {}
-        for kind in KINDS:
-            (self._lines[kind],) = curves.plot([], [], color=_COLOURS[kind], marker="o", ms=5, label=KIND_NAMES[kind])
-            self._intervals[kind] = curves.add_collection(LineCollection([], colors=_COLOURS[kind], lw=5, alpha=0.35))
-        (self._alone,) = curves.plot([], [], "_", ms=22, mew=2.5, color=MUTED, label="the finest map alone")
-        curves.set(title=" ", ylabel="score", xlim=(-0.3, len(COURSES) - 0.7), ylim=(0, 1))
-        self._title = curves.text(0, 1.02, "", fontsize=11, transform=curves.transAxes)
-        curves.set_xticks(
-            range(len(COURSES)), [f"{scenes} scenes\n{steps} steps" for scenes, steps in COURSES.values()]
+        left, right = figure.subplots(1, 2, width_ratios=[1.25, 1])
+        curves = self.panel(left, xlim=(0.7, len(COURSES) + 0.2), ylim=(0, 1), title=" ", ylabel="score")
+        curves.text(
+            lambda data: f"{data.score} on test scenes, mean of {self._seeds} seeds",
+            *(0, 1.02),
+            fontsize=11,
+            transform=left.transAxes,
         )
-        curves.legend(loc="upper left")
-        self._mark = curves.axvline(0, color=MUTED, ls="--", lw=1, zorder=0)
-        (self._point,) = curves.plot([], [], "o", ms=12, mfc="none", mec=INK, mew=2)
-        lost = stored()["lost"]
-        bars.set(title="mIoU lost without one of the maps")
-        bars.set(xlim=(-0.5, len(LEVELS) - 0.5), ylim=(1.1 * min(lost.min(), -0.005), 1.08 * lost.max()))
-        bars.set_xticks(range(len(LEVELS)), [f"stride {stride}\n" for stride in LEVELS])
-        bars.axhline(0, color=MUTED, lw=0.8)
-        self._bars = {
-            kind: bars.add_collection(PolyCollection([], facecolors=_COLOURS[kind], edgecolors="none"))
-            for kind in KINDS
-        }
-        self._whiskers = bars.add_collection(LineCollection([], colors=INK, lw=1.5))
-        return [
-            *(self._title, self._mark, *self._lines.values(), *self._intervals.values(), self._alone, self._point),
-            *(*self._bars.values(), self._whiskers),
-        ]
+        curves.axes.set_xticks(_EACH, [f"{scenes} scenes\n{steps} steps" for scenes, steps in COURSES.values()])
+        curves.upright(lambda data: _EACH[data.at], color=ORANGE, lw=1.5, zorder=0, grab="training")
+        lost = stored_scores()["lost"]
+        limits = {"xlim": (-0.5, len(LEVELS) - 0.5), "ylim": (1.1 * min(lost.min(), -0.005), 1.08 * lost.max())}
+        bars = self.panel(right, title="What is lost without one of the maps", ylabel="mIoU lost", **limits)
+        bars.axes.set_xticks(range(len(LEVELS)), [f"stride {stride}\n" for stride in LEVELS])
+        bars.level(0, color=MUTED, lw=0.8)
+        for place, kind in enumerate(KINDS):
+            self._kind(curves, bars, place, kind)
+        much = _EACH[list(COURSES).index("much")]
+        curves.line(lambda data: ([much], data.alone[:1]), "_", ms=22, mew=2.5, color=MUTED, label="finest map alone")
+        curves.text("the finest map alone", at=lambda data: (much + 0.1, data.alone[0] - 0.06), color=MUTED)
+        curves.names(lambda data: data.scores[:, -1, 0], [*KIND_NAMES.values()], [*_COLOURS.values()])
+        curves.line(
+            lambda data: ([_EACH[data.at] + _ASIDE[KINDS.index(data.kind)]], data.chosen[:1]),
+            "o",
+            ms=12,
+            mfc="none",
+            mec=ORANGE,
+            mew=2.5,
+        )
+        bars.intervals(
+            lambda data: (_middles(KINDS.index(data.kind)), *data.lost[KINDS.index(data.kind)].T[1:]),
+            colors=ORANGE,
+            lw=3,
+        )
+        for level in range(len(LEVELS)):
+            bars.grab(kind=_places_of_kind(level))
 
-    def draw(self, data: SkipData) -> None:
-        """Move curves and bars."""
-        self._title.set_text(f"{data.score} on test scenes, mean of 16 seeds")
-        places = np.arange(len(COURSES))
-        for aside, kind, scores in zip(_ASIDE, KINDS, data.scores, strict=True):
-            self._lines[kind].set_data(places + aside, scores[:, 0])
-            self._intervals[kind].set_segments(
-                [[(x, low), (x, high)] for x, (_, low, high) in zip(places + aside, scores, strict=True)]
-            )
-        self._alone.set_data([list(COURSES).index("much")], data.alone[:1])
-        at = list(COURSES).index(data.course)
-        self._mark.set_xdata([at, at])
-        self._point.set_data([at + _ASIDE[KINDS.index(data.kind)]], [data.chosen[0]])
-        whiskers = []
-        for place, (kind, lost) in enumerate(zip(KINDS, data.lost, strict=True)):
-            middles = np.arange(len(LEVELS)) + _BAR * (place - 1)
-            half = 0.45 * _BAR
-            self._bars[kind].set_verts(
-                [
-                    [(x - half, 0), (x - half, mean), (x + half, mean), (x + half, 0)]
-                    for x, mean in zip(middles, lost[:, 0], strict=True)
-                ]
-            )
-            whiskers += [[(x, low), (x, high)] for x, (_, low, high) in zip(middles, lost, strict=True)]
-        self._whiskers.set_segments(whiskers)
+    @staticmethod
+    def _kind(curves: Panel, bars: Panel, place: int, kind: str) -> None:
+        """A kind's curve of scores and its bars, with their intervals."""
+        colour, name, middles = _COLOURS[kind], KIND_NAMES[kind], _middles(place)
+        curves.means(lambda data: (_EACH + _ASIDE[place], data.scores[place]), color=colour, label=name)
+        bars.areas(
+            lambda data: [
+                [(x - _HALF, 0), (x - _HALF, mean), (x + _HALF, mean), (x + _HALF, 0)]
+                for x, mean in zip(middles, data.lost[place, :, 0], strict=True)
+            ],
+            facecolors=colour,
+        )
+        bars.intervals(lambda data: (middles, *data.lost[place].T[1:]), colors=INK, lw=1.5)
+        bars.line(lambda data: (middles, data.lost[place, :, 0]), "o", ms=4, color=INK, label=name)
 
     def describe(self, data: SkipData) -> str:
         """Say the score and what each map is worth to it."""
-        at = list(COURSES).index(data.course)
         others = ", ".join(
-            f"{KIND_NAMES[kind]} {number(float(data.scores[i, at, 0]))}"
+            f"{KIND_NAMES[kind]} {number(float(data.scores[i, data.at, 0]))}"
             for i, kind in enumerate(KINDS)
             if kind != data.kind
         )
@@ -175,3 +155,12 @@ class SkipExplorer(Explorer[SkipData]):
             ),
             "nothing lost is more than all": bool((data.lost <= 1).all()),
         }
+
+
+def _middles(kind: int) -> np.ndarray:
+    """Return where a kind's bars stand."""
+    return np.arange(len(LEVELS)) + _BAR * (kind - 1)
+
+
+def _places_of_kind(level: int) -> Place:
+    return lambda name: (float(_middles([*KIND_NAMES.values()].index(name))[level]), None)
