@@ -89,7 +89,8 @@ class IdentityExplorer(Explorer[IdentityData]):
         span = 2 * max(self._x.abs().max().item(), self._y.abs().max().item())
         shades = LinearSegmentedColormap.from_list("less to more", [PURPLE, PAPER, BLUE])
         maps = {"cmap": "gray", "vmin": -span / 2, "vmax": span / 2}
-        kernels = {"cmap": shades, "vmin": -1, "vmax": 1}
+        kernels = {"cmap": shades, "vmin": -0.7, "vmax": 0.7}
+        inside = {"xlim": (-0.01, 1.01), "ylim": (1.01, -0.01)}
         apart, halves = (grid[1, column].subgridspec(1, 2) for column in (1, 2))
         x, y = self._x.numpy(), self._y.numpy()
         for place, title, of, look in (
@@ -110,13 +111,11 @@ class IdentityExplorer(Explorer[IdentityData]):
                 kernels | {"vmin": -span / 4, "vmax": span / 4},
             ),
         ):
-            panel = self.panel(figure.add_subplot(place), title=title, xticks=[], yticks=[], xlim=(0, 1), ylim=(1, 0))
+            panel = self.panel(figure.add_subplot(place), title=title, xticks=[], yticks=[], **inside)
             panel.axes.spines[:].set(visible=True, color=FAINT)
             panel.image(of, (0, 0, 1, 1), **look)  # one place for every size of map
-            if title == "for y":
-                panel.box(lambda data: data.middle)
-            elif title in ("one kernel", "for x"):
-                panel.box(lambda data: data.middle if data.tie else None)
+            if title in ("one kernel", "for x", "for y"):
+                panel.box(lambda data, own=title == "for y": data.middle if own or data.tie else None)
         chart = self.panel(figure.add_subplot(grid[1, 4]), xlim=(-1, 1), ylim=(-0.02 * span, span / 2))
         chart.axes.set(title="largest difference", xlabel="the weight's move", xticks=(-1, 0, 1))
         chart.line(lambda data: (_MOVES, data.largest_for), color=MUTED)
@@ -148,9 +147,6 @@ class IdentityExplorer(Explorer[IdentityData]):
             "tied halves give equal outputs": data.relu or not data.tie or data.largest <= _EQUAL,
             "outputs differ just where halves do": data.relu or parted == (data.largest > _EQUAL),
             "both outputs have one shape": data.added.shape == data.joined.shape,
-            "the dot lies on its curve": bool(
-                np.isclose(np.interp(data.nudge, _MOVES, data.largest_for), data.largest, atol=0.02)
-            ),
         }
 
 

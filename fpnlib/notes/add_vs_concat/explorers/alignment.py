@@ -7,7 +7,7 @@ from ipywidgets import Widget
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
-from fpnlib.explore import Explorer, Panel, choice, number, slider
+from fpnlib.explore import Explorer, choice, number, slider
 from fpnlib.explore.style import BLUE, ORANGE, PAPER, PURPLE
 from fpnlib.notes.add_vs_concat.experiments.alignment import (
     ALIGNMENTS,
@@ -20,7 +20,7 @@ from fpnlib.notes.add_vs_concat.experiments.alignment import (
 
 DATA_NAMES: dict[str, DataSet] = {"digits by two writers": "digits", "a network's channels, two scales": "network"}
 COMPARISONS = {"equal widths": "add", "equal parameters": "wide"}
-_MOST = 0.15  # of accuracy, where the colours end
+_MOST = 0.1  # of accuracy, where the colours end
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,11 +87,12 @@ class AlignmentExplorer(Explorer[AlignmentData]):
             width_ratios=[1.35, 1, 0.42],
         )
         shades = LinearSegmentedColormap.from_list("concat to add", [PURPLE, PAPER, BLUE])
-        grid = self.panel(axes["map"], title="Test accuracy with add − with concat; in brackets: not sure")
+        grid = self.panel(axes["map"], title="Test accuracy, add − concat, in points; (not sure)")
         grid.heat_map(
             lambda data: data.gain[::-1],
             *(ALIGNMENTS[::-1], SIZES),
             lambda data: (_row(data.alignment), data.cell[1]),
+            words=number,
             cmap=shades,
             vmin=-_MOST,
             vmax=_MOST,
@@ -108,12 +109,9 @@ class AlignmentExplorer(Explorer[AlignmentData]):
         curves.means(lambda data: (SIZES, data.curves[1]), color=PURPLE, label="concat")
         curves.names(lambda data: data.curves[:, -1, 0], ("add", "concat"), (BLUE, PURPLE))
         for place, name in enumerate(("first input", "second input", "sum, halved")):
-            self._picture(self.panel(axes[name], bare=True, xlim=(0, 8), ylim=(8, 0)), place, name)
-
-    @staticmethod
-    def _picture(panel: Panel, place: int, title: str) -> None:
-        panel.axes.set_title(title, fontsize=9)
-        panel.image(lambda data: data.pictures[place], (0, 0, 8, 8), cmap="gray", vmin=-1, vmax=2.5)
+            pair = self.panel(axes[name], bare=True, xlim=(0, 8), ylim=(8, 0))
+            pair.axes.set_title(name, fontsize=9)
+            pair.image(lambda data, at=place: data.pictures[at], (0, 0, 8, 8), cmap="gray", vmin=-1, vmax=2.5)
 
     def describe(self, data: AlignmentData) -> str:
         """Say who wins in the chosen cell, and how many cells each wins."""
@@ -147,8 +145,8 @@ def _row(alignment: float) -> int:
 
 
 def _words(data: AlignmentData) -> list[list[str]]:
-    """Write the map's gains from the top row down, in brackets where the interval holds 0."""
+    """Write the map's gains in points, from the top row down, in brackets where the interval holds 0."""
     return [
-        [f"{gain:+.2f}".replace("-", "−") if sure else f"({abs(gain):.2f})" for gain, sure in zip(*row, strict=True)]
-        for row in zip(data.gain[::-1], data.sure[::-1], strict=True)
+        [(f"{gain:+.1f}" if sure else f"({gain:+.1f})").replace("-", "−") for gain, sure in zip(*row, strict=True)]
+        for row in zip(100 * data.gain[::-1], data.sure[::-1], strict=True)
     ]

@@ -1,8 +1,6 @@
 """What adding and concatenating cost: the next convolution, and whole pyramids on ResNet-50's maps."""
 
 import dataclasses
-from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 import torch
@@ -11,7 +9,7 @@ from matplotlib.figure import Figure
 from torch import nn
 
 from fpnlib.explore import Explorer, Panel, number, slider, toggle
-from fpnlib.explore.style import BLUE, FAINT, MUTED, ORANGE, PURPLE
+from fpnlib.explore.style import BLUE, FAINT, ORANGE, PURPLE
 from fpnlib.models.cost import count_parameters
 from fpnlib.notes.add_vs_concat.experiments.counts import counted_pyramids, measured_milliseconds
 
@@ -92,54 +90,39 @@ class CostsExplorer(Explorer[CostsData]):
         chart = self.panel(left, title="The next convolution", xlim=(1.8, 5.2), ylim=(-0.15, 5.6))
         chart.axes.set(xlabel="maps that are joined", ylabel="multiply-adds, add = 1", xticks=MAPS, yticks=range(6))
         chart.axes.grid(color=FAINT, lw=0.6)
-        self._path(chart, 0, "after an add", [1] * len(MAPS), color=BLUE, marker="o")
-        self._path(chart, 1, "after a concat", MAPS, color=PURPLE, marker="s", ls="--")
+        for row, (name, heights, look) in enumerate(
+            (
+                ("after an add", [1] * len(MAPS), {"color": BLUE, "marker": "o"}),
+                ("after a concat", MAPS, {"color": PURPLE, "marker": "s", "ls": "--"}),
+            )
+        ):
+            chart.line((MAPS, heights), label=name, **look)
+            chart.text(name, 5.15, (1.25, 3.9)[row], ha="right", va="center", color=look["color"])
+            chart.text(
+                lambda data, row=row: _amount_and_time(data, row),
+                at=lambda data, row=row: (_left(data), (1, _left(data))[row] - 0.25),
+                va="top",
+                weight="bold",
+            )
         chart.dot(lambda data: ([data.maps] * 2, [1, data.maps]), ms=13, mfc="none", mec=ORANGE, mew=2.5)
         chart.grab(maps=lambda value: (value, None))
         pyramids = self.panel(right, title="Pyramids of 256 channels on ResNet-50", xscale="log", yticks=[])
         pyramids.axes.set(xlim=(0.05, 2000), ylim=(len(NAMES) - 0.4, -0.7), xlabel="multiply-adds (billions)")
         pyramids.axes.spines["left"].set_visible(False)
-        for row, (key, name) in enumerate(NAMES.items()):
-            self._pyramid(pyramids, row, key, name)
+        for row, key in enumerate(NAMES):
+            self._pyramid(pyramids, row, key, PURPLE if "concat" in key else BLUE)
 
     @staticmethod
-    def _path(chart: Panel, row: int, name: str, heights: Sequence[int], **look: Any) -> None:
-        """A line of the chart, with its name, its count at the chosen maps and its time."""
-        chart.line((MAPS, heights), label=name, **look)
-        chart.text(name, 2.05, heights[0] + 0.3 + 0.5 * row, color=look["color"])
-
-        def below(fall: float) -> Callable[[CostsData], tuple[float, float]]:
-            # Inside the chart, and below both lines.
-            return lambda data: (
-                min(data.maps + 0.12, MAPS[-1] - 1.1),
-                (min(data.maps + 0.12, MAPS[-1] - 1.1) if row else 1) - fall,
-            )
-
-        chart.text(lambda data: _amount(data.here[row]), at=below(0.42), va="center", weight="bold")
-        chart.text(
-            lambda data: f"{number(data.milliseconds[row], 2)} ms on 16×16" if data.milliseconds else "",
-            at=below(0.77),
-            va="center",
-            fontsize=9,
-            color=MUTED,
-        )
-
-    @staticmethod
-    def _pyramid(pyramids: Panel, row: int, key: str, name: str) -> None:
+    def _pyramid(pyramids: Panel, row: int, key: str, colour: str) -> None:
         """A row: a dot at its multiply-adds, which grow with the area, and its name and weights."""
-        colour = PURPLE if "concat" in key else BLUE
 
         def macs(data: CostsData) -> float:
             return data.pyramids[key][1]
 
         pyramids.strokes(lambda data: [[(0.05, row), (macs(data), row)]], colors=FAINT, zorder=0)
-        pyramids.text(name, 0.06, row - 0.28, va="center", color=colour)
+        words = {"va": "center", "color": colour}
         pyramids.text(
-            lambda data: f"{number(data.pyramids[key][0])} million weights",
-            *(0.06, row + 0.26),
-            va="center",
-            fontsize=9,
-            color=MUTED,
+            lambda data: f"{NAMES[key]}: {number(data.pyramids[key][0])} million weights", 0.06, row - 0.3, **words
         )
         pyramids.text(
             lambda data: number(macs(data)), at=lambda data: (1.3 * macs(data), row), va="center", weight="bold"
@@ -147,7 +130,7 @@ class CostsExplorer(Explorer[CostsData]):
         pyramids.dot(
             lambda data: (macs(data), row),
             color=colour,
-            label=name,
+            label=NAMES[key],
             grab={"side": lambda value, data: (macs(data) * (32 * value / data.side) ** 2, row)},
         )
 
@@ -177,3 +160,13 @@ class CostsExplorer(Explorer[CostsData]):
 
 def _amount(millions: float) -> str:
     return f"{number(millions)} million" if millions < 1000 else f"{number(millions / 1000)} billion"
+
+
+def _left(data: CostsData) -> float:
+    """Return where the chart's counts stand: right of the chosen maps, and inside the chart."""
+    return min(data.maps + 0.12, MAPS[-1] - 1.1)
+
+
+def _amount_and_time(data: CostsData, path: int) -> str:
+    measured = f"\n{number(data.milliseconds[path], 2)} ms on 16×16" if data.milliseconds else ""
+    return _amount(data.here[path]) + measured

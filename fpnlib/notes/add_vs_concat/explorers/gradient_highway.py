@@ -1,14 +1,13 @@
 """The gradient highway: what arrives at each of 60 blocks, for what goes past them."""
 
 import dataclasses
-from typing import Any
 
 import numpy as np
 from ipywidgets import Widget
 from matplotlib.figure import Figure
 
 from fpnlib.claims import Result
-from fpnlib.explore import Explorer, Panel, choice, counted, number, slider
+from fpnlib.explore import Explorer, choice, counted, number, slider
 from fpnlib.explore.style import BLUE, FAINT, GREEN, MUTED, ORANGE, PURPLE
 from fpnlib.models.stacks import SKIPS, Skip
 from fpnlib.notes.add_vs_concat.experiments.gradients import DEPTHS, gradient_per_block
@@ -78,7 +77,7 @@ class HighwayExplorer(Explorer[HighwayData]):
     def build(self, figure: Figure) -> None:
         """Lay out one net's gradients beside those of nets of every depth."""
         left, right = figure.subplots(1, 2, sharey=True)
-        limits = {"xlim": (0, 60), "ylim": (-27, 12)}
+        limits = {"xlim": (0, 61), "ylim": (-27, 12)}
         one = self.panel(left, title="One net of 60 blocks: the gradient at each block", **limits)
         one.axes.set(xlabel="blocks before the loss", ylabel="decades against the last block")
         seeds = len(self._stored.seeds)
@@ -89,30 +88,21 @@ class HighwayExplorer(Explorer[HighwayData]):
             panel.upright(lambda data: data.depth, color=ORANGE, lw=1.5, grab="depth")
         names, colours = ("plain", "your λ", "residual", "concat"), (MUTED, ORANGE, BLUE, PURPLE)
         for row, (name, colour, dashes) in enumerate(zip(names, colours, (":", "-", "-", "-."), strict=True)):
-            self._arriving(one, row, color=colour, ls=dashes, label=name, zorder=2 + (name == "your λ"))
+            look = {"color": colour, "ls": dashes, "label": name}
+            one.line(lambda data, row=row: (_BLOCKS, data.arrives[row]), zorder=2 + (row == 1), **look)
         one.names(lambda data: data.arrives[:, -1], names, colours)
         one.dot(
             lambda data: (data.depth, data.at_depth["your λ"]),
             grab={
                 "depth": lambda value: (value, None),
-                "scale": lambda value, data: (
-                    None,
-                    _arrives(round(value, 2), START_NAMES[data.start])[1, data.depth - 1],
-                ),
+                "scale": lambda value, data: (None, self.compute(value, data.depth, data.start).at_depth["your λ"]),
             },
         )
         names, colours = ("plain", "residual", "λ = ½", "concat"), (MUTED, BLUE, GREEN, PURPLE)
         for skip, name, colour, dashes in zip(SKIPS, names, colours, (":", "-", "--", "-."), strict=True):
-            self._against_depth(every, skip, color=colour, ls=dashes, label=name)
+            look = {"color": colour, "ls": dashes, "label": name}
+            every.means(lambda data, skip=skip: (DEPTHS, data.curves[skip]), ms=4, **look)
         every.names(lambda data: [data.curves[skip][-1, 0] for skip in SKIPS], names, colours)
-
-    @staticmethod
-    def _arriving(panel: Panel, row: int, **look: Any) -> None:
-        panel.line(lambda data: (_BLOCKS, data.arrives[row]), **look)
-
-    @staticmethod
-    def _against_depth(panel: Panel, skip: Skip, **look: Any) -> None:
-        panel.means(lambda data: (DEPTHS, data.curves[skip]), ms=4, **look)
 
     def describe(self, data: HighwayData) -> str:
         """Say what is left at the chosen block."""

@@ -7,8 +7,7 @@ from ipywidgets import Widget
 from matplotlib.figure import Figure
 
 from fpnlib.claims import Result
-from fpnlib.explore import Explorer, Panel, choice, number, slider
-from fpnlib.explore.handles import Place
+from fpnlib.explore import Explorer, choice, number, slider
 from fpnlib.explore.style import BLUE, INK, MUTED, ORANGE, PURPLE, SKY
 from fpnlib.notes.add_vs_concat.experiments.skips import COURSES, KINDS, LEVELS, stored_scores
 
@@ -16,7 +15,7 @@ SCORES = {"mIoU": "miou", "boundary IoU": "boundary_iou"}
 KIND_NAMES = {"add": "add, same width", "wide": "add, same parameters", "concat": "concat"}
 _COLOURS = {"add": BLUE, "wide": SKY, "concat": PURPLE}
 _EACH = np.arange(1, len(COURSES) + 1)
-_BAR, _HALF = 0.26, 0.117  # from bar to bar, and half a bar's width
+_BARS = np.arange(len(KINDS))[:, None] * (len(LEVELS) + 1) + np.arange(len(LEVELS))  # where they stand
 _ASIDE = (-0.06, 0.0, 0.06)  # so that no interval hides another
 
 
@@ -85,47 +84,40 @@ class SkipExplorer(Explorer[SkipData]):
         )
         curves.axes.set_xticks(_EACH, [f"{scenes} scenes\n{steps} steps" for scenes, steps in COURSES.values()])
         curves.upright(lambda data: _EACH[data.at], color=ORANGE, lw=1.5, zorder=0, grab="training")
-        lost = stored_scores()["lost"]
-        limits = {"xlim": (-0.5, len(LEVELS) - 0.5), "ylim": (1.1 * min(lost.min(), -0.005), 1.08 * lost.max())}
-        bars = self.panel(right, title="What is lost without one of the maps", ylabel="mIoU lost", **limits)
-        bars.axes.set_xticks(range(len(LEVELS)), [f"stride {stride}\n" for stride in LEVELS])
-        bars.level(0, color=MUTED, lw=0.8)
-        for place, kind in enumerate(KINDS):
-            self._kind(curves, bars, place, kind)
+        for place, (kind, name) in enumerate(KIND_NAMES.items()):
+            look = {"color": _COLOURS[kind], "label": name}
+            curves.means(lambda data, at=place: (_EACH + _ASIDE[at], data.scores[at]), **look)
         much = _EACH[list(COURSES).index("much")]
         curves.line(lambda data: ([much], data.alone[:1]), "_", ms=22, mew=2.5, color=MUTED, label="finest map alone")
         curves.text("the finest map alone", at=lambda data: (much + 0.1, data.alone[0] - 0.06), color=MUTED)
-        curves.names(lambda data: data.scores[:, -1, 0], [*KIND_NAMES.values()], [*_COLOURS.values()])
-        curves.line(
-            lambda data: ([_EACH[data.at] + _ASIDE[KINDS.index(data.kind)]], data.chosen[:1]),
-            "o",
-            ms=12,
-            mfc="none",
-            mec=ORANGE,
-            mew=2.5,
+        names = [name.replace("same ", "same\n") for name in KIND_NAMES.values()]
+        curves.names(lambda data: data.scores[:, -1, 0], names, [*_COLOURS.values()], apart=0.11)
+        curves.dot(
+            lambda data: (_EACH[data.at] + _ASIDE[KINDS.index(data.kind)], data.chosen[0]),
+            **{"ms": 12, "mfc": "none", "mec": ORANGE, "mew": 2.5},
         )
-        bars.intervals(
-            lambda data: (_middles(KINDS.index(data.kind)), *data.lost[KINDS.index(data.kind)].T[1:]),
-            colors=ORANGE,
-            lw=3,
-        )
-        for level in range(len(LEVELS)):
-            bars.grab(kind=_places_of_kind(level))
 
-    @staticmethod
-    def _kind(curves: Panel, bars: Panel, place: int, kind: str) -> None:
-        """A kind's curve of scores and its bars, with their intervals."""
-        colour, name, middles = _COLOURS[kind], KIND_NAMES[kind], _middles(place)
-        curves.means(lambda data: (_EACH + _ASIDE[place], data.scores[place]), color=colour, label=name)
-        bars.areas(
-            lambda data: [
-                [(x - _HALF, 0), (x - _HALF, mean), (x + _HALF, mean), (x + _HALF, 0)]
-                for x, mean in zip(middles, data.lost[place, :, 0], strict=True)
-            ],
-            facecolors=colour,
+        lost = stored_scores()["lost"]
+        bars = self.panel(right, title="mIoU lost without the map at stride 8, 16 or 32", ylabel="mIoU lost")
+        bars.axes.set(ylim=(1.1 * min(lost.min(), -0.005), 1.2 * lost.max()), xlim=(-0.8, _BARS[-1, -1] + 0.8))
+        bars.axes.set_xticks(_BARS.ravel(), LEVELS * len(KINDS))
+        bars.axes.tick_params(axis="x", length=0)
+        bars.level(0, color=MUTED, lw=0.8)
+        for at, kind in enumerate(KINDS):
+            bars.text(names[at], _BARS[at, 1], 1.19 * lost.max(), ha="center", va="top", color=_COLOURS[kind])
+            bars.areas(
+                lambda data, at=at: [
+                    [(x - 0.42, 0), (x - 0.42, mean), (x + 0.42, mean), (x + 0.42, 0)]
+                    for x, mean in zip(_BARS[at], data.lost[at, :, 0], strict=True)
+                ],
+                facecolors=_COLOURS[kind],
+            )
+            bars.intervals(lambda data, at=at: (_BARS[at], *data.lost[at].T[1:]), colors=INK, lw=1.5)
+            bars.line(lambda data, at=at: (_BARS[at], data.lost[at, :, 0]), "o", ms=4, color=INK)
+        bars.intervals(
+            lambda data: (_BARS[KINDS.index(data.kind)], *data.lost[KINDS.index(data.kind)].T[1:]), colors=ORANGE, lw=3
         )
-        bars.intervals(lambda data: (middles, *data.lost[place].T[1:]), colors=INK, lw=1.5)
-        bars.line(lambda data: (middles, data.lost[place, :, 0]), "o", ms=4, color=INK, label=name)
+        bars.grab(kind=lambda name: (_BARS[[*KIND_NAMES.values()].index(name), 1], None))
 
     def describe(self, data: SkipData) -> str:
         """Say the score and what each map is worth to it."""
@@ -155,12 +147,3 @@ class SkipExplorer(Explorer[SkipData]):
             ),
             "nothing lost is more than all": bool((data.lost <= 1).all()),
         }
-
-
-def _middles(kind: int) -> np.ndarray:
-    """Return where a kind's bars stand."""
-    return np.arange(len(LEVELS)) + _BAR * (kind - 1)
-
-
-def _places_of_kind(level: int) -> Place:
-    return lambda name: (float(_middles([*KIND_NAMES.values()].index(name))[level]), None)
