@@ -10,6 +10,7 @@ from torch import nn
 
 from fpnlib.claims import Claim, Measurement, Said, exceeds, within
 from fpnlib.models import cost, resnet50
+from fpnlib.models.cost import count_parameters
 from fpnlib.models.cpn import RefineNet
 from fpnlib.models.fusion import Add, Concat, tie_concat
 from fpnlib.models.unet import UNet
@@ -71,6 +72,12 @@ def pyramid_costs() -> Measurement:
     for name in ("concat", "concat_uncut"):
         numbers[f"{name}_more"] = (numbers[f"{name}_macs"] - numbers["fpn_macs"]) / numbers["resnet_macs"]
     return Measurement.exact(numbers["concat_more"], n=len(RESNET50), **numbers)
+
+
+def convolution_weights(maps: int, channels: int, kernel: int) -> int:
+    """Weights of a convolution from so many maps' channels, concatenated, to those of one; without bias."""
+    with torch.device("meta"):  # to be counted, not run
+        return count_parameters(nn.Conv2d(maps * channels, channels, kernel, bias=False))
 
 
 @functools.cache

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from fpnlib.explore import Explorer, choice, number, slider, toggle
-from fpnlib.explore.style import BLUE, FAINT, INK, MUTED, PAPER, PURPLE
+from fpnlib.explore.style import BLUE, FAINT, MUTED, PAPER, PURPLE
 from fpnlib.notes.add_vs_concat.experiments.identities import both_ways, named_kernel
 from fpnlib.validation import require
 
@@ -71,16 +71,15 @@ class IdentityExplorer(Explorer[IdentityData]):
         """Run both convolutions in float64."""
         weights = named_kernel(kernel, kernel_size)
         found, still, moved = (both_ways(self._x, self._y, weights, by, **how) for by in (nudge, 0.0, 1.0))
-        difference, first, last = (one.added - one.joined for one in (found, still, moved))
-        # A convolution is linear in its weights, so the difference is linear in the move.
-        step = (last - first).numpy()
+        difference, first, last = ((one.added - one.joined).numpy() for one in (found, still, moved))
         return IdentityData(
             **{name: how[name] for name in ("tie", "relu")},
             nudge=nudge,
             **{name: tensor.numpy() for name, tensor in found._asdict().items()},
-            difference=difference.numpy(),
-            largest=difference.abs().max().item(),
-            largest_for=abs(first.numpy() + _MOVES[:, None, None] * step).max((1, 2)),
+            difference=difference,
+            largest=float(abs(difference).max()),
+            # A convolution is linear in its weights, so the difference is linear in the move.
+            largest_for=abs(first + _MOVES[:, None, None] * (last - first)).max((1, 2)),
         )
 
     def build(self, figure: Figure) -> None:
@@ -90,6 +89,7 @@ class IdentityExplorer(Explorer[IdentityData]):
         shades = LinearSegmentedColormap.from_list("less to more", [PURPLE, PAPER, BLUE])
         maps = {"cmap": "gray", "vmin": -span / 2, "vmax": span / 2}
         kernels = {"cmap": shades, "vmin": -0.7, "vmax": 0.7}
+        differences = kernels | {"vmin": -span / 4, "vmax": span / 4}
         inside = {"xlim": (-0.01, 1.01), "ylim": (1.01, -0.01)}
         apart, halves = (grid[1, column].subgridspec(1, 2) for column in (1, 2))
         x, y = self._x.numpy(), self._y.numpy()
@@ -104,12 +104,7 @@ class IdentityExplorer(Explorer[IdentityData]):
             (halves[1], "for y", lambda data: data.halves[1], kernels),
             (grid[0, 3], "add, then convolve", lambda data: data.added, maps),
             (grid[1, 3], "concat, then convolve", lambda data: data.joined, maps),
-            (
-                grid[0, 4],
-                "the difference",
-                lambda data: data.difference,
-                kernels | {"vmin": -span / 4, "vmax": span / 4},
-            ),
+            (grid[0, 4], "the difference", lambda data: data.difference, differences),
         ):
             panel = self.panel(figure.add_subplot(place), title=title, xticks=[], yticks=[], **inside)
             panel.axes.spines[:].set(visible=True, color=FAINT)
@@ -120,7 +115,7 @@ class IdentityExplorer(Explorer[IdentityData]):
         chart.axes.set(title="largest difference", xlabel="the weight's move", xticks=(-1, 0, 1))
         chart.line(lambda data: (_MOVES, data.largest_for), color=MUTED)
         chart.text(lambda data: _size(data.largest), 0, 0.44 * span, ha="center", va="top", fontsize=13, weight="bold")
-        chart.dot(lambda data: (data.nudge, data.largest), grab={"nudge": lambda value: (value, None)}, mec=INK)
+        chart.dot(lambda data: (data.nudge, data.largest), grab={"nudge": lambda value: (value, None)})
 
     def describe(self, data: IdentityData) -> str:
         """Say whether the halves are one, and how far the outputs are apart."""

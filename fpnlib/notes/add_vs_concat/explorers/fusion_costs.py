@@ -1,17 +1,15 @@
 """What adding and concatenating cost: the next convolution, and whole pyramids on ResNet-50's maps."""
 
 import dataclasses
+from typing import Any
 
 import numpy as np
-import torch
 from ipywidgets import Widget
 from matplotlib.figure import Figure
-from torch import nn
 
 from fpnlib.explore import Explorer, Panel, number, slider, toggle
 from fpnlib.explore.style import BLUE, FAINT, ORANGE, PURPLE
-from fpnlib.models.cost import count_parameters
-from fpnlib.notes.add_vs_concat.experiments.counts import counted_pyramids, measured_milliseconds
+from fpnlib.notes.add_vs_concat.experiments.counts import convolution_weights, counted_pyramids, measured_milliseconds
 
 MAPS = (2, 3, 4, 5)
 LEVELS = (2, 3, 4)
@@ -39,12 +37,6 @@ class CostsData:
     pyramids: dict[str, tuple[float, float]]  # millions of parameters, billions of multiply-adds
     milliseconds: tuple[float, float] | None  # measured here, after an add and after a concat
 
-    @property
-    def here(self) -> tuple[float, float]:
-        """Millions of multiply-adds of the next convolution, after an add and after a concat."""
-        add, concat = self.macs[:, MAPS.index(self.maps)].tolist()
-        return add, concat
-
 
 class CostsExplorer(Explorer[CostsData]):
     """Multiply-adds of the next convolution against the number of maps, and four pyramids as bars."""
@@ -65,10 +57,7 @@ class CostsExplorer(Explorer[CostsData]):
 
     def compute(self, maps: int, channels: int, kernel: int, timed: bool, levels: int, side: int) -> CostsData:
         """Count, and measure where that is asked for."""
-        with torch.device("meta"):  # to be counted, not run
-            one, *rest = (
-                count_parameters(nn.Conv2d(count * channels, channels, kernel, bias=False)) for count in (1, *MAPS)
-            )
+        one, *rest = (convolution_weights(count, channels, kernel) for count in (1, *MAPS))
         area = (32 * side / _SIDE) ** 2
         return CostsData(
             maps=maps,
@@ -78,9 +67,7 @@ class CostsExplorer(Explorer[CostsData]):
             levels=levels,
             weights=(one, rest[MAPS.index(maps)]),
             macs=np.array([[one] * len(MAPS), rest]) * _PLACES / 1e6,
-            pyramids={
-                name: (weights, area * products) for name, (weights, products) in counted_pyramids(levels).items()
-            },
+            pyramids={name: (weights, area * macs) for name, (weights, macs) in counted_pyramids(levels).items()},
             milliseconds=measured_milliseconds(maps, channels, kernel) if timed else None,
         )
 
@@ -90,20 +77,8 @@ class CostsExplorer(Explorer[CostsData]):
         chart = self.panel(left, title="The next convolution", xlim=(1.8, 5.2), ylim=(-0.15, 5.6))
         chart.axes.set(xlabel="maps that are joined", ylabel="multiply-adds, add = 1", xticks=MAPS, yticks=range(6))
         chart.axes.grid(color=FAINT, lw=0.6)
-        for row, (name, heights, look) in enumerate(
-            (
-                ("after an add", [1] * len(MAPS), {"color": BLUE, "marker": "o"}),
-                ("after a concat", MAPS, {"color": PURPLE, "marker": "s", "ls": "--"}),
-            )
-        ):
-            chart.line((MAPS, heights), label=name, **look)
-            chart.text(name, 5.15, (1.25, 3.9)[row], ha="right", va="center", color=look["color"])
-            chart.text(
-                lambda data, row=row: _amount_and_time(data, row),
-                at=lambda data, row=row: (_left(data), (1, _left(data))[row] - 0.25),
-                va="top",
-                weight="bold",
-            )
+        self._path(chart, 0, "after an add", color=BLUE, marker="o")
+        self._path(chart, 1, "after a concat", color=PURPLE, marker="s", ls="--")
         chart.dot(lambda data: ([data.maps] * 2, [1, data.maps]), ms=13, mfc="none", mec=ORANGE, mew=2.5)
         chart.grab(maps=lambda value: (value, None))
         pyramids = self.panel(right, title="Pyramids of 256 channels on ResNet-50", xscale="log", yticks=[])
@@ -111,6 +86,17 @@ class CostsExplorer(Explorer[CostsData]):
         pyramids.axes.spines["left"].set_visible(False)
         for row, key in enumerate(NAMES):
             self._pyramid(pyramids, row, key, PURPLE if "concat" in key else BLUE)
+
+    @staticmethod
+    def _path(chart: Panel, path: int, name: str, **look: Any) -> None:
+        """A line of the chart, and below it its name with the count at the chosen maps and the time."""
+
+        def words(data: CostsData) -> str:
+            time = f"\n{number(data.milliseconds[path], 2)} ms on 16×16" if data.milliseconds else ""
+            return f"{name}: {_amount(data.macs[path, MAPS.index(data.maps)])}{time}"
+
+        chart.line((MAPS, MAPS if path else [1] * len(MAPS)), label=name, **look)
+        chart.text(words, 5.15, 2.5 if path else 0.75, ha="right", va="top", color=look["color"], weight="bold")
 
     @staticmethod
     def _pyramid(pyramids: Panel, row: int, key: str, colour: str) -> None:
@@ -136,7 +122,7 @@ class CostsExplorer(Explorer[CostsData]):
 
     def describe(self, data: CostsData) -> str:
         """Say both costs and the pyramids'."""
-        add, concat = map(_amount, data.here)
+        add, concat = map(_amount, data.macs[:, MAPS.index(data.maps)])
         products = {name: number(macs) for name, (_, macs) in data.pyramids.items()}
         # Measured times differ from run to run, so they stand in the picture alone.
         measured = " The times measured here, on 16×16 places, stand in the picture." if data.milliseconds else ""
@@ -160,13 +146,3 @@ class CostsExplorer(Explorer[CostsData]):
 
 def _amount(millions: float) -> str:
     return f"{number(millions)} million" if millions < 1000 else f"{number(millions / 1000)} billion"
-
-
-def _left(data: CostsData) -> float:
-    """Return where the chart's counts stand: right of the chosen maps, and inside the chart."""
-    return min(data.maps + 0.12, MAPS[-1] - 1.1)
-
-
-def _amount_and_time(data: CostsData, path: int) -> str:
-    measured = f"\n{number(data.milliseconds[path], 2)} ms on 16×16" if data.milliseconds else ""
-    return _amount(data.here[path]) + measured

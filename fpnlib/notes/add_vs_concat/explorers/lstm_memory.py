@@ -76,10 +76,8 @@ class MemoryExplorer(Explorer[MemoryData]):
         curve.line(lambda data: (_EACH, data.others["rnn"]), color=GREEN, ls="--", label="RNN")
         curve.line(lambda data: (_EACH, data.others["lstm"]), color=BLUE, ls="--", label="LSTM, gate free")
         curve.line(lambda data: (_EACH, data.forced), color=ORANGE, lw=2.5, label="LSTM, gate held")
-        for name, label, aside, colour in (
-            ("rnn", "RNN", -5, GREEN),
-            ("lstm", "LSTM at torch's start, gate free", 5, BLUE),
-        ):
+        free = "LSTM at torch's start, gate free"
+        for name, label, aside, colour in (("rnn", "RNN", -5, GREEN), ("lstm", free, 5, BLUE)):
             curve.text(
                 label,
                 at=lambda data, name=name, aside=aside: (_lag_at(-11, data.others[name]) + aside, -11),

@@ -91,14 +91,14 @@ class SkipExplorer(Explorer[SkipData]):
         curves.line(lambda data: ([much], data.alone[:1]), "_", ms=22, mew=2.5, color=MUTED, label="finest map alone")
         curves.text("the finest map alone", at=lambda data: (much + 0.1, data.alone[0] - 0.06), color=MUTED)
         names = [name.replace("same ", "same\n") for name in KIND_NAMES.values()]
-        curves.names(lambda data: data.scores[:, -1, 0], names, [*_COLOURS.values()], apart=0.11)
+        curves.names(lambda data: data.scores[:, -1, 0], names, [*_COLOURS.values()], apart=0.12)
         curves.dot(
             lambda data: (_EACH[data.at] + _ASIDE[KINDS.index(data.kind)], data.chosen[0]),
             **{"ms": 12, "mfc": "none", "mec": ORANGE, "mew": 2.5},
         )
 
         lost = stored_scores()["lost"]
-        bars = self.panel(right, title="mIoU lost without the map at stride 8, 16 or 32", ylabel="mIoU lost")
+        bars = self.panel(right, title="mIoU lost without the map at that stride", ylabel="mIoU lost")
         bars.axes.set(ylim=(1.1 * min(lost.min(), -0.005), 1.2 * lost.max()), xlim=(-0.8, _BARS[-1, -1] + 0.8))
         bars.axes.set_xticks(_BARS.ravel(), LEVELS * len(KINDS))
         bars.axes.tick_params(axis="x", length=0)
