@@ -104,9 +104,9 @@ class Panel:
 
         return self.strokes((lambda data: upright(of(data))) if callable(of) else upright(of), **look)
 
-    def means(self, of: Of, *, grab: Grab = None, **look: Any) -> Line2D:
+    def means(self, of: Of, *, marker: str = "o", ms: float = 5, **look: Any) -> Line2D:
         """A curve of means with their intervals: x, and (n, 3) of mean, low and high."""
-        line = self.line(lambda data: (of(data)[0], of(data)[1][:, 0]), grab=grab, **{"marker": "o", "ms": 5} | look)
+        line = self.line(lambda data: (of(data)[0], of(data)[1][:, 0]), marker=marker, ms=ms, **look)
         self.intervals(lambda data: (of(data)[0], *of(data)[1].T[1:]), color=line.get_color(), lw=5, alpha=0.35)
         return line
 

@@ -172,8 +172,8 @@ lstm_memory()
 # looks at scenes of photos with faces, coins, digits and tinted squares in them. A small pyramid joins its maps at
 # strides 8, 16 and 32, and says for every place to which class it belongs. FPN adds the three maps, after a 1×1 has
 # brought each to the same number of channels. Its sibling concatenates them instead, as a U-Net does with its skips, so
-# the 3×3 that follows can weigh each map for itself. Blue and purple have equally many channels; light blue adds, but is
-# as wide as it takes to have purple's weights. The scenes for training and for testing share neither photos nor
+# the 3×3 that follows can weigh each map for itself. Blue and purple have equally many channels; light blue adds, but
+# is as wide as it takes to have purple's weights. The scenes for training and for testing share neither photos nor
 # cut-outs.
 #
 # **Go from little data to much, and then to the longer training.** On the right one map at a time is cut: each of its

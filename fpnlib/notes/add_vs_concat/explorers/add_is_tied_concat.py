@@ -1,6 +1,7 @@
 """A convolution after an add and one after a concat: equal as long as the kernel's halves are."""
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 from ipywidgets import Widget
@@ -14,7 +15,6 @@ from fpnlib.explore.style import BLUE, FAINT, MUTED, PAPER, PURPLE
 from fpnlib.notes.add_vs_concat.experiments.identities import both_ways, named_kernel
 from fpnlib.validation import require
 
-KERNELS = ("edges", "blur", "random")
 _LARGEST = 5
 _EQUAL = 1e-9
 _MOVES = np.linspace(-1, 1, 41)
@@ -61,13 +61,13 @@ class IdentityExplorer(Explorer[IdentityData]):
             "tie": toggle("tie the two halves", True),
             "relu": toggle("a ReLU between, as in a DenseNet"),
             "nudge": slider("move the middle weight of y's half by", 0.3, -1.0, 1.0, 0.05),
-            "kernel": choice("kernel", KERNELS),
+            "kernel": choice("kernel", ("edges", "blur", "random")),
             "kernel_size": slider("kernel size", 3, 1, _LARGEST, 1),
             "stride": slider("stride", 1, 1, 2, 1),
             "dilation": slider("dilation", 1, 1, 3, 1),
         }
 
-    def compute(self, nudge: float, kernel: str, kernel_size: int, **how: bool | int) -> IdentityData:
+    def compute(self, nudge: float, kernel: str, kernel_size: int, **how: Any) -> IdentityData:
         """Run both convolutions in float64."""
         weights = named_kernel(kernel, kernel_size)
         found, still, moved = (both_ways(self._x, self._y, weights, by, **how) for by in (nudge, 0.0, 1.0))
@@ -75,7 +75,7 @@ class IdentityExplorer(Explorer[IdentityData]):
         return IdentityData(
             **{name: how[name] for name in ("tie", "relu")},
             nudge=nudge,
-            **{name: tensor.numpy() for name, tensor in found._asdict().items()},
+            **{name: of.numpy() for name, of in found._asdict().items()},
             difference=difference,
             largest=float(abs(difference).max()),
             # A convolution is linear in its weights, so the difference is linear in the move.
@@ -109,8 +109,10 @@ class IdentityExplorer(Explorer[IdentityData]):
             panel = self.panel(figure.add_subplot(place), title=title, xticks=[], yticks=[], **inside)
             panel.axes.spines[:].set(visible=True, color=FAINT)
             panel.image(of, (0, 0, 1, 1), **look)  # one place for every size of map
-            if title in ("one kernel", "for x", "for y"):
-                panel.box(lambda data, own=title == "for y": data.middle if own or data.tie else None)
+            if title == "for y":
+                panel.box(lambda data: data.middle)
+            elif title in ("one kernel", "for x"):
+                panel.box(lambda data: data.middle if data.tie else None)
         chart = self.panel(figure.add_subplot(grid[1, 4]), xlim=(-1, 1), ylim=(-0.02 * span, span / 2))
         chart.axes.set(title="largest difference", xlabel="the weight's move", xticks=(-1, 0, 1))
         chart.line(lambda data: (_MOVES, data.largest_for), color=MUTED)
@@ -128,19 +130,17 @@ class IdentityExplorer(Explorer[IdentityData]):
         if data.relu:
             halves += " A ReLU stands before the convolution."
         same = "The outputs are equal" if data.largest <= _EQUAL else "The outputs differ"
-        rows, columns = data.added.shape
         size, middle = len(data.kernel), data.kernel[len(data.kernel) // 2, len(data.kernel) // 2]
         return (
-            f"{halves} Kernel {size}×{size}, its middle weight {number(middle)} after the add, "
-            f"output {rows}×{columns}.\n{same}: {_size(data.largest)} apart at most, in grey values."
+            f"{halves} Kernel {size}×{size}, its middle weight {number(middle)} after the add, output "
+            f"{'×'.join(map(str, data.added.shape))}.\n{same}: {_size(data.largest)} apart at most, in grey values."
         )
 
     def invariants(self, data: IdentityData) -> dict[str, bool]:
         """Check that without a ReLU only halves that have parted make a difference."""
-        parted = abs(data.halves[0] - data.halves[1]).max() > 0
         return {
             "tied halves give equal outputs": data.relu or not data.tie or data.largest <= _EQUAL,
-            "outputs differ just where halves do": data.relu or parted == (data.largest > _EQUAL),
+            "outputs differ just where halves do": data.relu or np.ptp(data.halves, 0).any() == (data.largest > _EQUAL),
             "both outputs have one shape": data.added.shape == data.joined.shape,
         }
 

@@ -1,6 +1,7 @@
 """Where add wins and where concat: accuracy over alignment and number of pairs."""
 
 import dataclasses
+from functools import partial
 
 import numpy as np
 from ipywidgets import Widget
@@ -107,7 +108,7 @@ class AlignmentExplorer(Explorer[AlignmentData]):
         for place, name in enumerate(("first input", "second input", "sum, halved")):
             pair = self.panel(axes[name], bare=True, xlim=(0, 8), ylim=(8, 0))
             pair.axes.set_title(name, fontsize=9)
-            pair.image(lambda data, at=place: data.pictures[at], (0, 0, 8, 8), cmap="gray", vmin=-1, vmax=2.5)
+            pair.image(partial(lambda at, data: data.pictures[at], place), (0, 0, 8, 8), cmap="gray", vmin=-1, vmax=2.5)
 
     def describe(self, data: AlignmentData) -> str:
         """Say who wins in the chosen cell, and how many cells each wins."""

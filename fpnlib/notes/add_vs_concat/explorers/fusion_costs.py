@@ -11,8 +11,7 @@ from fpnlib.explore import Explorer, Panel, number, slider, toggle
 from fpnlib.explore.style import BLUE, FAINT, ORANGE, PURPLE
 from fpnlib.notes.add_vs_concat.experiments.counts import convolution_weights, counted_pyramids, measured_milliseconds
 
-MAPS = (2, 3, 4, 5)
-LEVELS = (2, 3, 4)
+MAPS, LEVELS = (2, 3, 4, 5), (2, 3, 4)
 NAMES = {
     "fpn": "FPN, adds",
     "global_net": "CPN's GlobalNet, adds",
@@ -106,9 +105,12 @@ class CostsExplorer(Explorer[CostsData]):
             return data.pyramids[key][1]
 
         pyramids.strokes(lambda data: [[(0.05, row), (macs(data), row)]], colors=FAINT, zorder=0)
-        words = {"va": "center", "color": colour}
         pyramids.text(
-            lambda data: f"{NAMES[key]}: {number(data.pyramids[key][0])} million weights", 0.06, row - 0.3, **words
+            lambda data: f"{NAMES[key]}: {number(data.pyramids[key][0])} million weights",
+            0.06,
+            row - 0.3,
+            va="center",
+            color=colour,
         )
         pyramids.text(
             lambda data: number(macs(data)), at=lambda data: (1.3 * macs(data), row), va="center", weight="bold"

@@ -1,6 +1,7 @@
 """The gradient highway: what arrives at each of 60 blocks, for what goes past them."""
 
 import dataclasses
+from functools import partial
 
 import numpy as np
 from ipywidgets import Widget
@@ -89,7 +90,7 @@ class HighwayExplorer(Explorer[HighwayData]):
         names, colours = ("plain", "your λ", "residual", "concat"), (MUTED, ORANGE, BLUE, PURPLE)
         for row, (name, colour, dashes) in enumerate(zip(names, colours, (":", "-", "-", "-."), strict=True)):
             look = {"color": colour, "ls": dashes, "label": name}
-            one.line(lambda data, row=row: (_BLOCKS, data.arrives[row]), zorder=2 + (row == 1), **look)
+            one.line(partial(lambda row, data: (_BLOCKS, data.arrives[row]), row), zorder=2 + (row == 1), **look)
         one.names(lambda data: data.arrives[:, -1], names, colours)
         one.dot(
             lambda data: (data.depth, data.at_depth["your λ"]),
@@ -101,7 +102,7 @@ class HighwayExplorer(Explorer[HighwayData]):
         names, colours = ("plain", "residual", "λ = ½", "concat"), (MUTED, BLUE, GREEN, PURPLE)
         for skip, name, colour, dashes in zip(SKIPS, names, colours, (":", "-", "--", "-."), strict=True):
             look = {"color": colour, "ls": dashes, "label": name}
-            every.means(lambda data, skip=skip: (DEPTHS, data.curves[skip]), ms=4, **look)
+            every.means(partial(lambda skip, data: (DEPTHS, data.curves[skip]), skip), ms=4, **look)
         every.names(lambda data: [data.curves[skip][-1, 0] for skip in SKIPS], names, colours)
 
     def describe(self, data: HighwayData) -> str:

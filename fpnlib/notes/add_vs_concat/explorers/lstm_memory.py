@@ -76,18 +76,12 @@ class MemoryExplorer(Explorer[MemoryData]):
         curve.line(lambda data: (_EACH, data.others["rnn"]), color=GREEN, ls="--", label="RNN")
         curve.line(lambda data: (_EACH, data.others["lstm"]), color=BLUE, ls="--", label="LSTM, gate free")
         curve.line(lambda data: (_EACH, data.forced), color=ORANGE, lw=2.5, label="LSTM, gate held")
+        curve.text("RNN", at=lambda data: (_lag_at(-11, data.others["rnn"]) - 5, -11.3), color=GREEN)
         free = "LSTM at torch's start, gate free"
-        for name, label, aside, colour in (("rnn", "RNN", -5, GREEN), ("lstm", free, 5, BLUE)):
-            curve.text(
-                label,
-                at=lambda data, name=name, aside=aside: (_lag_at(-11, data.others[name]) + aside, -11),
-                ha="right" if aside > 0 else "left",
-                va="center",
-                color=colour,
-            )
-        words = {"y": 1.1, "ha": "right"}
-        curve.text(lambda data: f"LSTM, gate held at {number(data.forget)}", 70, color=ORANGE, weight="bold", **words)
-        curve.text(lambda data: f"the cell state alone: {number(data.forget)}^(lag − 1)", 1, color=MUTED, **words)
+        curve.text(free, at=lambda data: (_lag_at(-11, data.others["lstm"]) + 5, -11.3), ha="right", color=BLUE)
+        held, alone = "LSTM, gate held at", "the cell state alone:"
+        curve.text(lambda data: f"{held} {number(data.forget)}", 70, 1.1, ha="right", color=ORANGE, weight="bold")
+        curve.text(lambda data: f"{alone} {number(data.forget)}^(lag − 1)", 1, 1.1, ha="right", color=MUTED)
         curve.dot(
             lambda data: (data.lag, max(data.at_lag, _FLOOR)),
             grab={"lag": lambda value: (value, None), "forget": lambda value, data: (None, _held(value, data))},

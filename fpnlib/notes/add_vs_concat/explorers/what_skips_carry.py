@@ -7,7 +7,7 @@ from ipywidgets import Widget
 from matplotlib.figure import Figure
 
 from fpnlib.claims import Result
-from fpnlib.explore import Explorer, choice, number, slider
+from fpnlib.explore import Explorer, Panel, choice, number, slider
 from fpnlib.explore.style import BLUE, INK, MUTED, ORANGE, PURPLE, SKY
 from fpnlib.notes.add_vs_concat.experiments.skips import COURSES, KINDS, LEVELS, stored_scores
 
@@ -15,7 +15,7 @@ SCORES = {"mIoU": "miou", "boundary IoU": "boundary_iou"}
 KIND_NAMES = {"add": "add, same width", "wide": "add, same parameters", "concat": "concat"}
 _COLOURS = {"add": BLUE, "wide": SKY, "concat": PURPLE}
 _EACH = np.arange(1, len(COURSES) + 1)
-_BARS = np.arange(len(KINDS))[:, None] * (len(LEVELS) + 1) + np.arange(len(LEVELS))  # where they stand
+_BARS = np.arange(0.0, len(KINDS))[:, None] * (len(LEVELS) + 1) + np.arange(len(LEVELS))  # where they stand
 _ASIDE = (-0.06, 0.0, 0.06)  # so that no interval hides another
 
 
@@ -47,11 +47,6 @@ class SkipExplorer(Explorer[SkipData]):
     title = "Test scores of pyramids that add or concatenate, and what is lost when one of their maps is cut"
     size = (1000, 400)
 
-    def __init__(self) -> None:
-        stored_scores()
-        self._seeds = len(Result.load("AC-10").seeds)
-        super().__init__()
-
     def make_controls(self) -> dict[str, Widget]:
         """Return the score, the course of training, and the kind to read out."""
         return {
@@ -76,17 +71,11 @@ class SkipExplorer(Explorer[SkipData]):
         """Lay out curves and bars."""
         left, right = figure.subplots(1, 2, width_ratios=[1.25, 1])
         curves = self.panel(left, xlim=(0.7, len(COURSES) + 0.2), ylim=(0, 1), title=" ", ylabel="score")
-        curves.text(
-            lambda data: f"{data.score} on test scenes, mean of {self._seeds} seeds",
-            *(0, 1.02),
-            fontsize=11,
-            transform=left.transAxes,
-        )
+        seeds = f"mean of {len(Result.load('AC-10').seeds)} seeds"
+        title = {"fontsize": 11, "transform": left.transAxes}
+        curves.text(lambda data: f"{data.score} on test scenes, {seeds}", 0, 1.02, **title)
         curves.axes.set_xticks(_EACH, [f"{scenes} scenes\n{steps} steps" for scenes, steps in COURSES.values()])
         curves.upright(lambda data: _EACH[data.at], color=ORANGE, lw=1.5, zorder=0, grab="training")
-        for place, (kind, name) in enumerate(KIND_NAMES.items()):
-            look = {"color": _COLOURS[kind], "label": name}
-            curves.means(lambda data, at=place: (_EACH + _ASIDE[at], data.scores[at]), **look)
         much = _EACH[list(COURSES).index("much")]
         curves.line(lambda data: ([much], data.alone[:1]), "_", ms=22, mew=2.5, color=MUTED, label="finest map alone")
         curves.text("the finest map alone", at=lambda data: (much + 0.1, data.alone[0] - 0.06), color=MUTED)
@@ -94,7 +83,10 @@ class SkipExplorer(Explorer[SkipData]):
         curves.names(lambda data: data.scores[:, -1, 0], names, [*_COLOURS.values()], apart=0.12)
         curves.dot(
             lambda data: (_EACH[data.at] + _ASIDE[KINDS.index(data.kind)], data.chosen[0]),
-            **{"ms": 12, "mfc": "none", "mec": ORANGE, "mew": 2.5},
+            ms=12,
+            mfc="none",
+            mec=ORANGE,
+            mew=2.5,
         )
 
         lost = stored_scores()["lost"]
@@ -103,21 +95,28 @@ class SkipExplorer(Explorer[SkipData]):
         bars.axes.set_xticks(_BARS.ravel(), LEVELS * len(KINDS))
         bars.axes.tick_params(axis="x", length=0)
         bars.level(0, color=MUTED, lw=0.8)
-        for at, kind in enumerate(KINDS):
-            bars.text(names[at], _BARS[at, 1], 1.19 * lost.max(), ha="center", va="top", color=_COLOURS[kind])
-            bars.areas(
-                lambda data, at=at: [
-                    [(x - 0.42, 0), (x - 0.42, mean), (x + 0.42, mean), (x + 0.42, 0)]
-                    for x, mean in zip(_BARS[at], data.lost[at, :, 0], strict=True)
-                ],
-                facecolors=_COLOURS[kind],
-            )
-            bars.intervals(lambda data, at=at: (_BARS[at], *data.lost[at].T[1:]), colors=INK, lw=1.5)
-            bars.line(lambda data, at=at: (_BARS[at], data.lost[at, :, 0]), "o", ms=4, color=INK)
+        for at, name in enumerate(names):
+            bars.text(name, _BARS[at, 1], 1.19 * lost.max(), ha="center", va="top", color=_COLOURS[KINDS[at]])
+            self._kind(curves, bars, at)
         bars.intervals(
             lambda data: (_BARS[KINDS.index(data.kind)], *data.lost[KINDS.index(data.kind)].T[1:]), colors=ORANGE, lw=3
         )
         bars.grab(kind=lambda name: (_BARS[[*KIND_NAMES.values()].index(name), 1], None))
+
+    @staticmethod
+    def _kind(curves: Panel, bars: Panel, at: int) -> None:
+        """A kind's curve of scores and its bars, with their intervals."""
+        colour, label = _COLOURS[KINDS[at]], KIND_NAMES[KINDS[at]]
+        curves.means(lambda data: (_EACH + _ASIDE[at], data.scores[at]), color=colour, label=label)
+        bars.areas(
+            lambda data: [
+                [(x - 0.42, 0), (x - 0.42, mean), (x + 0.42, mean), (x + 0.42, 0)]
+                for x, mean in zip(_BARS[at], data.lost[at, :, 0], strict=True)
+            ],
+            facecolors=colour,
+        )
+        bars.intervals(lambda data: (_BARS[at], *data.lost[at].T[1:]), colors=INK, lw=1.5)
+        bars.line(lambda data: (_BARS[at], data.lost[at, :, 0]), "o", ms=4, color=INK, label=label)
 
     def describe(self, data: SkipData) -> str:
         """Say the score and what each map is worth to it."""
