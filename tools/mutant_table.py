@@ -253,7 +253,7 @@ MUTANTS = (
     ),
     _measured(
         "SH-1",
-        "segmentation_head/claims.py",
+        "segmentation_head/experiments/last_layer.py",
         '"head": head(name, norm)',
         '"head": head(name, not norm)',
     ),

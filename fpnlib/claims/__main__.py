@@ -72,7 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             markup=False,
         )
         return 130
-    console.print(show.table(rows))
+    console.print(show.blocks(rows))
     if not options.ids:
         console.print(show.table_of_sets(show.instruction_sets()))
     return 0

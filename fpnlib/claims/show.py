@@ -4,10 +4,11 @@ import dataclasses
 import html
 from collections.abc import Sequence
 
-from rich.markup import escape
+from rich.console import Group, RenderableType
+from rich.padding import Padding
 from rich.table import Table
+from rich.text import Text
 
-from fpnlib.claims.claim import Measurement
 from fpnlib.claims.store import Row, all_claims, ledger
 from fpnlib.validation import require
 
@@ -173,30 +174,22 @@ def _asked(row: Row) -> str:
     return "; ".join(f"{name}: {text}" if name else text for name, text in asked.items())
 
 
-def _numbers(measurement: Measurement | None) -> tuple[str, str]:
-    return (_three(measurement.effect), str(measurement.n)) if measurement else ("", "")
-
-
-def table(rows: Sequence[Row]) -> Table:
-    """Return the ledger as a rich table."""
-    shown = Table(title="What was measured", show_lines=True)
-    for heading in ("claim", "says", "who", "criterion", "effect", "95 % interval", "n", "verdict", _ON_DATA):
-        shown.add_column(heading, overflow="fold")
+def blocks(rows: Sequence[Row]) -> Group:
+    """Return the ledger for a terminal of any width: a claim's verdict, saying, numbers and parts."""
+    shown: list[RenderableType] = []
     for row in sorted_rows(rows):
-        said = escape(outcome(row) + (f": {row.depends_on}" if row.depends_on else ""))
-        effect, n = _numbers(row.result.measurement if row.result else None)
-        interval = _interval(row) if row.result else ""
-        words = (escape(text) for text in (row.claim.says, row.claim.said.by, _asked(row)))
-        shown.add_row(
-            row.claim.id,
-            *words,
-            effect,
-            interval,
-            n,
-            f"[{_COLOURS.get(row.verdict or '', 'white')}]{said}[/]",
-            escape(on_data(row)),
-        )
-    return shown
+        colour = _COLOURS.get(row.verdict or "", "white")
+        shown.append(Text.assemble((row.claim.id, "bold"), "  ", (outcome(row), colour), "  ", row.claim.says))
+        lines = [f"says: {row.claim.said.by}"]
+        if row.result:
+            measured = row.result.measurement
+            lines[0] += f"; effect {_three(measured.effect)}, 95 % interval {_interval(row)}, n = {measured.n}"
+        parts = row.result.parts if row.result else {}
+        asked = row.result.criteria if row.result else row.claim.criteria()
+        lines += [": ".join(filter(None, (parts.get(name, ""), name, text))) for name, text in asked.items()]
+        lines += [f"{_ON_DATA}: {on_data(row)}"] if row.claim.on else []
+        shown += [Padding(Text(line), (0, 0, 0, 4)) for line in lines]
+    return Group(*shown)
 
 
 def table_of_sets(found: InstructionSets) -> Table:

@@ -50,6 +50,7 @@ class Panel:
         self.artists: list[Artist] = []
         self._follow: list[Callable[[Any], Any]] = []
         self._said: dict[Artist, Said] = {}
+        self._named: dict[int, Sequence[str]] = {}  # of x, 0, and y, 1
         self._grab = grab
         if bare:
             axes.set(xticks=[], yticks=[])
@@ -70,6 +71,20 @@ class Panel:
         self._add([artist], lambda data: follow(artist, data), grab)
         return artist
 
+    def columns(self, names: Sequence[str], **look: Any) -> None:
+        """Give 0, 1, … across a name each, which a pointer hears in place of the number."""
+        self.axes.set_xlim(-0.5, len(names) - 0.5)
+        self.axes.set_xticks(range(len(names)), names, **look)
+        self.axes.tick_params(axis="x", length=0, labelcolor=INK)
+        self._named[0] = names
+
+    def rows(self, names: Sequence[str], **look: Any) -> None:
+        """Give 0, 1, … from the top down a name each, which a pointer hears in place of the number."""
+        self.axes.set_ylim(len(names) - 0.4, -0.6)
+        self.axes.set_yticks(range(len(names)), names, **look)
+        self.axes.tick_params(axis="y", length=0, labelcolor=INK)
+        self._named[1] = names
+
     # Points, lines, areas.
 
     def line(self, of: Of | Sequence[Any], style: str = "", *, grab: Grab = None, **look: Any) -> Line2D:
@@ -77,7 +92,7 @@ class Panel:
         (line,) = self.axes.plot(*(([], []) if callable(of) else of), *([style] if style else []), **look)
         if callable(of):
             self._add([line], lambda data: line.set_data(*np.atleast_1d(*of(data))), grab)
-        self._said[line] = lambda x, y: _point_words(line, x, y)
+        self._said[line] = lambda x, y: _point_words(line, x, y, self._named)
         return line
 
     def dot(self, of: Of, *, grab: Grab = None, **look: Any) -> Line2D:
@@ -96,13 +111,14 @@ class Panel:
         places = {grab: lambda value: (None, value)} if isinstance(grab, str) else grab
         return self._moved(line, of, lambda y: line.set_ydata([y, y]), places)
 
-    def intervals(self, of: Of | Sequence[Any], **look: Any) -> LineCollection:
-        """Upright strokes: x, low and high."""
+    def intervals(self, of: Of | Sequence[Any], *, level: bool = False, **look: Any) -> LineCollection:
+        """Upright strokes: x, low and high; or level ones: y, low and high."""
 
-        def upright(ends: Any) -> list[list[tuple[float, float]]]:
-            return [[(x, low), (x, high)] for x, low, high in zip(*ends, strict=True)]
+        def strokes(ends: Any) -> list[list[tuple[float, float]]]:
+            upright = [[(at, low), (at, high)] for at, low, high in zip(*ends, strict=True)]
+            return [[(y, x) for x, y in stroke] for stroke in upright] if level else upright
 
-        return self.strokes((lambda data: upright(of(data))) if callable(of) else upright(of), **look)
+        return self.strokes((lambda data: strokes(of(data))) if callable(of) else strokes(of), **look)
 
     def means(self, of: Of, *, marker: str = "o", ms: float = 5, **look: Any) -> Line2D:
         """A curve of means with their intervals: x, and (n, 3) of mean, low and high."""
@@ -129,9 +145,8 @@ class Panel:
     def bars(self, of: Of, names: Sequence[str], colors: Sequence[str], *, digits: int = 3) -> None:
         """Shares of 1 as level bars from the top down, each with its name and its number."""
         rows = range(len(names))
-        self.axes.set(xlim=(0, 1.18), ylim=(len(names) - 0.4, -0.6), xticks=np.linspace(0, 1, 6))
-        self.axes.set_yticks(rows, names)
-        self.axes.tick_params(axis="y", length=0, labelcolor=INK)
+        self.axes.set(xlim=(0, 1.18), xticks=np.linspace(0, 1, 6))
+        self.rows(names)
         self.axes.barh(rows, [1] * len(names), height=0.5, color=FAINT)
         shown = self.axes.barh(rows, [1] * len(names), 0.5, color=colors)
 
@@ -366,7 +381,9 @@ def _names(axes: Axes) -> tuple[str, str]:
     return across or "x", up or "y"
 
 
-def _point_words(line: Line2D, x: float, y: float) -> tuple[str, float, float] | None:
+def _point_words(
+    line: Line2D, x: float, y: float, named: Mapping[int, Sequence[str]]
+) -> tuple[str, float, float] | None:
     """The point of a line that is near (x, y), in the words of the axes."""
     axes, points = line.axes, np.column_stack([np.asarray(one, float) for one in line.get_data()])
     far = np.hypot(*(axes.transData.transform(points) - axes.transData.transform((x, y))).T)
@@ -374,7 +391,10 @@ def _point_words(line: Line2D, x: float, y: float) -> tuple[str, float, float] |
     if not near.size:
         return None
     at = points[near[far[near].argmin()]]
-    words = ", ".join(f"{name} {number(value)}" for name, value in zip(_names(axes), at, strict=True))
+    words = ", ".join(
+        named[place][round(value)] if place in named else f"{name} {number(value)}"
+        for place, (name, value) in enumerate(zip(_names(axes), at, strict=True))
+    )
     label = str(line.get_label())
     return words if label.startswith("_") else f"{label}: {words}", *at
 

@@ -1,36 +1,19 @@
-"""What a reader waits for: a note that opens and runs, a key press in the browser, the package's import."""
+"""What a reader waits for: a note that opens and runs, the package's import."""
 
 import contextlib
 import os
 import re
-import statistics
 import subprocess
 import sys
 import time
 from pathlib import Path
 
-import nbformat
 import psutil
 import pytest
-from playwright.sync_api import sync_playwright
-from support.lab import OpenNotebook, find_chromium, jupyter_lab, launch
 from support.side_by_side import amount
 
 import notebooks
 from repository import ROOT
-
-# Takes the time from the next key press to the picture that follows it, as the page sees both.
-LISTEN = """stage => {
-  window.took = new Promise(done => {
-    let begin;
-    document.addEventListener("keydown", () => { begin = performance.now(); }, {capture: true, once: true});
-    const seen = new MutationObserver(() => {
-      seen.disconnect();
-      requestAnimationFrame(() => done(performance.now() - begin));  // what is put there has been decoded
-    });
-    seen.observe(stage, {childList: true});
-  });
-}"""
 
 
 @pytest.mark.parametrize("source", notebooks.find([]), ids=lambda source: source.stem)
@@ -53,33 +36,6 @@ def test_a_note_runs(source, benchmark):
     benchmark.pedantic(run, rounds=1)
     amount(benchmark, f"note {source.stem[:2]}, memory of its kernel at the peak", peak, "GB", 1.5)
     amount(benchmark, f"note {source.stem[:2]}, kernel started and all cells run", benchmark.stats.stats.max, "s", 20)
-
-
-def test_a_key_press_in_the_browser(benchmark, tmp_path):
-    chromium = find_chromium()
-    if chromium is None:
-        pytest.skip("no Chromium found")
-    saved = notebooks.notebook_of(notebooks.find(["01"])[0])
-    folders = [notebooks.NOTEBOOKS, ROOT / "images"]
-    with jupyter_lab(folders, tmp_path) as server, sync_playwright() as playwright:
-        browser = launch(playwright, chromium)
-        page = browser.new_page(viewport={"width": 1400, "height": 1000})
-        cells = len(nbformat.read(saved, as_version=4).cells)
-        notebook = OpenNotebook(page, server.url(f"notebooks/{saved.name}"), cells)
-        notebook.run_all()
-        explorer = notebook.explorers()[0]
-        explorer.at_rest()
-        explorer.slider.focus()
-        taken = []
-        for turn in range(24):
-            explorer.at_rest()  # the final picture that follows a move must not be taken for the next one
-            explorer.root.locator(".fpnlib-stage").evaluate(LISTEN)
-            page.keyboard.press("ArrowLeft" if turn % 2 else "ArrowRight")
-            taken.append(page.evaluate("window.took"))
-        browser.close()
-    benchmark.pedantic(lambda: None, rounds=1)
-    benchmark.extra_info["milliseconds"] = taken
-    amount(benchmark, "key press to new picture in JupyterLab", statistics.median(taken[4:]), "ms", 50)
 
 
 def test_import_without_torch(benchmark):

@@ -8,7 +8,7 @@ from ipympl.backend_nbagg import Canvas, FigureManager
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from support.asking import Page
-from support.four_maps import FourMaps, lay_out, waves
+from support.four_maps import FourMaps, lay_out, move, waves
 from support.side_by_side import amount, compare, least_seconds
 
 from fpnlib.explore import all_explorers
@@ -32,11 +32,7 @@ def interact():
         # What `interact` does around a plotting function: a new figure, drawn in full, sent as PNG.
         figure = Figure(figsize=SIZE, dpi=100, layout="constrained")
         canvas = FigureCanvasAgg(figure)
-        images, line = lay_out(figure)
-        data = waves(next(PHASES))
-        for image, values in zip(images, data.maps, strict=True):
-            image.set_data(values)
-        line.set_data(data.x, data.y)
+        move(*lay_out(figure), waves(next(PHASES)))
         canvas.print_png(io.BytesIO())
 
     return update
@@ -46,16 +42,13 @@ def ipympl_canvas():
     figure = Figure(figsize=SIZE, dpi=100, layout="constrained")
     canvas = Canvas(figure)
     manager = FigureManager(canvas, 0)
-    images, line = lay_out(figure)
+    artists = lay_out(figure)
 
     sent = []
     canvas.send = lambda content, buffers=None: sent.append(buffers)  # the last step, to the browser
 
     def update():
-        data = waves(next(PHASES))
-        for image, values in zip(images, data.maps, strict=True):
-            image.set_data(values)
-        line.set_data(data.x, data.y)
+        move(*artists, waves(next(PHASES)))
         sent.clear()
         canvas.draw()
         manager.refresh_all()

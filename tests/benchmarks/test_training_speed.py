@@ -2,6 +2,8 @@
 
 Both on one thread, where what an ensemble saves is the fixed cost of many small operations. So the gain is large for
 small nets and goes to 1 where arithmetic prevails, which the largest net shows.
+
+Nets per minute: decoders on a frozen backbone's maps from the disk beside those that compute the maps at each step.
 """
 
 import time
@@ -14,6 +16,10 @@ from torch import Tensor, nn
 
 from fpnlib.data import digits
 from fpnlib.training import Ensemble, minibatches
+from fpnlib.training.decoders import BATCH
+from fpnlib.training.decoders import STEPS as WHOLE_COURSE
+from fpnlib.training.examples import Backbone, images
+from fpnlib.training.segmenter import train_segmenter
 
 STEPS = 20
 OPTIONS = {"momentum": 0.9, "weight_decay": 1e-4}
@@ -84,3 +90,23 @@ def test_seeds_per_minute(name, build, seeds, pixels, batch, at_least, benchmark
     benchmark.extra_info |= {"loop_seeds_per_minute": 60 * seeds / loop, "ensemble_seeds_per_minute": 60 * seeds / ours}
     benchmark.pedantic(together, (build, range(seeds), batches), rounds=1)
     compare(benchmark, f"{seeds} seeds at once, {name}", "a loop over the seeds", loop / ours, at_least)
+
+
+@pytest.mark.parametrize("stride", [4, 16])
+def test_nets_per_minute(stride, benchmark):
+    scenes, steps = 2 * BATCH, 6
+    pictures, backbone = images(scenes), Backbone().eval().requires_grad_(False)
+
+    def stored(**hooks) -> None:
+        train_segmenter(0, stride=stride, scenes=scenes, steps=steps, **hooks)
+
+    def computed() -> None:
+        stored(on_step=lambda step, value: backbone(pictures.batch(torch.arange(BATCH))[0]))
+
+    stored()  # the maps are computed once, whoever comes first
+    before, now = least_seconds(computed, stored, rounds=3, clock=time.process_time)
+    amounts = [60 * steps / seconds / WHOLE_COURSE for seconds in (before, now)]
+    benchmark.extra_info |= dict(zip(("nets_per_minute_before", "nets_per_minute"), amounts, strict=True))
+    benchmark.pedantic(stored, rounds=1)
+    what = f"a decoder at stride {stride} on stored maps, {amounts[1]:.1f} nets a minute"
+    compare(benchmark, what, "maps computed at each step", before / now, 1.5)

@@ -34,6 +34,13 @@ def lay_out(figure):
     return images, line
 
 
+def move(images, line, data):
+    """Move what `lay_out` returned."""
+    for image, values in zip(images, data.maps, strict=True):
+        image.set_data(values)
+    line.set_data(data.x, data.y)
+
+
 class FourMaps(Explorer[Waves]):
     title = "Four maps and a line"
 

@@ -30,7 +30,7 @@ class EveryMark(Explorer[Numbers]):
         return Numbers(place, np.array([0.2, 0.5, 0.8]) + shift / 5)
 
     def build(self, figure):
-        self.axes = dict(zip(MARKS, figure.subplots(4, 5).ravel(), strict=False))
+        self.axes = dict(zip(MARKS, figure.subplots(5, 5).ravel(), strict=False))
         self.shown = {}
         for name, mark in MARKS.items():
             panel = self.panel(self.axes[name], xlim=(-0.5, 2.5), ylim=(-0.5, 2.5))
@@ -45,7 +45,10 @@ MARKS = {
     "dot": lambda p: p.dot(lambda d: (d.place, d.values[d.place]), grab={"place": lambda v, d: (v, d.values[v])}),
     "upright": lambda p: p.upright(lambda d: d.place, grab="place"),
     "level": lambda p: p.level(lambda d: d.values[0], grab="shift"),
+    "rows": lambda p: (p.rows(("top", "middle", "low")), p.line(lambda d: (d.values, range(3)), "o"))[1],
+    "columns": lambda p: (p.columns(("a", "b", "c")), p.line(lambda d: (range(3), d.values), "o"))[1],
     "intervals": lambda p: p.intervals(lambda d: (range(3), d.values - 0.1, d.values + 0.1)),
+    "level intervals": lambda p: p.intervals(lambda d: (range(3), d.values, d.values + 1), level=True),
     "means": lambda p: p.means(lambda d: (range(3), d.values[:, None] + [0, -0.1, 0.1]), color="red"),
     "areas": lambda p: p.areas(lambda d: [[(0, 0), (v, 0), (v, 1)] for v in d.values]),
     "steps": lambda p: p.steps(lambda d: (d.values, range(4))),
@@ -90,6 +93,9 @@ def test_each_mark_shows_the_data(every, place, shift):
     assert artist(every, "level").get_ydata() == [values[0]] * 2
     assert [one[:, 1].tolist() for one in artist(every, "intervals").get_segments()] == [
         pytest.approx([value - 0.1, value + 0.1]) for value in values
+    ]
+    assert [one.tolist() for one in artist(every, "level intervals").get_segments()] == [
+        [[value, row], [value + 1, row]] for row, value in enumerate(values)
     ]
     assert artist(every, "means").get_xydata().tolist() == [[x, value] for x, value in enumerate(values)]
     assert [one[:, 1].tolist() for one in every.axes["means"].collections[0].get_segments()] == [
@@ -154,6 +160,8 @@ def pixels(every, name, x, y):
     [
         ("line", (1.02, 0.5), "the curve: x 1, y 0.5"),
         ("dot", (1, 0.5), "x 1, y 0.5"),
+        ("rows", (0.8, 2), "x 0.8, low"),
+        ("columns", (2, 0.8), "c, y 0.8"),
         ("heat_map", (2.2, 0.8), "y high, x 100: 1.6"),
         ("image", (1.2, 0.3), "row 0, column 2: 0.2"),
         ("line", (1, 2), None),

@@ -42,8 +42,8 @@ TOLD_APART = {
     ("cue_distance", "GREEN", "RED"): "a curve and an upright line with its words",
     ("cue_distance", "PURPLE", "RED"): "as above",
     ("gradient_highway", "GREEN", "PURPLE"): "different dashes",
-    ("inside", "GREEN", "PURPLE"): "nothing: seven classes in one map, with the truth beside it",
-    ("inside", "ORANGE", "SKY"): "nothing, as above",
+    ("inside_the_head", "GREEN", "PURPLE"): "nothing: six classes in one map, with the truth beside it",
+    ("inside_the_head", "ORANGE", "SKY"): "a line and a class in a map",
 }
 
 

@@ -1,24 +1,22 @@
 """Two heads on one scene while they learn: labels, margins of the logits, and the last layer's weights."""
 
 import dataclasses
-from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 from ipywidgets import Widget
-from matplotlib.artist import Artist
-from matplotlib.colors import ListedColormap
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from fpnlib.data.collages import COLLAGE_CLASSES
-from fpnlib.explore import Explorer, choice, number, slider
-from fpnlib.explore.style import BLUE, FAINT, GREEN, INK, MUTED, ORANGE, PURPLE, SKY
-from fpnlib.notes.segmentation_head.claims import BEST, NORMS, RATES, WORDS
-from fpnlib.notes.segmentation_head.snapshots import AFTER, HEADS, logits, stored
+from fpnlib.explore import Explorer, Panel, choice, number, slider
+from fpnlib.explore.style import BLUE, FAINT, GREEN, INK, ORANGE, PURPLE, SKY, YELLOW, pixel
+from fpnlib.notes.segmentation_head.experiments.last_layer import BEST, NORMS, RATES, WORDS
+from fpnlib.notes.segmentation_head.experiments.snapshots import AFTER, HEADS, logits, stored
 
 MARGIN = 8.0  # a margin that is drawn as bright as any larger one
-_COLOURS = ListedColormap(["#ECECEC", PURPLE, SKY, GREEN, ORANGE, BLUE])
-_LINES = {HEADS[0]: (ORANGE, "-"), HEADS[1]: (BLUE, "--")}
+_COLOURS = dict(zip(COLLAGE_CLASSES, (FAINT, PURPLE, SKY, GREEN, YELLOW, BLUE), strict=True))
 _BEFORE = {WORDS[normed]: norm for norm, normed in NORMS.items()}
 
 
@@ -67,57 +65,43 @@ class InsideExplorer(Explorer[InsideData]):
             gradient=stored()["gradient"][:, int(norm), at].numpy(),
         )
 
-    def build(self, figure: Figure) -> Iterable[Artist]:
+    def build(self, figure: Figure) -> None:
         """Lay out the scene, two rows of maps and two charts."""
-        grid = figure.add_gridspec(2, 4, width_ratios=[1, 1, 1, 1.5])
-        truth, classes = stored()["truth"].numpy(), {"cmap": _COLOURS, "vmin": -0.5, "vmax": len(COLLAGE_CLASSES) - 0.5}
-        scene, wanted = figure.add_subplot(grid[0, 0]), figure.add_subplot(grid[1, 0])
-        scene.imshow(stored()["image"].permute(1, 2, 0).numpy())
-        scene.set_title("a scene not trained on")
-        wanted.imshow(truth, **classes)
-        wanted.set_title("its true labels")
-        self._labels, self._margins = [], []
-        maps = []
-        for row, head in enumerate(HEADS):
-            labels, margin = figure.add_subplot(grid[row, 1]), figure.add_subplot(grid[row, 2])
-            self._labels.append(labels.imshow(np.zeros(truth.shape), **classes))
-            self._margins.append(margin.imshow(np.zeros(truth.shape), cmap="cividis", vmin=0, vmax=MARGIN))
-            labels.set_title(f"labels of {head}")
-            margin.set_title("margin, bright: sure")
-            maps += [labels, margin]
-        for panel in (scene, wanted, *maps):
-            panel.set(xticks=[], yticks=[])
-            panel.spines[:].set_visible(False)
-        patches = [Patch(color=_COLOURS(place), label=name) for place, name in enumerate(COLLAGE_CLASSES)]
+        axes = figure.subplots(2, 4, width_ratios=[1, 1, 1, 1.5])
+        classes = COLLAGE_CLASSES, np.stack([pixel(colour) for colour in _COLOURS.values()])
+        self.panel(axes[0, 0], bare=True, title="a scene not trained on").image(
+            stored()["image"].permute(1, 2, 0).numpy()
+        )
+        self.panel(axes[1, 0], bare=True, title="its true labels").classes(stored()["truth"].numpy(), *classes)
+        for row in range(len(HEADS)):
+            self._head(row, axes[row, 1:3], classes)
+        patches = [Patch(color=colour, label=name) for name, colour in _COLOURS.items()]
         figure.legend(handles=patches, loc="lower left", ncols=len(patches), columnspacing=1.2, labelcolor=INK)
-        self._curves, self._cursors = [], []
-        for row, name in enumerate(("weight", "gradient")):
-            panel = figure.add_subplot(grid[row, 3])
-            low, high = (float(one) for one in (stored()[name].min(), stored()[name].max()))
-            panel.set(xlim=(-5, AFTER[-1] + 5), yscale="log", ylim=(low / 1.4, high * 1.4))
-            panel.set_title("last layer: size of a weight" if row == 0 else "and of a weight's gradient")
-            panel.grid(color=FAINT, lw=0.6)
-            panel.tick_params(labelsize=8, which="both")
-            self._cursors.append(panel.axvline(0, color=MUTED, lw=1.5))
-            self._curves.append([panel.plot([], [], ls=ls, color=c, marker="o", ms=3)[0] for c, ls in _LINES.values()])
-            if row == 0:
-                panel.set_xticklabels([])
-                for line, head in zip(self._curves[0], HEADS, strict=True):
-                    line.set_label(head)
-                panel.legend(loc="upper right", ncols=2, labelcolor=INK)
-            else:
-                panel.set_xlabel("training step")
-        return [*self._labels, *self._margins, *self._cursors, *(line for lines in self._curves for line in lines)]
+        weights = self._chart(axes[0, 3], "weight", title="the last layer", ylabel="size of a weight", xticklabels=[])
+        weights.axes.set_yticks([0.03, 0.1, 0.3], ["0.03", "0.1", "0.3"])
+        weights.axes.minorticks_off()
+        look: dict[str, Any] = {"ha": "right", "weight": "bold"}
+        weights.text(HEADS[0], at=lambda data: (AFTER[-1], data.weight[0, -1] / 1.2), color=BLUE, va="top", **look)
+        weights.text(HEADS[1], at=lambda data: (AFTER[-1], data.weight[1, -1] * 1.2), color=GREEN, va="bottom", **look)
+        self._chart(axes[1, 3], "gradient", xlabel="training step", ylabel="size of its gradient")
 
-    def draw(self, data: InsideData) -> None:
-        """Show the step's maps and move the cursors."""
-        for place in range(len(HEADS)):
-            self._labels[place].set_data(data.labels[place])
-            self._margins[place].set_data(data.margin[place])
-            for lines, values in zip(self._curves, (data.weight, data.gradient), strict=True):
-                lines[place].set_data(AFTER, values[place])
-        for cursor in self._cursors:
-            cursor.set_xdata([data.step, data.step])
+    def _head(self, head: int, axes: np.ndarray, classes: tuple[Any, ...]) -> None:
+        """One head's labels and margins."""
+        labels = self.panel(axes[0], bare=True, title=f"labels of {HEADS[head]}")
+        labels.classes(lambda data: data.labels[head], *classes)
+        margin = self.panel(axes[1], bare=True, title="margin, bright: sure")
+        margin.image(lambda data: data.margin[head], cmap="cividis", vmin=0, vmax=MARGIN)
+
+    def _chart(self, axes: Axes, name: str, **settings: Any) -> Panel:
+        """One size over training for both heads, with the moment."""
+        low, high = (float(one) for one in (stored()[name].min(), stored()[name].max()))
+        chart = self.panel(axes, xlim=(-5, AFTER[-1] + 5), yscale="log", ylim=(low / 1.4, high * 1.4), **settings)
+        chart.axes.grid(color=FAINT, lw=0.6)
+        chart.axes.tick_params(labelsize=8)
+        chart.upright(lambda data: data.step, color=ORANGE, grab={"snapshot": lambda value: (AFTER[value], None)})
+        chart.line(lambda data: (AFTER, getattr(data, name)[0]), "o-", color=BLUE, ms=3, label=HEADS[0])
+        chart.line(lambda data: (AFTER, getattr(data, name)[1]), "o--", color=GREEN, ms=3, label=HEADS[1])
+        return chart
 
     def describe(self, data: InsideData) -> str:
         """Say how much of the objects each head has right, how sure it is, and the sizes."""

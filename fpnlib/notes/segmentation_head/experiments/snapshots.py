@@ -1,4 +1,9 @@
-"""What single nets look like inside on their way: `python -m fpnlib.notes.segmentation_head.snapshots` stores it."""
+"""What single nets look like inside on their way.
+
+    python -m fpnlib.notes.segmentation_head.experiments.snapshots
+
+stores it.
+"""
 
 import functools
 from pathlib import Path
@@ -11,7 +16,7 @@ from torch import Tensor, nn
 
 from fpnlib.data.collages import collage
 from fpnlib.models.segmenter import Segmenter
-from fpnlib.notes.segmentation_head.claims import NORMS, RATES, STEPS, course
+from fpnlib.notes.segmentation_head.experiments.last_layer import NORMS, RATES, STEPS, course
 from fpnlib.training.decoders import data
 from fpnlib.training.segmenter import train_segmenter
 

@@ -8,9 +8,10 @@ intervals were wider than what matters, so 8 more were trained.
 """
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from jaxtyping import Int64
 from torch import Tensor, nn
@@ -19,7 +20,7 @@ from fpnlib.claims import Claim, Criterion, Said, all_of, exceeds
 from fpnlib.data.collages import COLLAGE_CLASSES
 from fpnlib.data.voc import VOID
 from fpnlib.metrics import confusion_matrix, iou_per_class
-from fpnlib.notes.segmentation_head.heads import HEADS, STRIDE, head, neck, width
+from fpnlib.notes.segmentation_head.experiments.heads import HEADS, STRIDE, head, neck, width
 from fpnlib.training.decoders import data
 from fpnlib.training.examples import STRIDES, Examples
 from fpnlib.training.segmenter import CLASSES, Segmented, predict, score_segmenter, train_segmenter, void_classes
@@ -160,6 +161,11 @@ def of_seed(seed: int) -> dict[str, float]:
             found[f"final_{cell}_{number}"] = net.miou
             found |= {f"curve_{cell}_{number}_{at}": v for at, v in zip(EVALUATED, net.curve, strict=True)}
     return found | gains(found) | controls(found)
+
+
+def of_nets(found: Mapping[str, Sequence[float]], name: str, end: str = "") -> np.ndarray:
+    """`<name>_<net><end>` of every net of every seed (nets,), those of a seed one after the other."""
+    return np.array([found[f"{name}_{net}{end}"] for net in range(NETS)]).T.ravel()
 
 
 def gains(found: dict[str, float]) -> dict[str, float]:

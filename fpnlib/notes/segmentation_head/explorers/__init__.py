@@ -1,8 +1,8 @@
 """What note 03 shows: how steadily five heads train, and two of them from inside."""
 
 from fpnlib.explore import explorer
-from fpnlib.notes.segmentation_head.inside import InsideExplorer
-from fpnlib.notes.segmentation_head.stability import StabilityExplorer
+from fpnlib.notes.segmentation_head.explorers.head_stability import StabilityExplorer
+from fpnlib.notes.segmentation_head.explorers.inside_the_head import InsideExplorer
 
 
 @explorer

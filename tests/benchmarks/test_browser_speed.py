@@ -1,0 +1,159 @@
+"""From a key press to the picture that follows it, in JupyterLab: every explorer, `interact` and ipympl in one run."""
+
+import itertools
+import statistics
+import textwrap
+
+import pytest
+from nbformat import v4
+from playwright.sync_api import Locator, sync_playwright
+from support.lab import OpenExplorer, OpenNotebook, find_chromium, jupyter_lab, launch
+from support.side_by_side import amount, compare
+
+import notebooks
+from fpnlib.explore import all_explorers
+from repository import ROOT
+
+STEPS, JUMPS, WARM = 10, 6, 3
+STEP_MS, JUMP_MS = 20, 50
+OURS = "from support.four_maps import FourMaps\nFourMaps()"
+# What a person writes for the same figure and slider.
+INTERACT = """
+    import ipywidgets
+    from IPython.display import display
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+    from support.four_maps import lay_out, move, waves
+
+    def show(phase):
+        figure = Figure(figsize=(10, 5), dpi=100, layout="constrained")
+        FigureCanvasAgg(figure)
+        move(*lay_out(figure), waves(phase))
+        display(figure)
+
+    ipywidgets.interact(show, phase=ipywidgets.FloatSlider(min=0, max=6, step=0.01, readout=False));
+"""
+IPYMPL = """
+    import ipywidgets
+    from IPython.display import display
+    from ipympl.backend_nbagg import Canvas, FigureManager
+    from matplotlib.figure import Figure
+    from support.four_maps import lay_out, move, waves
+
+    figure = Figure(figsize=(10, 5), dpi=100, layout="constrained")
+    canvas, artists = Canvas(figure), lay_out(figure)
+    manager = FigureManager(canvas, 0)
+    slider = ipywidgets.FloatSlider(min=0, max=6, step=0.01, readout=False)
+
+    def show(change):
+        move(*artists, waves(slider.value))
+        canvas.draw_idle()
+
+    slider.observe(show, "value")
+    display(ipywidgets.VBox([slider, canvas]))
+"""
+# Time from the next input to the first frame in which what is watched looks otherwise; it is looked at in each frame.
+LISTEN = """([place, looks]) => {
+  const look = { picture: () => place.querySelector("img")?.src,
+                 canvas: () => place.querySelector("canvas")?.toDataURL("image/webp", 0.1) }[looks];
+  window.took = new Promise(done => {
+    const before = look();
+    const follow = begin => {
+      const each = () => { if (look() !== before) done(performance.now() - begin); else requestAnimationFrame(each); };
+      each();
+    };
+    for (const kind of ["keydown", "input"]) {
+      document.addEventListener(kind, () => follow(performance.now()), { capture: true, once: true });
+    }
+  });
+}"""
+
+
+@pytest.fixture(scope="module")
+def opened(tmp_path_factory):
+    chromium = find_chromium()
+    if chromium is None:
+        pytest.skip("no Chromium found")
+    paths = [str(ROOT / "tests"), str(ROOT)]
+    first = f"import sys\nsys.path[:0] = {paths!r}\nfrom fpnlib.explore import all_explorers\nE = all_explorers()"
+    shown = [OURS, *map(textwrap.dedent, (INTERACT, IPYMPL)), *(f"E[{name!r}]()" for name in sorted(all_explorers()))]
+    book = notebooks.normalise(v4.new_notebook(cells=[v4.new_code_cell(one) for one in [first, *shown]]))
+    with (
+        jupyter_lab([ROOT / "images"], tmp_path_factory.mktemp("lab")) as server,
+        sync_playwright() as playwright,
+    ):
+        (server.book / "all.ipynb").write_bytes(notebooks.to_bytes(book))
+        page = launch(playwright, chromium).new_page(viewport={"width": 1400, "height": 1000})
+        notebook = OpenNotebook(page, server.url("all.ipynb"), len(book.cells))
+        notebook.run_all()
+        assert notebook.cell_errors() == []
+        yield notebook
+
+
+def cell(opened: OpenNotebook, number: int) -> Locator:
+    return opened.page.locator(".jp-Notebook .jp-Cell").nth(number).locator(".jp-OutputArea")
+
+
+def taken(place: Locator, looks: str, act) -> float:
+    place.evaluate("(place, looks) => (" + LISTEN + ")([place, looks])", looks)
+    act()
+    return place.page.evaluate("window.took")
+
+
+def steps(explorer: OpenExplorer) -> list[float]:
+    """Milliseconds of single steps of the first slider, to and fro, each after a look at the picture at rest."""
+    there, back = explorer.step()
+    explorer.slider.focus()
+    found = []
+    for key in itertools.islice(itertools.cycle((there, there, back, back)), WARM + STEPS):
+        explorer.at_rest()
+        explorer.page.wait_for_timeout(400)  # a person looks, and the page asks ahead
+        found.append(taken(explorer.root, "picture", lambda key=key: explorer.page.keyboard.press(key)))
+    return found[WARM:]
+
+
+def jumps(explorer: OpenExplorer) -> list[float]:
+    """Milliseconds of jumps of the first slider to places that are not near."""
+    low, high = (float(explorer.slider.get_attribute(end) or 0) for end in ("min", "max"))
+    step = float(explorer.slider.get_attribute("step") or 1)
+    found = []
+    for share in (0.93, 0.12, 0.71, 0.33, 0.85, 0.21, 0.6, 0.04, 0.5)[: WARM + JUMPS]:
+        explorer.at_rest()
+        value = low + round(share * (high - low) / step) * step
+        if abs(float(explorer.slider.input_value()) - value) < step / 2:
+            continue
+        found.append(taken(explorer.root, "picture", lambda value=value: explorer.slider.fill(f"{value:.10g}")))
+    return found[WARM:]
+
+
+def test_beside_interact_and_ipympl(opened, benchmark):
+    (ours, *_) = opened.explorers()
+    others = {}
+    for number, (name, looks) in enumerate((("`interact`", "picture"), ("ipympl", "canvas")), 2):
+        place = cell(opened, number)
+        slider = place.get_by_role("slider").first
+        slider.focus()
+        each = []
+        for key in itertools.islice(
+            itertools.cycle(("ArrowRight", "ArrowRight", "ArrowLeft", "ArrowLeft")), WARM + STEPS
+        ):
+            opened.page.wait_for_timeout(400)
+            each.append(taken(place, looks, lambda key=key: opened.page.keyboard.press(key)))
+        others[name] = statistics.median(each[WARM:])
+    mine = {"a step": statistics.median(steps(ours)), "a jump": statistics.median(jumps(ours))}
+    benchmark.pedantic(lambda: None, rounds=1)
+    for (what, milliseconds), (name, theirs) in itertools.product(mine.items(), others.items()):
+        compare(benchmark, f"{what} in JupyterLab, four maps and a curve", name, theirs / milliseconds, 1)
+
+
+def test_every_explorer(opened, benchmark):
+    found = {"stepping": {}, "jumping": {}}
+    for name, explorer in zip(sorted(all_explorers()), opened.explorers()[1:], strict=True):
+        for kind, measure in (("stepping", steps), ("jumping", jumps)):
+            if each := measure(explorer):
+                found[kind][name] = statistics.median(each)
+    benchmark.pedantic(lambda: None, rounds=1)
+    benchmark.extra_info["milliseconds"] = found
+    for kind, most in (("stepping", STEP_MS), ("jumping", JUMP_MS)):
+        median = statistics.median(found[kind].values())
+        amount(benchmark, f"key press to picture in JupyterLab {kind}, median over all explorers", median, "ms", most)
