@@ -14,7 +14,6 @@ from fpnlib.notes.add_vs_concat.experiments.skips import COURSES, KINDS, LEVELS,
 SCORES = {"mIoU": "miou", "boundary IoU": "boundary_iou"}
 KIND_NAMES = {"add": "add, same width", "wide": "add, same parameters", "concat": "concat"}
 _COLOURS = {"add": BLUE, "wide": SKY, "concat": PURPLE}
-_EACH = np.arange(1, len(COURSES) + 1)
 _BARS = np.arange(0.0, len(KINDS))[:, None] * (len(LEVELS) + 1) + np.arange(len(LEVELS))  # where they stand
 _ASIDE = (-0.06, 0.0, 0.06)  # so that no interval hides another
 
@@ -70,19 +69,21 @@ class SkipExplorer(Explorer[SkipData]):
     def build(self, figure: Figure) -> None:
         """Lay out curves and bars."""
         left, right = figure.subplots(1, 2, width_ratios=[1.25, 1])
-        curves = self.panel(left, xlim=(0.7, len(COURSES) + 0.2), ylim=(0, 1), title=" ", ylabel="score")
+        curves = self.panel(left, ylim=(0, 1), title=" ", ylabel="score")
+        curves.columns([f"{scenes} scenes\n{steps} steps" for scenes, steps in COURSES.values()])
+        curves.axes.set_xlim(-0.3, len(COURSES) - 0.8)
         seeds = f"mean of {len(Result.load('AC-10').seeds)} seeds"
         title = {"fontsize": 11, "transform": left.transAxes}
         curves.text(lambda data: f"{data.score} on test scenes, {seeds}", 0, 1.02, **title)
-        curves.axes.set_xticks(_EACH, [f"{scenes} scenes\n{steps} steps" for scenes, steps in COURSES.values()])
-        curves.upright(lambda data: _EACH[data.at], color=ORANGE, lw=1.5, zorder=0, grab="training")
-        much = _EACH[list(COURSES).index("much")]
+        by_course = {"training": lambda value: (value - 1, None)}
+        curves.upright(lambda data: data.at, color=ORANGE, lw=1.5, zorder=0, grab=by_course)
+        much = list(COURSES).index("much")
         curves.line(lambda data: ([much], data.alone[:1]), "_", ms=22, mew=2.5, color=MUTED, label="finest map alone")
         curves.text("the finest map alone", at=lambda data: (much + 0.1, data.alone[0] - 0.06), color=MUTED)
         names = [name.replace("same ", "same\n") for name in KIND_NAMES.values()]
         curves.names(lambda data: data.scores[:, -1, 0], names, [*_COLOURS.values()], apart=0.12)
         curves.dot(
-            lambda data: (_EACH[data.at] + _ASIDE[KINDS.index(data.kind)], data.chosen[0]),
+            lambda data: (data.at + _ASIDE[KINDS.index(data.kind)], data.chosen[0]),
             ms=12,
             mfc="none",
             mec=ORANGE,
@@ -91,9 +92,8 @@ class SkipExplorer(Explorer[SkipData]):
 
         lost = stored_scores()["lost"]
         bars = self.panel(right, title="mIoU lost without the map at that stride", ylabel="mIoU lost")
+        bars.columns([*map(str, LEVELS), ""] * len(KINDS))
         bars.axes.set(ylim=(1.1 * min(lost.min(), -0.005), 1.2 * lost.max()), xlim=(-0.8, _BARS[-1, -1] + 0.8))
-        bars.axes.set_xticks(_BARS.ravel(), LEVELS * len(KINDS))
-        bars.axes.tick_params(axis="x", length=0)
         bars.level(0, color=MUTED, lw=0.8)
         for at, name in enumerate(names):
             bars.text(name, _BARS[at, 1], 1.19 * lost.max(), ha="center", va="top", color=_COLOURS[KINDS[at]])
@@ -107,7 +107,7 @@ class SkipExplorer(Explorer[SkipData]):
     def _kind(curves: Panel, bars: Panel, at: int) -> None:
         """A kind's curve of scores and its bars, with their intervals."""
         colour, label = _COLOURS[KINDS[at]], KIND_NAMES[KINDS[at]]
-        curves.means(lambda data: (_EACH + _ASIDE[at], data.scores[at]), color=colour, label=label)
+        curves.means(lambda data: (np.arange(len(COURSES)) + _ASIDE[at], data.scores[at]), color=colour, label=label)
         bars.areas(
             lambda data: [
                 [(x - 0.42, 0), (x - 0.42, mean), (x + 0.42, mean), (x + 0.42, 0)]
@@ -116,7 +116,7 @@ class SkipExplorer(Explorer[SkipData]):
             facecolors=colour,
         )
         bars.intervals(lambda data: (_BARS[at], *data.lost[at].T[1:]), colors=INK, lw=1.5)
-        bars.line(lambda data: (_BARS[at], data.lost[at, :, 0]), "o", ms=4, color=INK, label=label)
+        bars.line(lambda data: (_BARS[at], data.lost[at, :, 0]), "o", ms=4, color=INK, label=f"{label}, cut at stride")
 
     def describe(self, data: SkipData) -> str:
         """Say the score and what each map is worth to it."""
