@@ -235,7 +235,9 @@ MUTANTS = (
     _measured(
         "PD-1", "padding/claims.py", "(end - begin) / axis.stride) > EXACT", "(end - begin + 1) / axis.stride) > EXACT"
     ),
-    _measured("PR-4", "precision_recall/claims.py", "_hits(found, labels, 0.75)", "_hits(found, labels, 0.7)"),
+    _measured(
+        "PR-4", "precision_recall/experiments/detector.py", "_hits(found, labels, 0.75)", "_hits(found, labels, 0.7)"
+    ),
     _measured(
         "SD-4", "segmentation_difficulties/exact.py", "100 * one.box_iou < low + 10", "100 * one.box_iou < low + 20"
     ),

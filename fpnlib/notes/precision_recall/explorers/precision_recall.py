@@ -9,10 +9,10 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from fpnlib.explore import Explorer, Panel, counted, number, slider
-from fpnlib.explore.style import BLUE, FAINT, INK, MUTED, ORANGE
-from fpnlib.metrics import average_precision, f_score, precision_recall_curve, roc_auc, roc_curve
+from fpnlib.explore.style import BLUE, INK, MUTED
+from fpnlib.metrics import average_precision, f_score, precision_recall_curve, roc_auc
 from fpnlib.metrics.arrays import ArrayLike
-from fpnlib.notes.precision_recall.scored import Scored
+from fpnlib.notes.precision_recall.explorers.scored import UNIT, Scored
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,30 +40,28 @@ class ThresholdExplorer(Explorer[ThresholdData]):
     def __init__(self, scores: ArrayLike, targets: ArrayLike) -> None:
         self._scored = Scored(scores, targets)
         self._curve = precision_recall_curve(scores, targets)
-        self._roc = roc_curve(scores, targets)
         self._ap = average_precision(scores, targets)
         self._auc = roc_auc(scores, targets)
         super().__init__()
 
     def make_controls(self) -> dict[str, Widget]:
         """Return the threshold in the scores' own unit, and β of the F-score."""
-        low, high, middle, step = self._scored.scale()
         return {
-            "threshold": slider("threshold", middle, low, high, step),
+            "threshold": self._scored.slider(),
             "beta": slider("β (recall weighs β² times)", 1.0, 0.25, 4.0, 0.25),
         }
 
     def compute(self, threshold: float, beta: float) -> ThresholdData:
         """Count at the threshold."""
         tp, fp, fn, tn = self._scored.counts(threshold)
-        precision, recall, false_positive_rate = self._rates(threshold)
+        precision, recall, false_positive_rate = tp / (tp + fp), tp / (tp + fn), fp / (fp + tn)
         f = float(f_score(precision, recall, beta))
         return ThresholdData(threshold, tp, fp, fn, tn, precision, recall, false_positive_rate, beta, f)
 
-    def _rates(self, threshold: float) -> tuple[float, float, float]:
-        """Return precision, recall and false positive rate."""
-        tp, fp, fn, tn = self._scored.counts(threshold)
-        return tp / (tp + fp), tp / (tp + fn), fp / (fp + tn)
+    def _on_curve(self, threshold: float) -> tuple[float, float]:
+        """Return recall and precision."""
+        tp, fp, fn, _ = self._scored.counts(threshold)
+        return tp / (tp + fn), tp / (tp + fp)
 
     def build(self, figure: Figure) -> None:
         """Lay out five panels."""
@@ -72,20 +70,9 @@ class ThresholdExplorer(Explorer[ThresholdData]):
             width_ratios=[1, 1, 1, 1, 1.8],
             height_ratios=[1, 1.25],
         )
-        low, _, _, _ = self._scored.scale()
-        bins = self._scored.bins(60)
-        crowd = self.panel(axes["hist"], title="Who gets which score", xlabel="score", ylabel="share of its class")
-        for values, colour, label in (
-            (self._scored.negatives, BLUE, f"negative ({len(self._scored.negatives)})"),
-            (self._scored.positives, ORANGE, f"positive ({len(self._scored.positives)})"),
-        ):
-            crowd.steps((np.histogram(values, bins)[0] / len(values), bins), color=colour, alpha=0.65, label=label)
-        crowd.axes.set_xlim(low, bins[-1])
-        crowd.axes.margins(y=0.1)
-        crowd.axes.legend(loc="upper left")
-        top = crowd.axes.get_ylim()[1]
-        crowd.upright(lambda data: data.threshold, color=INK, grab="threshold")
-        crowd.box(lambda data: (data.threshold, 0, bins[-1], top), fill=True, color=INK, alpha=0.08, lw=0)
+        bins, positive, negative = self._scored.histograms(60)
+        crowd = self.panel(axes["hist"], title="Who gets which score", ylabel="share of its class")
+        self._scored.show_crowd(crowd, bins, (positive, bins), (negative, bins), max(positive.max(), negative.max()))
 
         table = self.panel(axes["table"], title="Confusion matrix", xlim=(-0.5, 1.5), ylim=(1.5, -0.5))
         table.axes.set_xticks([0, 1], ["said positive", "said negative"])
@@ -94,21 +81,11 @@ class ThresholdExplorer(Explorer[ThresholdData]):
         for place, (name, pair) in enumerate({"TP": "fn", "FN": "tp", "FP": "tn", "TN": "fp"}.items()):
             self._tile(table, place % 2, place // 2, name, pair)
 
-        fixed: dict[str, Any] = {"xlim": (-0.02, 1.02), "ylim": (-0.02, 1.05)}
-        curve = self.panel(axes["pr"], title=f"Precision and recall: AP {number(self._ap)}", **fixed)
+        curve = self.panel(axes["pr"], title=f"Precision and recall: AP {number(self._ap)}", **UNIT)
         curve.axes.set(xlabel="recall", ylabel="precision")
         curve.line((self._curve.recall, self._curve.precision), color=BLUE, drawstyle="steps-pre")
-        curve.dot(
-            lambda data: (data.recall, data.precision), grab={"threshold": lambda value: self._rates(value)[1::-1]}
-        )
-        roc = self.panel(axes["roc"], title=f"ROC: area {number(self._auc)}", **fixed)
-        roc.axes.set(xlabel="false positive rate", ylabel="recall")
-        roc.line(([0, 1], [0, 1]), color=FAINT, lw=1, zorder=0)
-        roc.line((self._roc.fpr, self._roc.tpr), color=BLUE)
-        roc.dot(
-            lambda data: (data.false_positive_rate, data.recall),
-            grab={"threshold": lambda value: self._rates(value)[:0:-1]},
-        )
+        curve.dot(lambda data: (data.recall, data.precision), grab={"threshold": self._on_curve})
+        self._scored.show_roc(self.panel(axes["roc"], title=f"ROC: area {number(self._auc)}"))
 
         words = self.panel(axes["formulas"], title="The same in numbers")
         words.formulas(

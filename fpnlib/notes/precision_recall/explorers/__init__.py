@@ -2,14 +2,16 @@
 
 import torch
 
-from fpnlib.data.photos import labelled_photo
+from fpnlib.data import labelled_photo
+from fpnlib.data.detections import read_detections, read_images
 from fpnlib.explore import explorer
 from fpnlib.metrics.arrays import ArrayLike
-from fpnlib.notes.precision_recall.detection import DetectionExplorer, read_detections, read_images
-from fpnlib.notes.precision_recall.examples import contact_sheet, digit_scores, sheet_detections
-from fpnlib.notes.precision_recall.prevalence import PrevalenceExplorer
-from fpnlib.notes.precision_recall.ranking import RankingExplorer
-from fpnlib.notes.precision_recall.threshold import ThresholdExplorer
+from fpnlib.notes.precision_recall.experiments.contact_sheet import contact_sheet, sheet_detections
+from fpnlib.notes.precision_recall.experiments.digits import digit_scores
+from fpnlib.notes.precision_recall.explorers.detection import DetectionExplorer
+from fpnlib.notes.precision_recall.explorers.interpolations import RankingExplorer
+from fpnlib.notes.precision_recall.explorers.precision_recall import ThresholdExplorer
+from fpnlib.notes.precision_recall.explorers.prevalence import PrevalenceExplorer
 
 
 def _scores_or_digits(scores: ArrayLike | None, targets: ArrayLike | None) -> tuple[ArrayLike, ArrayLike]:
@@ -56,11 +58,11 @@ def detection(predictions: object = None, targets: object = None, image: object 
         image: the photo to draw under the boxes, (H, W, 3) or a path, or a list of one per image; grey without.
     """
     if predictions is None and targets is None:
-        return DetectionExplorer([sheet_detections()], [contact_sheet().targets], [contact_sheet().image])
+        predictions, targets, image = sheet_detections(), contact_sheet().targets, contact_sheet().image
     if predictions is None or targets is None:
         raise ValueError("predictions, targets: got only one of the two, allowed: both or neither")
-    yours, wanted = read_detections(predictions, targets)
-    return DetectionExplorer(yours, wanted, read_images(image, len(wanted)))
+    found, wanted = read_detections(predictions, targets)
+    return DetectionExplorer(found, wanted, read_images(image, wanted))
 
 
 @explorer
@@ -68,7 +70,8 @@ def box_error() -> DetectionExplorer:
     """Move the 19 labelled boxes of the café photo away from themselves: when does a perfect answer stop counting?"""
     cafe = labelled_photo("cafe")
     labels = {"boxes": cafe.boxes, "labels": cafe.labels}
-    return DetectionExplorer([labels | {"scores": torch.ones(len(cafe.boxes))}], [labels], [cafe.image], error=10)
+    perfect = labels | {"scores": torch.ones(len(cafe.boxes))}
+    return DetectionExplorer(*read_detections(perfect, labels), [cafe.image], error=10)
 
 
 EXPLORERS = (precision_recall, prevalence, interpolations, detection, box_error)
