@@ -105,7 +105,7 @@ class EdgeFusionExplorer(Explorer[EdgeFusionData]):
 
     def _weight(self, axes: Axes, n: int) -> None:
         """A side output's weight as a bar that is dragged, from 0 to 1 below its map."""
-        panel = self.panel(axes, bare=True, xlim=(-0.03, 1.3), ylim=(-1, 1))
+        panel = self.panel(axes, bare=True, xlim=(-0.06, 1.3), ylim=(-1, 1))
         panel.line(([0, 1], [0, 0]), color=FAINT, lw=3, solid_capstyle="round")
         panel.strokes(lambda data: [[(0, 0), (data.weights[n - 1], 0)]], colors=ORANGE, linewidths=3)
         panel.text(lambda data: f"× {number(data.weights[n - 1])}", 1.07, 0, va="center", fontsize=9)
