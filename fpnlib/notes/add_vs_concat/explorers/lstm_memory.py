@@ -8,7 +8,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
 from fpnlib.explore import Explorer, choice, counted, number, slider
-from fpnlib.explore.style import BLUE, FAINT, GREEN, MUTED, ORANGE, PAPER
+from fpnlib.explore.style import BLUE, FAINT, GREEN, INK, MUTED, ORANGE, PAPER
 from fpnlib.notes.add_vs_concat.experiments.gradients import BURN_IN, LAGS, gradients_per_lag, scanlines
 
 _LAGS = LAGS[-1]
@@ -102,6 +102,7 @@ class MemoryExplorer(Explorer[MemoryData]):
             strip.image(of, (_LAGS + 0.5, 0, -0.5, 1), aspect="auto")
             strip.axes.set_yticks([0.5], [name])
             strip.axes.tick_params(axis="y", length=0)
+            strip.upright(lambda data: data.lag, color=INK, lw=5)  # so that it is seen on any colour
             strip.upright(lambda data: data.lag, color=ORANGE, lw=2, grab="lag")
         lowest.set_xlabel("seen in full: counts as much as at lag 1; gone: a millionth or less")
 
