@@ -233,7 +233,10 @@ MUTANTS = (
     ),
     _measured("FP-2", "fpn/claims.py", "np.arange(fine) * coarse // fine", "(np.arange(fine) * coarse + 1) // fine"),
     _measured(
-        "PD-1", "padding/claims.py", "(end - begin) / axis.stride) > EXACT", "(end - begin + 1) / axis.stride) > EXACT"
+        "PD-1",
+        "padding/experiments/projected_rois.py",
+        "(end - begin) / axis.stride) > EXACT",
+        "(end - begin + 1) / axis.stride) > EXACT",
     ),
     _measured(
         "PR-4", "precision_recall/experiments/detector.py", "_hits(found, labels, 0.75)", "_hits(found, labels, 0.7)"
@@ -249,7 +252,7 @@ MUTANTS = (
     ),
     _measured(
         "WU-3",
-        "warmup/rates.py",
+        "warmup/experiments/rates.py",
         "gain = errors[WAYS.index(worse)] - errors[WAYS.index(better)]",
         "gain = errors[WAYS.index(better)] - errors[WAYS.index(worse)]",
     ),

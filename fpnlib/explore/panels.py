@@ -18,7 +18,7 @@ from matplotlib.patches import Rectangle, StepPatch
 from fpnlib.explore.glyphs import Words
 from fpnlib.explore.handles import Place
 from fpnlib.explore.rasters import Raster
-from fpnlib.explore.style import FAINT, INK, ORANGE
+from fpnlib.explore.style import FAINT, INK, MUTED, ORANGE
 from fpnlib.explore.text import number
 
 _NEAR = 12  # pixels from a pointer to a point whose numbers it asks for
@@ -67,7 +67,10 @@ class Panel:
         self._grab(self.axes, **places)
 
     def add(self, artist: Kind, follow: Callable[[Kind, Any], Any], *, grab: Grab = None) -> Kind:
-        """Let any artist follow the data: `panel.add(artist, lambda artist, data: artist.set_width(data.width))`."""
+        """Let any artist follow the data: `panel.add(artist, lambda artist, data: artist.set_width(data.width))`.
+
+        A mark of this panel may follow it in one more way.
+        """
         self._add([artist], lambda data: follow(artist, data), grab)
         return artist
 
@@ -120,9 +123,10 @@ class Panel:
 
         return self.strokes((lambda data: strokes(of(data))) if callable(of) else strokes(of), **look)
 
-    def means(self, of: Of, *, marker: str = "o", ms: float = 5, **look: Any) -> Line2D:
+    def means(self, of: Of, *, grab: Grab = None, **look: Any) -> Line2D:
         """A curve of means with their intervals: x, and (n, 3) of mean, low and high."""
-        line = self.line(lambda data: (of(data)[0], of(data)[1][:, 0]), marker=marker, ms=ms, **look)
+        look = {"marker": "o", "ms": 5, **look}
+        line = self.line(lambda data: (of(data)[0], of(data)[1][:, 0]), grab=grab, **look)
         self.intervals(lambda data: (of(data)[0], *of(data)[1].T[1:]), color=line.get_color(), lw=5, alpha=0.35)
         return line
 
@@ -177,6 +181,8 @@ class Panel:
                 names[line].set_position(place)
 
         self._add(names, follow)
+        for name in names:
+            name.set_in_layout(True)  # so that there is room for them
 
     # Pictures, boxes, maps.
 
@@ -250,9 +256,13 @@ class Panel:
         cell: Of,
         *,
         words: Callable[[Any], str] = str,
+        across: Of | None = None,
         **look: Any,
     ) -> Raster:
-        """Values (rows, columns) as colours, with a frame around one cell, (row, column); `words` writes the names."""
+        """Values (rows, columns) as colours, with a frame around one cell, (row, column); `words` writes the names.
+
+        `across` gives the columns other names, which follow the data.
+        """
         image = self.image(of, **{"aspect": "auto"} | look)
         names = [[words(one) for one in axis] for axis in (rows, columns)]
         self.axes.set(xlim=(-0.5, len(columns) - 0.5), ylim=(len(rows) - 0.5, -0.5))
@@ -261,6 +271,14 @@ class Panel:
         self.axes.set_yticks(range(len(rows)), names[0])
         self.axes.set_xticks(range(len(columns)), names[1])
         self.axes.tick_params(length=0)
+
+        def renamed(data: Any) -> list[list[str]]:
+            names[1] = [words(one) for one in across(data)] if across else names[1]
+            return names[1:]
+
+        if across:
+            self.axes.tick_params(axis="x", labelcolor="none")  # they keep the place of those that move
+            self.table(renamed, range(len(columns)), [len(rows) - 0.42], ha="center", va="top", color=MUTED)
 
         def around(data: Any) -> tuple[float, ...]:
             row, column = cell(data)
@@ -292,31 +310,6 @@ class Panel:
         if callable(of) or at:
             self._add([words], say)
         return words
-
-    def names(self, of: Of, names: Sequence[str], colors: Sequence[str], *, apart: float = 0.07, **look: Any) -> None:
-        """Names right of the axes at these y, as where lines end.
-
-        Where two would overlap they move to be `apart`, in shares of the axes' height.
-        """
-        from scipy.optimize import isotonic_regression  # which takes a while, and most pictures need it not
-
-        words = [
-            self._words(1.01, 0.5, name, color=color, transform=self.axes.transAxes, **{"va": "center"} | look)
-            for name, color in zip(names, colors, strict=True)
-        ]
-        steps = apart * np.arange(len(names))
-
-        def put(data: Any) -> None:
-            places = self.axes.transData.transform([(self.axes.get_xlim()[0], y) for y in of(data)])
-            heights = self.axes.transAxes.inverted().transform(places)[:, 1]
-            order = np.argsort(heights, kind="stable")
-            free = isotonic_regression(heights[order] - steps).x.clip(0, 1 - steps[-1]) + steps
-            for place, height in zip(order, free, strict=True):
-                words[place].set_y(height)
-
-        self._add(words, put)
-        for one in words:
-            one.set_in_layout(True)  # so that there is room for them
 
     def formulas(self, rows: Sequence[tuple[str, Of]], *, top: float = 0.9, fall: float = 0.2, **look: Any) -> None:
         """Rows of words that stay, each with words below it that follow the data; the axes are switched off."""
@@ -361,7 +354,7 @@ class Panel:
     def _add(self, artists: Sequence[Artist], follow: Callable[[Any], Any], grab: Grab = None) -> None:
         for artist in artists:
             artist.set_in_layout(False)  # where a mark lies, or what it says, must not move the panels
-        self.artists += artists
+        self.artists += [artist for artist in artists if artist not in self.artists]
         self._follow.append(follow)
         if grab:
             if isinstance(grab, str):

@@ -62,8 +62,16 @@ MARKS = {
     "heat_map": lambda p: p.heat_map(
         lambda d: np.outer([1, 2], d.values), ROWS, COLUMNS, lambda d: (0, d.place), vmin=0, vmax=2
     ),
+    "renamed": lambda p: p.heat_map(
+        lambda d: np.outer([1, 2], d.values),
+        ROWS,
+        COLUMNS,
+        lambda d: (0, d.place),
+        across=lambda d: [f"{name}{d.place}" for name in "abc"],
+        vmin=0,
+        vmax=2,
+    ),
     "text": lambda p: p.text(lambda d: f"at {d.place}", at=lambda d: (d.place, 1)),
-    "names": lambda p: p.names(lambda d: d.values[::-1], ("c", "b", "a"), ("red",) * 3, apart=0.2),
     "table": lambda p: p.table(lambda d: [[str(d.place), "b"]], (0, 1), (0, 1)),
     "formulas": lambda p: p.formulas([("twice", lambda d: str(2 * d.place))]),
 }
@@ -114,26 +122,13 @@ def test_each_mark_shows_the_data(every, place, shift):
     assert artist(every, "heat_map").get_array()[1].tolist() == (2 * values).tolist()
     frame = every.axes["heat_map"].patches[0].get_bbox()
     assert frame.extents.tolist() == [place - 0.5, -0.5, place + 0.5, 0.5]
+    assert [text.get_text() for text in every.axes["renamed"].texts] == [f"{name}{place}" for name in "abc"]
     assert (artist(every, "text").get_text(), artist(every, "text").get_position()) == (f"at {place}", (place, 1))
     assert [text.get_text() for text in every.axes["table"].texts] == [str(place), "b", "", ""]
     assert [text.get_text() for text in every.axes["formulas"].texts] == ["twice", str(2 * place)]
     bars = every.axes["bars"]
     assert [bar.get_width() for bar in bars.patches[3:]] == values.tolist()
     assert [text.get_text() for text in bars.texts] == [f"{value:.3g}" for value in values]
-
-
-def test_names_lie_at_their_places_or_as_near_as_they_can_and_apart():
-    def lie(*ends):
-        panel = EveryMark().panel(Figure().subplots(), ylim=(0, 10))
-        panel.names(lambda data: ends, "abc", ["red"] * 3, apart=0.1)
-        panel.draw(None)
-        return [round(text.get_position()[1], 6) for text in panel.axes.texts]
-
-    assert lie(2, 9, 5) == [0.2, 0.9, 0.5]
-    assert lie(5, 5, 1) == [0.45, 0.55, 0.1]
-    assert lie(5.6, 5, 5.3) == [0.63, 0.43, 0.53]
-    assert lie(-3, -8, 4) == [0.1, 0.0, 0.4]
-    assert lie(20, 10, 10) == [1.0, 0.8, 0.9]
 
 
 def test_where_marks_lie_when_first_drawn_moves_no_panel():
@@ -159,6 +154,14 @@ def test_all_that_moves_is_drawn_over_the_background_alone(every):
     assert every.frame() == before
 
 
+def test_a_mark_follows_in_one_more_way_and_is_drawn_once(every):
+    mark, panel = every.shown["line"]
+    before = len(panel.artists)
+    panel.add(mark, lambda line, data: line.set_linewidth(data.place + 3))
+    every.frame()
+    assert (len(panel.artists), mark.get_linewidth()) == (before, every.data.place + 3)
+
+
 def pixels(every, name, x, y):
     width, height = every.axes[name].figure.bbox.size
     across, up = every.axes[name].transData.transform((x, y))
@@ -173,6 +176,7 @@ def pixels(every, name, x, y):
         ("rows", (0.8, 2), "x 0.8, low"),
         ("columns", (2, 0.8), "c, y 0.8"),
         ("heat_map", (2.2, 0.8), "y high, x 100: 1.6"),
+        ("renamed", (2.2, 0.8), "y high, x c1: 1.6"),
         ("image", (1.2, 0.3), "row 0, column 2: 0.2"),
         ("line", (1, 2), None),
         ("classes", (1.5, 0.5), "row 0, column 1: one"),

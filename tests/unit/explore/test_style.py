@@ -33,7 +33,7 @@ DEFICIENCIES = {
 }
 # Where two hues of one grey meet in a picture, and what else tells them apart.
 TOLD_APART = {
-    ("designer", "ORANGE", "SKY"): "a dot and an area",
+    ("sharpness", "ORANGE", "SKY"): "a dashed line and thin ones",
     ("geometry", "ORANGE", "SKY"): "a bar and a pale area",
     ("passes", "GREEN", "RED"): "a tick and a cross",
     ("detection", "GREEN", "RED"): "a thick frame and a thin one",

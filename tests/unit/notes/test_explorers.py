@@ -24,7 +24,6 @@ NOTHING_TO_GRAB = {
     "dataset_or_image": "a share and a choice: the maps show what comes of them",
     "detections": "the net's dots lie in three groups, and a score has no place",
     "folding": "the numbers of two layers, which are words",
-    "live_training": "what to train: the curves show what comes of it",
     "passes": "numbers at fixed nodes",
     "pyramid": "where cursor and maps lie depends on the chosen photo's size as well",
     "superpixels": "not yet",

@@ -2,6 +2,7 @@
 
 import dataclasses
 from functools import partial
+from typing import Any
 
 import numpy as np
 from ipywidgets import Widget
@@ -87,11 +88,17 @@ class HighwayExplorer(Explorer[HighwayData]):
         for panel in (one, every):
             panel.level(0, color=FAINT, lw=1, zorder=0)
             panel.upright(lambda data: data.depth, color=ORANGE, lw=1.5, grab="depth")
+        lines = []
         names, colours = ("plain", "your λ", "residual", "concat"), (MUTED, ORANGE, BLUE, PURPLE)
         for row, (name, colour, dashes) in enumerate(zip(names, colours, (":", "-", "-", "-."), strict=True)):
-            look = {"color": colour, "ls": dashes, "label": name}
-            one.line(partial(lambda row, data: (_BLOCKS, data.arrives[row]), row), zorder=2 + (row == 1), **look)
-        one.names(lambda data: data.arrives[:, -1], names, colours)
+            look: dict[str, Any] = {
+                "color": colour,
+                "ls": dashes,
+                "label": name,
+                "zorder": 3 if name == "your λ" else 2,
+            }
+            lines.append(one.line(partial(lambda row, data: (_BLOCKS, data.arrives[row]), row), **look))
+        one.name_lines(*lines)
         one.dot(
             lambda data: (data.depth, data.at_depth["your λ"]),
             grab={
@@ -99,11 +106,12 @@ class HighwayExplorer(Explorer[HighwayData]):
                 "scale": lambda value, data: (None, self.compute(value, data.depth, data.start).at_depth["your λ"]),
             },
         )
+        lines = []
         names, colours = ("plain", "residual", "λ = ½", "concat"), (MUTED, BLUE, GREEN, PURPLE)
         for skip, name, colour, dashes in zip(SKIPS, names, colours, (":", "-", "--", "-."), strict=True):
-            look = {"color": colour, "ls": dashes, "label": name}
-            every.means(partial(lambda skip, data: (DEPTHS, data.curves[skip]), skip), ms=4, **look)
-        every.names(lambda data: [data.curves[skip][-1, 0] for skip in SKIPS], names, colours)
+            look = {"color": colour, "ls": dashes, "label": name, "ms": 4}
+            lines.append(every.means(partial(lambda skip, data: (DEPTHS, data.curves[skip]), skip), **look))
+        every.name_lines(*lines)
 
     def describe(self, data: HighwayData) -> str:
         """Say what is left at the chosen block."""

@@ -1,17 +1,20 @@
 """What note 01 shows: a threshold, the prevalence, four ways to sum up a ranking, and boxes that count or do not."""
 
+import numpy as np
 import torch
 
 from fpnlib.data import labelled_photo
 from fpnlib.data.detections import read_detections, read_images
 from fpnlib.explore import explorer
 from fpnlib.metrics.arrays import ArrayLike
+from fpnlib.notes.precision_recall.experiments.averages import EXAMPLE
 from fpnlib.notes.precision_recall.experiments.contact_sheet import contact_sheet, sheet_detections
 from fpnlib.notes.precision_recall.experiments.digits import digit_scores
 from fpnlib.notes.precision_recall.explorers.detection import DetectionExplorer
 from fpnlib.notes.precision_recall.explorers.interpolations import RankingExplorer
 from fpnlib.notes.precision_recall.explorers.precision_recall import ThresholdExplorer
 from fpnlib.notes.precision_recall.explorers.prevalence import PrevalenceExplorer
+from fpnlib.notes.precision_recall.explorers.scored import Scored
 
 
 def _scores_or_digits(scores: ArrayLike | None, targets: ArrayLike | None) -> tuple[ArrayLike, ArrayLike]:
@@ -43,8 +46,8 @@ def prevalence(scores: ArrayLike | None = None, targets: ArrayLike | None = None
 def interpolations(scores: ArrayLike | None = None, targets: ArrayLike | None = None) -> RankingExplorer:
     """Move one item of a ranking: four average precisions, drawn as the areas or samples that they are."""
     if scores is None and targets is None:
-        return RankingExplorer()
-    return RankingExplorer(*_scores_or_digits(scores, targets))
+        return RankingExplorer(np.array(EXAMPLE, bool))
+    return RankingExplorer(Scored(*_scores_or_digits(scores, targets)).ranking)
 
 
 @explorer

@@ -15,14 +15,8 @@ from matplotlib.figure import Figure
 from fpnlib.explore import Explorer, counted, number, slider
 from fpnlib.explore.controls import scale
 from fpnlib.explore.style import BLUE, GREEN, ORANGE, RED, faded
-from fpnlib.notes.precision_recall.experiments.moved_boxes import (
-    IOU_THRESHOLDS,
-    Boxes,
-    Judged,
-    average_precisions,
-    judged,
-    moved,
-)
+from fpnlib.notes.precision_recall.experiments import moved_boxes
+from fpnlib.notes.precision_recall.experiments.moved_boxes import Boxes, Judged
 
 _LOOKS: dict[str, dict[str, Any]] = {
     "right": {"colors": GREEN, "linewidths": 3.0},
@@ -58,16 +52,12 @@ class DetectionExplorer(Explorer[DetectionData]):
     size = (960, 430)
 
     def __init__(
-        self,
-        predictions: Sequence[Boxes],
-        targets: Sequence[Boxes],
-        images: Sequence[np.ndarray],
-        error: int = 0,
+        self, predictions: Sequence[Boxes], targets: Sequence[Boxes], images: Sequence[np.ndarray], error: int = 0
     ) -> None:
         self._error = error
         self._predictions, self._targets, self._images = predictions, targets, images
         self._average_precision = functools.lru_cache(maxsize=64)(
-            functools.partial(average_precisions, predictions, targets)
+            functools.partial(moved_boxes.average_precisions, predictions, targets)
         )
         super().__init__()
 
@@ -86,9 +76,9 @@ class DetectionExplorer(Explorer[DetectionData]):
 
     def compute(self, iou: float, error: int, score: float = -math.inf, picture: int = 1) -> DetectionData:
         """Move the boxes, match those that are kept class by class, and sum up the whole ranking."""
-        given = moved(self._predictions, error)[picture - 1]
+        given = moved_boxes.moved(self._predictions, error)[picture - 1]
         keep = given["scores"] >= score
-        shown = judged({key: value[keep] for key, value in given.items()}, self._targets[picture - 1], iou)
+        shown = moved_boxes.judged({key: value[keep] for key, value in given.items()}, self._targets[picture - 1], iou)
         at_iou = float(self._average_precision(error, (iou,))[0])
         return DetectionData(picture, iou, error, shown, self._average_precision(error), at_iou)
 
@@ -106,8 +96,7 @@ class DetectionExplorer(Explorer[DetectionData]):
             return shown, (0, 0, *shown.shape[1::-1])
 
         photo.image(page if len(pages) > 1 else pages[0], (0, 0, width, height))
-        words = self.panel(axes["words"], xlim=(0, 1), ylim=(3.5, -0.5))
-        words.axes.set_axis_off()
+        words = self.panel(axes["words"], bare=True, xlim=(0, 1), ylim=(3.5, -0.5))
         for row, (kind, look) in enumerate(_LOOKS.items()):
             photo.boxes(operator.attrgetter(f"boxes.{kind}"), **look)
             words.strokes([[(0, row), (0.07, row)]], **look)
@@ -118,7 +107,7 @@ class DetectionExplorer(Explorer[DetectionData]):
 
         curve = self.panel(axes["curve"], title="Average precision", xlabel="IoU at which a box counts", ylabel="AP")
         curve.axes.set(xlim=(0.03, 0.97), ylim=(-0.02, 1.05))
-        curve.line(lambda data: (IOU_THRESHOLDS, data.per_iou), "o-", ms=4, color=BLUE)
+        curve.line(lambda data: (moved_boxes.IOU_THRESHOLDS, data.per_iou), "o-", ms=4, color=BLUE)
         curve.upright(lambda data: data.iou, color=ORANGE, lw=1.5, zorder=0, grab="iou")
         curve.dot(lambda data: (data.iou, data.at_iou))
 
@@ -134,7 +123,7 @@ class DetectionExplorer(Explorer[DetectionData]):
 
     def _middle_of_best(self, error: int) -> tuple[float, float]:
         best = int(self._predictions[0]["scores"].argmax())
-        x0, y0, x1, y1 = moved(self._predictions, error)[0]["boxes"][best].tolist()
+        x0, y0, x1, y1 = moved_boxes.moved(self._predictions, error)[0]["boxes"][best].tolist()
         return (x0 + x1) / 2, (y0 + y1) / 2
 
     def describe(self, data: DetectionData) -> str:
@@ -145,18 +134,17 @@ class DetectionExplorer(Explorer[DetectionData]):
         return (
             f"{where} IoU {number(data.iou)} asked for{by}, {counted(right, 'box', 'boxes')} of those kept "
             f"{'is' if right == 1 else 'are'} right and {wrong} wrong; {counted(missed, 'object')} "
-            f"{'is' if missed == 1 else 'are'} missed. Precision "
-            f"{number(data.boxes.precision)}, recall {number(data.boxes.recall)}.\n"
-            f"Average precision, over all boxes{' of all pictures' if len(self._images) > 1 else ''}: "
-            f"{number(data.at_iou)} at this IoU, {number(data.mean)} as the mean from .5 to .95."
+            f"{'is' if missed == 1 else 'are'} missed. Precision {number(data.boxes.precision)}, recall "
+            f"{number(data.boxes.recall)}.\nAverage precision, over all boxes"
+            f"{' of all pictures' if len(self._images) > 1 else ''}: {number(data.at_iou)} at this IoU, "
+            f"{number(data.mean)} as the mean from .5 to .95."
         )
 
     def invariants(self, data: DetectionData) -> dict[str, bool]:
         """Check counts and that a stricter IoU never raises AP."""
-        objects = int((~self._targets[data.picture - 1]["iscrowd"]).sum())
-        right, _, missed = data.boxes.counts
+        crowd, (right, _, missed) = self._targets[data.picture - 1]["iscrowd"], data.boxes.counts
         return {
-            "every object is found or missed": right + missed == objects,
+            "every object is found or missed": right + missed == int((~crowd).sum()),
             "a stricter IoU never raises AP": bool((np.diff(data.per_iou) <= 1e-12).all()),
             "AP lies between 0 and 1": bool(data.per_iou.min() >= 0 and data.per_iou.max() <= 1),
         }

@@ -5,15 +5,14 @@ import dataclasses
 import numpy as np
 import torch
 from ipywidgets import Widget
+from jaxtyping import Bool
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 
 from fpnlib.explore import Explorer, Panel, number, slider
 from fpnlib.explore.style import BLUE, FAINT, INK, MUTED, ORANGE, PAPER
-from fpnlib.metrics.arrays import ArrayLike
 from fpnlib.metrics.classification import RECALL_LEVELS, Interpolation
-from fpnlib.notes.precision_recall.experiments.averages import EXAMPLE, INTERPOLATIONS, averages, samples
-from fpnlib.notes.precision_recall.explorers.scored import Scored
+from fpnlib.notes.precision_recall.experiments.averages import INTERPOLATIONS, averages, samples
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,11 +39,8 @@ class RankingExplorer(Explorer[RankingData]):
     title = "One ranking as a strip, and four ways to turn its precision-recall points into one number"
     size = (1000, 430)
 
-    def __init__(self, scores: ArrayLike | None = None, targets: ArrayLike | None = None) -> None:
-        if scores is None or targets is None:
-            self._ranking = np.array(EXAMPLE, bool)
-        else:
-            self._ranking = Scored(scores, targets).ranking
+    def __init__(self, ranking: Bool[np.ndarray, " n"]) -> None:
+        self._ranking = ranking
         super().__init__()
 
     def make_controls(self) -> dict[str, Widget]:

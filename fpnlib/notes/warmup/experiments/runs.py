@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from fpnlib.notes.warmup.nets import BATCH, Task, cross_entropy, error_rate
+from fpnlib.notes.warmup.experiments.nets import BATCH, Task, cross_entropy, error_rate
 from fpnlib.schedules import warmup_factor
 from fpnlib.training import Ensemble, ProgressCallback, minibatches
 

@@ -1,24 +1,23 @@
-"""Explorer (b): claim WU-2's map of learning rate and warm-up, and every run of one cell."""
+"""Claim WU-2's map of learning rate and warm-up, and every run of one cell."""
 
 import dataclasses
-from collections.abc import Iterable
 
 import numpy as np
 from ipywidgets import Widget
-from matplotlib.artist import Artist
-from matplotlib.collections import LineCollection, PolyCollection
+from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
 
 from fpnlib.claims import Result
 from fpnlib.explore import Explorer, choice, counted, number, slider
-from fpnlib.explore.style import BLUE, FAINT, INK, MUTED, ORANGE, PAPER, RED, on_paper
-from fpnlib.notes.warmup.rates import RATES, WARMUPS
-from fpnlib.notes.warmup.recorded import EVERY, loss_curves
+from fpnlib.explore.style import BLUE, INK, PAPER, RED
+from fpnlib.notes.warmup.experiments.rates import RATES, WARMUPS
+from fpnlib.notes.warmup.experiments.recorded import EVERY, loss_curves
+from fpnlib.notes.warmup.explorers.curves import POINTS, known_lines, loss_panel
 
 OPTIMIZERS = {"SGD with momentum": "sgd", "Adam": "adam"}
 SHOWN = {"share of runs that failed": ("failed", 1.0), "final loss": ("loss", 2.4)}
 _RATES = len(RATES["sgd"])
+_INK = 0.45  # of it at most in a cell, so that a number can be read on it
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,51 +78,30 @@ class RateMapExplorer(Explorer[RateMapData]):
             known=np.isfinite(curves),
         )
 
-    def build(self, figure: Figure) -> Iterable[Artist]:
+    def build(self, figure: Figure) -> None:
         """Lay out the map and the curves."""
         cells, curves = figure.subplots(1, 2, width_ratios=[1, 1.15])
-        corners = np.array([[-0.5, -0.5], [0.5, -0.5], [0.5, 0.5], [-0.5, 0.5]])
-        squares = [np.add(corners, (x, y)) for y in range(len(WARMUPS)) for x in range(_RATES)]
-        self._squares = cells.add_collection(PolyCollection(squares, lw=0))
-        cells.set(xlim=(-0.5, _RATES - 0.5), ylim=(len(WARMUPS) - 0.5, -0.5))
-        cells.set(ylabel="warm-up (of 200 steps)", title="Mean of all seeds; the stronger the grey, the worse")
-        cells.set_xlabel("learning rate", labelpad=14)
-        cells.set_xticks(range(_RATES), [""] * _RATES)
-        cells.set_yticks(range(len(WARMUPS)), list(map(str, WARMUPS)))
-        cells.tick_params(length=0)
-        self._numbers = [
-            cells.text(x, y, "", ha="center", va="center", fontsize=10)
-            for y in range(len(WARMUPS))
-            for x in range(_RATES)
-        ]
-        self._ticks = [
-            cells.text(x, len(WARMUPS) - 0.42, "", ha="center", va="top", color=MUTED) for x in range(_RATES)
-        ]
-        self._frame = cells.add_patch(Rectangle((0, 0), 1, 1, fill=False, ec=ORANGE, lw=3))
-        self.grab(cells, place=lambda value: (value - 1, None), warmup=lambda value: (None, WARMUPS.index(value)))
-        curves.set(xlim=(0, 200), ylim=(1e-3, 1e3), yscale="log", xlabel="step", ylabel="loss")
-        curves.set_title(f"The chosen cell: {self._seeds} seeds, red where the run failed")
-        curves.grid(color=FAINT, lw=0.6)
-        curves.axhline(np.log(10), color=MUTED, ls=":", lw=1.2)
-        curves.text(199, np.log(10) * 1.15, "chance", ha="right", color=MUTED, fontsize=9)
-        self._curves = curves.add_collection(LineCollection([], linewidths=1.1, alpha=0.75))
-        return [self._squares, *self._numbers, *self._ticks, self._frame, self._curves]
-
-    def draw(self, data: RateMapData) -> None:
-        """Colour the map, move the frame, draw the curves."""
-        most = SHOWN[data.shown][1]
-        self._squares.set_facecolor([(INK, min(1.0, 0.8 * value / most)) for value in data.values.ravel()])
-        turn = on_paper(0.7, 0.55)
-        for text, value in zip(self._numbers, data.values.ravel(), strict=True):
-            text.set_text(f"{value:.2f}")
-            text.set_color(PAPER if value / most > turn else INK)
-        for text, rate in zip(self._ticks, RATES[OPTIMIZERS[data.optimizer]], strict=True):
-            text.set_text(number(rate))
-        self._frame.set_xy((data.column - 0.5, data.row - 0.5))
-        steps = np.arange(data.curves.shape[1]) * EVERY + EVERY / 2
-        lines = [np.stack([steps[k], c[k]], 1) for c, k in zip(data.curves, data.known, strict=True)]
-        self._curves.set_segments(lines)
-        self._curves.set_color([RED if failed else BLUE for failed in data.failed])
+        ways = self.panel(cells, title="Mean of all seeds; the stronger the grey, the worse")
+        cells.set(xlabel="learning rate", ylabel="warm-up (of 200 steps)")
+        worse = ways.heat_map(
+            lambda data: data.values,
+            WARMUPS,
+            range(_RATES),
+            lambda data: (data.row, data.column),
+            across=lambda data: map(number, RATES[OPTIMIZERS[data.optimizer]]),
+            cmap=LinearSegmentedColormap.from_list("worse", [PAPER, INK]),
+        )
+        ways.add(worse, lambda image, data: image.set_clim(0, SHOWN[data.shown][1] / _INK))
+        ways.table(
+            lambda data: [[f"{value:.2f}" for value in row] for row in data.values],
+            range(_RATES),
+            range(len(WARMUPS)),
+            ha="center",
+        )
+        ways.grab(place=lambda value: (value - 1, None), warmup=lambda value: (None, WARMUPS.index(value)))
+        runs = loss_panel(self, curves, title=f"The chosen cell: {self._seeds} seeds, red where the run failed")
+        lines = runs.strokes(lambda data: known_lines(POINTS, data.curves, data.known), linewidths=1.1, alpha=0.75)
+        runs.add(lines, lambda lines, data: lines.set_color([RED if failed else BLUE for failed in data.failed]))
 
     def describe(self, data: RateMapData) -> str:
         """Say the cell, and how it differs from no warm-up."""

@@ -7,10 +7,11 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from fpnlib.notes.warmup.curvature import adam_updates, sharpness
-from fpnlib.notes.warmup.nets import BATCH, TRAINING, cross_entropy, digits
-from fpnlib.notes.warmup.rates import LONGEST, short
-from fpnlib.notes.warmup.runs import MOMENTUM, Run, advance, ensemble, train_runs
+from fpnlib.claims import Claim, Said, exceeds
+from fpnlib.notes.warmup.experiments.curvature import adam_updates, sharpness
+from fpnlib.notes.warmup.experiments.nets import BATCH, TRAINING, cross_entropy, digits
+from fpnlib.notes.warmup.experiments.rates import FIVE_RUNS, LONGEST, UNNOTICED, saves, short
+from fpnlib.notes.warmup.experiments.runs import MOMENTUM, Run, advance, ensemble, train_runs
 
 RATE, SMALL_RATE = 0.4, 0.02
 ADAM_RATE, ADAM_SMALL_RATE = 0.2, 0.00625
@@ -168,3 +169,91 @@ def recheck_why(seeds: Sequence[int]) -> Mapping[str, Sequence[float]]:
 def recheck_why_adam(seeds: Sequence[int]) -> Mapping[str, Sequence[float]]:
     """Measure Adam's first updates again."""
     return _adam_numbers("", seeds, False)
+
+
+_DOUBLING = "rates are tried in steps of a factor 2; less would not change which one is taken"
+
+CLAIMS = (
+    Claim(
+        "WU-4",
+        "Why: at first the loss is too sharp for the full rate; at a small rate training finds flatter ground.",
+        Said(
+            "field",
+            "Gilmer et al., A Loss Curvature Perspective on Training Instabilities of Deep Learning Models, ICLR 2022; "
+            "Kalra and Barkeshli, Why Warmup the Learning Rate?, NeurIPS 2024",
+        ),
+        {
+            "about the start": exceeds(
+                0,
+                "SGD at rate 0.4 without batch norm, doublings of sharpness above 2 (1 + momentum) / rate",
+                of="ramp_over_0",
+                because="the limit follows from rate and momentum; nothing is chosen",
+            ),
+            "about flatter ground within ten steps at a small rate": exceeds(
+                1, "doublings that the sharpness falls at rate 0.02", of="small_fall_10", because=_DOUBLING
+            ),
+            "about a ramp that flattens more than a small rate by step 10": exceeds(
+                1, "sharpness at rate 0.02 less on the ramp, doublings", of="small_over_ramp_10", because=_DOUBLING
+            ),
+            "about the same by step 80": exceeds(
+                1, "sharpness at rate 0.02 less on the ramp, doublings", of="small_over_ramp_80", because=_DOUBLING
+            ),
+            "about 80 steps at a small rate, which save nets": saves(
+                "full rate at once less after 80 steps at rate 0.02", "small_saved"
+            ),
+            "about a ramp, which saves more of them": saves(
+                "full rate after 80 steps at rate 0.02 less after the ramp", "ramp_beyond_waiting"
+            ),
+            "about sharpness that foretells who survives": exceeds(
+                0.75,
+                "share of a net's pairs of jumps, one failed and one not, where the failed one began sharper above "
+                "the limit",
+                of="sharpness_foretells",
+                because="halfway between a coin and certainty: it is right in half of what a coin gets wrong",
+            ),
+        },
+        why,
+        seeds=24,
+        control=exceeds(
+            1 - UNNOTICED,
+            "share of failed runs, rate 12.8 less rate 0.02",
+            of="far_less_small",
+            because="a rate 32 times the full one has to kill nets and one of a twentieth must not: " + FIVE_RUNS,
+        ),
+        recheck=recheck_why,
+        told={
+            "depends": "Nets start too sharp for the full rate and get flatter by themselves at a small one; waiting "
+            "there saves nets, and early on the ramp adds nothing."
+        },
+    ),
+    Claim(
+        "WU-5",
+        "Why, with Adam: its moments rest on few batches, so its first steps are too large.",
+        Said(
+            "field",
+            "Liu et al., On the Variance of the Adaptive Learning Rate and Beyond, ICLR 2020; "
+            "Ma and Yarats, On the Adequacy of Untuned Warmup for Adaptive Optimization, AAAI 2021",
+        ),
+        {
+            "about the first steps, which are larger": exceeds(
+                1,
+                "root mean square update of an untrained net, doublings from step 64 to step 1 (0 if all batches "
+                "agree, 2.1 if gradients are noise)",
+                of="size_fall",
+                because=_DOUBLING,
+            ),
+            "about moments, which alone save nets": saves(
+                "Adam at rate 0.2 at once less after 80 batches that fill the moments while the weights stay",
+                "still_saved",
+            ),
+        },
+        why_adam,
+        seeds=24,
+        control=saves("Adam at rate 0.2 at once less after a ramp of 80 steps", "ramp_saved"),
+        recheck=recheck_why_adam,
+        told={
+            "fails": "Adam's moments are not why our nets need warm-up: letting them settle while the weights stand "
+            "still saves none."
+        },
+    ),
+)

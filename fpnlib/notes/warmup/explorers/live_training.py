@@ -1,30 +1,25 @@
-"""Explorer (d): sixteen seeds trained here and now, with warm-up and without."""
+"""Sixteen seeds trained here and now, with warm-up and without."""
 
 import dataclasses
-from collections.abc import Iterable
+from typing import ClassVar
 
 import numpy as np
 import torch
 from ipywidgets import Widget
-from matplotlib.artist import Artist
-from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
-from fpnlib.explore import Explorer, choice, number, slider
-from fpnlib.explore.style import BLUE, FAINT, INK, MUTED, ORANGE
-from fpnlib.notes.warmup.nets import digits
-from fpnlib.notes.warmup.recorded import EVERY, thinned
-from fpnlib.notes.warmup.runs import Outcome, Run, train_runs
+from fpnlib.explore import Explorer, Panel, choice, number, slider
+from fpnlib.explore.style import BLUE, ORANGE
+from fpnlib.notes.warmup.experiments.nets import digits
+from fpnlib.notes.warmup.experiments.recorded import thinned
+from fpnlib.notes.warmup.experiments.runs import Outcome, Run, train_runs
+from fpnlib.notes.warmup.explorers.curves import POINTS, end, known_lines, loss_panel
 
 SEEDS = range(100, 116)  # not those of the claims
 RATES = (0.1, 0.2, 0.4)
 WARMUP = 80
 WHAT = {"without warm-up": (0,), "with warm-up": (WARMUP,), "both": (0, WARMUP)}
-_COLOURS = {0: ORANGE, WARMUP: BLUE}
 _LABELS = {0: "without warm-up", WARMUP: f"with {WARMUP} steps of warm-up"}
-
-
-_trained: dict[tuple[float, int], Outcome] = {}  # at most one for each rate and warm-up above
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,6 +39,7 @@ class LiveExplorer(Explorer[LiveData]):
     title = "Loss curves of sixteen nets trained in this notebook, with warm-up and without"
     size = (1000, 400)
     ahead = False  # nothing is trained unasked
+    outcomes: ClassVar[dict[tuple[float, int], Outcome]] = {}  # at most one for each rate and warm-up above
 
     def make_controls(self) -> dict[str, Widget]:
         """Return what to train."""
@@ -66,46 +62,32 @@ class LiveExplorer(Explorer[LiveData]):
         )
 
     def _trained(self, rate: float, warmup: int) -> Outcome:
-        if (rate, warmup) not in _trained:
+        if (rate, warmup) not in self.outcomes:
             threads = torch.get_num_threads()
             torch.set_num_threads(1)  # such small layers gain nothing from more, and lose much on a busy machine
             try:
-                _trained[rate, warmup] = train_runs(digits(), [Run(rate, warmup)], SEEDS, progress=self._report)
+                self.outcomes[rate, warmup] = train_runs(digits(), [Run(rate, warmup)], SEEDS, progress=self._report)
             finally:
                 torch.set_num_threads(threads)
-        return _trained[rate, warmup]
+        return self.outcomes[rate, warmup]
 
     def _report(self, done: int, steps: int) -> None:
         if done % 10 == 0:
             self.say(f"Training {len(SEEDS)} nets at once: {done} of {steps} steps")
 
-    def build(self, figure: Figure) -> Iterable[Artist]:
-        """Lay out the curves."""
-        axes = figure.subplots()
-        axes.set(xlim=(0, 200), ylim=(1e-3, 1e3), yscale="log", xlabel="step", ylabel="loss")
-        axes.grid(color=FAINT, lw=0.6)
-        axes.axhline(np.log(10), color=MUTED, ls=":", lw=1.2)
-        axes.text(199, np.log(10) * 1.15, "chance", ha="right", color=MUTED, fontsize=9)
-        self._lines = {
-            warmup: axes.add_collection(LineCollection([], colors=colour, linewidths=1, alpha=0.6))
-            for warmup, colour in _COLOURS.items()
-        }
-        self._ones = {warmup: axes.plot([], [], color=colour, lw=3)[0] for warmup, colour in _COLOURS.items()}
-        for warmup, colour in _COLOURS.items():
-            axes.plot([], [], color=colour, label=_LABELS[warmup])
-        axes.legend(loc="upper right")
-        self._rate = axes.text(3, 300, "", color=INK, fontsize=11, weight="bold")
-        return [*self._lines.values(), *self._ones.values(), self._rate]
+    def build(self, figure: Figure) -> None:
+        """Lay out the curves; whose is thick can be chosen where it ends."""
+        panel = loss_panel(self, figure.subplots())
+        panel.text(lambda data: f"learning rate {number(data.rate)}", 3, 300, fontsize=11, weight="bold")
+        for warmup, colour, height in ((0, ORANGE, 300), (WARMUP, BLUE, 100)):
+            self._curves(panel, warmup, colour, height)
+        panel.grab(seed=lambda value, data: _end(data, value))
 
-    def draw(self, data: LiveData) -> None:
-        """Draw what is trained."""
-        for warmup in _COLOURS:
-            curves, known = data.curves.get(warmup, np.zeros((0, 1))), data.known.get(warmup, np.zeros((0, 1), bool))
-            steps = np.arange(curves.shape[1]) * EVERY + EVERY / 2
-            segments = [np.stack([steps[k], c[k]], 1) for c, k in zip(curves, known, strict=True)]
-            self._lines[warmup].set_segments(segments)
-            self._ones[warmup].set_data(*(segments[data.seed].T if segments else ([], [])))
-        self._rate.set_text(f"learning rate {number(data.rate)}")
+    def _curves(self, panel: Panel, warmup: int, colour: str, height: float) -> None:
+        """All curves of one kind of training, the chosen one thick, and how many nets fail."""
+        panel.strokes(lambda data: _lines(data, warmup), colors=colour, linewidths=1, alpha=0.6)
+        panel.line(lambda data: _thick(data, warmup), color=colour, lw=3, label=_LABELS[warmup])
+        panel.text(lambda data: _count(data, warmup), 197, height, ha="right", color=colour, weight="bold")
 
     def describe(self, data: LiveData) -> str:
         """Say how many failed, and how the chosen one ended."""
@@ -125,3 +107,23 @@ class LiveExplorer(Explorer[LiveData]):
             "all nets have a first loss": all((values > 0).all() for values in first),
             "a diverged net has failed": all(data.failed[warmup][gone].all() for warmup, gone in diverged.items()),
         }
+
+
+def _lines(data: LiveData, warmup: int) -> list[np.ndarray]:
+    return known_lines(POINTS, data.curves[warmup], data.known[warmup]) if warmup in data.curves else []
+
+
+def _thick(data: LiveData, warmup: int) -> np.ndarray:
+    lines = _lines(data, warmup)
+    return lines[data.seed].T if lines else np.zeros((2, 0))
+
+
+def _count(data: LiveData, warmup: int) -> str:
+    return f"{_LABELS[warmup]}: {int(data.failed[warmup].sum())} of {len(SEEDS)} fail" if warmup in data.failed else ""
+
+
+def _end(data: LiveData, seed: int) -> tuple[float, float]:
+    """Where the seed's last curve ends, or leaves the picture."""
+    warmup = max(data.curves)
+    x, y = end(POINTS, data.curves[warmup][seed], data.known[warmup][seed])
+    return x, min(max(y, 1e-3), 1e3)

@@ -1,11 +1,11 @@
 """What note 05 shows: a schedule designer, the map of rates, sharpness, jumps, and training while you watch."""
 
 from fpnlib.explore import explorer
-from fpnlib.notes.warmup.designer import DesignerExplorer
-from fpnlib.notes.warmup.jump import JumpExplorer
-from fpnlib.notes.warmup.live import LiveExplorer
-from fpnlib.notes.warmup.rate_map import RateMapExplorer
-from fpnlib.notes.warmup.sharpness import SharpnessExplorer
+from fpnlib.notes.warmup.explorers.jump_to_full_rate import JumpExplorer
+from fpnlib.notes.warmup.explorers.live_training import LiveExplorer
+from fpnlib.notes.warmup.explorers.rate_map import RateMapExplorer
+from fpnlib.notes.warmup.explorers.schedule_designer import DesignerExplorer
+from fpnlib.notes.warmup.explorers.sharpness import SharpnessExplorer
 
 
 @explorer

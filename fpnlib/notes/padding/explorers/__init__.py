@@ -6,11 +6,11 @@ from typing import Any
 from fpnlib.data.photos import load_image, photo
 from fpnlib.explore import explorer
 from fpnlib.models.face_detector import detect_faces
-from fpnlib.notes.padding.examples import ASTRONAUT_FACE
-from fpnlib.notes.padding.face import FaceExplorer
-from fpnlib.notes.padding.fields import FieldsExplorer
-from fpnlib.notes.padding.geometry import GeometryExplorer
-from fpnlib.notes.padding.roi import RoiExplorer
+from fpnlib.notes.padding.experiments.faces import ASTRONAUT_FACE
+from fpnlib.notes.padding.explorers.face_at_border import FaceExplorer
+from fpnlib.notes.padding.explorers.geometry import GeometryExplorer
+from fpnlib.notes.padding.explorers.receptive_fields import FieldsExplorer
+from fpnlib.notes.padding.explorers.roi_on_photo import RoiExplorer
 from fpnlib.validation import require
 
 

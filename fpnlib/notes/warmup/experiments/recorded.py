@@ -1,4 +1,4 @@
-"""The curves that the explorers show, in a small file; `python -m fpnlib.notes.warmup.recorded` trains them anew."""
+"""The curves that explorers show, in a small file; `python -m fpnlib.notes.warmup.experiments.recorded` makes them."""
 
 import functools
 from pathlib import Path
@@ -8,10 +8,10 @@ from jaxtyping import Float, UInt8
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from fpnlib.notes.warmup.nets import digits
-from fpnlib.notes.warmup.rates import RATES, WARMUPS
-from fpnlib.notes.warmup.runs import Run, grid, train_runs
-from fpnlib.notes.warmup.why import sharpness_along
+from fpnlib.notes.warmup.experiments.nets import digits
+from fpnlib.notes.warmup.experiments.rates import RATES, WARMUPS
+from fpnlib.notes.warmup.experiments.runs import Run, grid, train_runs
+from fpnlib.notes.warmup.experiments.why import sharpness_along
 
 FILE = Path(__file__).parent / "curves.safetensors"
 SEEDS = range(16)

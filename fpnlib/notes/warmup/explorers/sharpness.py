@@ -1,23 +1,21 @@
-"""Explorer (c): the sharpness of the loss along training, against the limit that the learning rate sets."""
+"""The sharpness of the loss along training, against the limit that the learning rate sets."""
 
 import dataclasses
-from collections.abc import Iterable
 
 import numpy as np
 from ipywidgets import Widget
-from matplotlib.artist import Artist
-from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
 from fpnlib.explore import Explorer, choice, number, slider, toggle
-from fpnlib.explore.style import BLUE, FAINT, RED, SKY
-from fpnlib.notes.warmup.recorded import SHARP_RATES, SHARP_SEEDS, SHARP_STEPS, SHARP_WARMUPS, sharpness_curves
-from fpnlib.notes.warmup.runs import STEPS, Run
-from fpnlib.notes.warmup.why import limit
+from fpnlib.explore.style import BLUE, FAINT, ORANGE, SKY
+from fpnlib.notes.warmup.experiments import recorded
+from fpnlib.notes.warmup.experiments.recorded import SHARP_RATES, SHARP_SEEDS, SHARP_STEPS, SHARP_WARMUPS
+from fpnlib.notes.warmup.experiments.runs import STEPS, Run
+from fpnlib.notes.warmup.experiments.why import limit
+from fpnlib.notes.warmup.explorers.curves import end, known_lines
 
 _MOMENTS = np.array(SHARP_STEPS)
 _FINE = np.arange(STEPS)
-_LATE = 140  # a step
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,6 +26,7 @@ class SharpnessData:
     known: np.ndarray  # (seeds, moments), False after a run has diverged
     limits: np.ndarray  # (moments,)
     curve: np.ndarray  # (steps,)
+    warmup: int
     seed: int
     above: np.ndarray  # (moments,), how many of the seeds still known lie above the limit
 
@@ -49,45 +48,48 @@ class SharpnessExplorer(Explorer[SharpnessData]):
 
     def compute(self, rate: float, warmup: int, batch_norm: bool, seed: int) -> SharpnessData:
         """Look up the curves; work out the limit."""
-        found = sharpness_curves(batch_norm)[SHARP_RATES.index(rate), SHARP_WARMUPS.index(warmup)].numpy()
+        found = recorded.sharpness_curves(batch_norm)[SHARP_RATES.index(rate), SHARP_WARMUPS.index(warmup)].numpy()
         known = np.isfinite(found)
         curve = np.array([limit(rate * Run(rate, warmup).factor(step)) for step in range(STEPS)])
         limits = curve[np.minimum(_MOMENTS, STEPS - 1)]
         values = np.where(known, found, 0)
-        return SharpnessData(values, known, limits, curve, seed, (values > limits).sum(0))
+        return SharpnessData(values, known, limits, curve, warmup, seed, (values > limits).sum(0))
 
-    def build(self, figure: Figure) -> Iterable[Artist]:
-        """Lay out the curves and the counts."""
+    def build(self, figure: Figure) -> None:
+        """Lay out all steps and the first; the end of the warm-up and the end of a curve can be dragged."""
         main, start = figure.subplots(1, 2, width_ratios=[1.6, 1])
-        style = {"yscale": "log", "ylim": (0.01, 5e3), "xlabel": "step"}
-        main.set(
-            xlim=(-3, STEPS + 3), ylabel="sharpness", title="Largest eigenvalue of the Hessian, all 200 steps", **style
+        panels = (
+            self.panel(main, title="Largest eigenvalue of the Hessian, each seed", xlim=(-3, STEPS + 3)),
+            self.panel(start, title="The first 20 steps", xlim=(-0.5, 21)),
         )
-        start.set(xlim=(-0.5, 21), title="The first 20 steps", **style)
-        self._lines = []
-        for axes in (main, start):
-            axes.grid(color=FAINT, lw=0.6)
-            seeds = axes.add_collection(LineCollection([], colors=SKY, linewidths=1.2))
-            (limits,) = axes.plot([], [], "--", color=RED, lw=2.2)
-            (one,) = axes.plot([], [], "o-", color=BLUE, lw=2, ms=5)
-            self._lines.append((seeds, limits, one))
-        main.plot([], [], color=SKY, label="each seed")
-        main.plot([], [], "o-", color=BLUE, label="the chosen seed")
-        main.plot([], [], "--", color=RED, label="the limit, 2 (1 + momentum) / rate")
-        main.legend(loc="lower center", ncols=3, fontsize=8, columnspacing=1.2, handlelength=1.6)
-        # Where every warm-up is over, the limit tells the rate.
-        self.grab(main, rate=lambda value: (_LATE, limit(value * Run(value).factor(_LATE))))
-        self.grab(main, warmup=lambda value: (value, None))
-        return [line for lines in self._lines for line in lines]
-
-    def draw(self, data: SharpnessData) -> None:
-        """Move the curves."""
-        segments = [np.stack([_MOMENTS[k], v[k]], 1) for v, k in zip(data.values, data.known, strict=True)]
-        known = data.known[data.seed]
-        for seeds, limits, one in self._lines:
-            seeds.set_segments(segments)
-            limits.set_data(_FINE, data.curve)
-            one.set_data(_MOMENTS[known], data.values[data.seed][known])
+        for panel in panels:
+            panel.axes.set(yscale="log", ylim=(0.05, 5e3), xlabel="step", ylabel="sharpness")
+            panel.axes.grid(color=FAINT, lw=0.6)
+            panel.strokes(lambda data: known_lines(_MOMENTS, data.values, data.known), colors=SKY, linewidths=1.2)
+            panel.line(lambda data: (_FINE, data.curve), "--", color=ORANGE, lw=2.2, label="the limit")
+            chosen = panel.line(
+                lambda data: known_lines(_MOMENTS, data.values, data.known)[data.seed].T, "o-", color=BLUE, ms=5
+            )
+            chosen.set_label("the chosen seed")
+        start.set_ylabel("")
+        shown = panels[0]
+        shown.text("the limit, 2 (1 + momentum) / rate", 20, 2.2e3, color=ORANGE, weight="bold")
+        shown.text(
+            lambda data: f"seed {data.seed}",
+            at=lambda data: np.multiply(_end(data, data.seed), (1, 0.6)),
+            ha="right",
+            va="top",
+            color=BLUE,
+            weight="bold",
+        )
+        shown.grab(seed=lambda value, data: _end(data, value))
+        shown.dot(
+            lambda data: (data.warmup, data.curve[data.warmup]),
+            grab={
+                "rate": lambda value, data: (None, limit(value * Run(value, data.warmup).factor(data.warmup))),
+                "warmup": lambda value: (value, None),
+            },
+        )
 
     def describe(self, data: SharpnessData) -> str:
         """Say where the chosen seed and the others lie, at the start and where most can go wrong."""
@@ -109,3 +111,7 @@ class SharpnessExplorer(Explorer[SharpnessData]):
             ),
             "no run comes back": bool((np.diff(data.known.astype(int), axis=1) <= 0).all()),
         }
+
+
+def _end(data: SharpnessData, seed: int) -> tuple[float, float]:
+    return end(_MOMENTS, data.values[seed], data.known[seed])

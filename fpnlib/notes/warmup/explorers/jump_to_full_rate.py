@@ -1,21 +1,18 @@
-"""Explorer (e): claim WU-4's jumps to the full rate, and which nets survive them."""
+"""Claim WU-4's jumps to the full rate, and which nets survive them."""
 
 import dataclasses
-from collections.abc import Iterable
 
 import numpy as np
 from ipywidgets import Widget
-from matplotlib.artist import Artist
-from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
 from fpnlib.claims import Result
-from fpnlib.explore import Explorer, choice, counted, number, slider
+from fpnlib.explore import Explorer, Panel, choice, counted, number, slider
 from fpnlib.explore.style import BLUE, FAINT, INK, MUTED, ORANGE, RED
-from fpnlib.notes.warmup.why import JUMPS, RATE, SMALL_RATE
+from fpnlib.notes.warmup.experiments.why import JUMPS, RATE, SMALL_RATE
 
 WAYS = {"a ramp of 80 steps": "ramp", f"the small rate, {SMALL_RATE}": "small"}
-_COLOURS = {"ramp": ORANGE, "small": INK}
+_LOOKS = {"ramp": (BLUE, 6.7, 0.82, "right"), "small": (INK, 0.3, 0.2, "left")}  # of a curve, and its name's place
 _PLACES = np.arange(len(JUMPS))
 
 
@@ -57,39 +54,38 @@ class JumpExplorer(Explorer[JumpData]):
         survived = {other: 1 - failed.mean(1) for other, failed in self._failed.items()}
         return JumpData(name, place, 2.0 ** self._over[name], self._failed[name][place] > 0, survived)
 
-    def build(self, figure: Figure) -> Iterable[Artist]:
-        """Lay out the nets' paths and the shares."""
-        paths, shares = figure.subplots(1, 2, width_ratios=[1.5, 1])
-        for axes in (paths, shares):
-            axes.set_xticks(_PLACES, list(map(str, JUMPS)))
-            axes.set(xlim=(-0.4, len(JUMPS) - 0.6), xlabel="step of the jump")
-            axes.grid(color=FAINT, lw=0.6)
-        paths.set(yscale="log", ylim=(0.05, 60), ylabel="sharpness / limit of the full rate")
-        paths.set_title("Each net at each moment; 1 is the limit")
-        paths.axhline(1, color=RED, ls="--", lw=1.8)
-        self._paths = paths.add_collection(LineCollection([], colors=FAINT, linewidths=1))
-        (self._alive,) = paths.plot([], [], "o", color=BLUE, ms=6, label="survives the jump")
-        (self._dead,) = paths.plot([], [], "X", color=RED, ms=6.5, label="fails after it")
-        paths.legend(loc="lower left")
-        shares.set(ylim=(-0.03, 1.03), title="Share of nets that survive")
+    def build(self, figure: Figure) -> None:
+        """Lay out the nets' paths and the shares; the moment is dragged in either."""
+        paths, shares = (
+            self.panel(axes, xlim=(-0.4, len(JUMPS) - 0.6), xlabel="step of the jump")
+            for axes in figure.subplots(1, 2, width_ratios=[1.5, 1])
+        )
+        for panel in (paths, shares):
+            panel.axes.set_xticks(_PLACES, list(map(str, JUMPS)))
+            panel.axes.grid(color=FAINT, lw=0.6)
+            panel.upright(lambda data: data.place, color=ORANGE, lw=1.2, grab={"moment": lambda v: (v - 1, None)})
+        paths.axes.set(yscale="log", ylim=(0.05, 60), ylabel="sharpness / limit of the full rate")
+        paths.axes.set_title("Each net at each moment; 1 is the limit")
+        paths.level(1, color=MUTED, ls="--", lw=1.8)
+        paths.strokes(lambda data: [np.stack([_PLACES, one], 1) for one in data.loads.T], colors=FAINT, linewidths=1)
+        self._fates(paths, False, "o", BLUE, "survive", 0.105)
+        self._fates(paths, True, "X", RED, "fail", 0.068)
+        shares.axes.set(ylim=(-0.03, 1.03), ylabel="share", title="Share of nets that survive")
         for label, way in WAYS.items():
-            shares.plot(_PLACES, 1 - self._failed[way].mean(1), "o-", color=_COLOURS[way], ms=4, label=label)
-        shares.legend(loc="upper left")
-        self._place = shares.axvline(0, color=MUTED, lw=1.2)
-        (self._chosen,) = shares.plot([], [], "o", color=BLUE, ms=11)
-        for axes in (paths, shares):
-            self.grab(axes, moment=lambda value: (value - 1, None))
-        return [self._paths, self._alive, self._dead, self._place, self._chosen]
+            colour, x, y, ha = _LOOKS[way]
+            shares.line((_PLACES, 1 - self._failed[way].mean(1)), "o-", color=colour, ms=4)
+            shares.text(label, x, y, ha=ha, color=colour, weight="bold", fontsize=9)
+        shares.dot(lambda data: (data.place, data.survived[data.way][data.place]), ms=11)
 
-    def draw(self, data: JumpData) -> None:
-        """Move paths, dots and the chosen share."""
-        self._paths.set_segments([np.stack([_PLACES, one], 1) for one in data.loads.T])
-        spread = data.place + np.linspace(-0.36, 0.36, len(data.failed))  # side by side, to be told apart
-        now = data.loads[data.place]
-        self._alive.set_data(spread[~data.failed], now[~data.failed])
-        self._dead.set_data(spread[data.failed], now[data.failed])
-        self._place.set_xdata([data.place] * 2)
-        self._chosen.set_data([data.place], [data.survived[data.way][data.place]])
+    def _fates(self, paths: Panel, fails: bool, style: str, colour: str, words: str, height: float) -> None:
+        """The nets that fail, or those that survive, and how many they are."""
+        paths.line(lambda data: _dots(data, fails), style, color=colour, ms=6)
+        paths.text(
+            lambda data: f"{int((data.failed == fails).sum())} {words}",
+            at=lambda data: (data.place + (0.12 if data.place < len(JUMPS) / 2 else -1.4), height),
+            color=colour,
+            weight="bold",
+        )
 
     def describe(self, data: JumpData) -> str:
         """Say who survives, above the limit and below."""
@@ -115,3 +111,10 @@ class JumpExplorer(Explorer[JumpData]):
                 np.isclose(data.survived[data.way][data.place], 1 - data.failed.mean())
             ),
         }
+
+
+def _dots(data: JumpData, fails: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Where the nets stand that fail after the jump, or those that survive: side by side, to be told apart."""
+    spread = data.place + np.linspace(-0.36, 0.36, len(data.failed))
+    chosen = data.failed == fails
+    return spread[chosen], data.loads[data.place][chosen]
