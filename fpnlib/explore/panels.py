@@ -162,9 +162,9 @@ class Panel:
         self.table(lambda data: [[number(value, digits)] for value in of(data)], (1.02,), rows, ha="left")
 
     def name_lines(self, *lines: Line2D, apart: float = 0.06, **look: Any) -> None:
-        """Write each line's label behind its last point, in its colour, in place of a legend.
+        """Write each line's label at its last point's height, in its colour, in place of a legend.
 
-        Names stay `apart`, a share of the axes' height, where lines meet.
+        All stand behind the furthest of the last points, and `apart`, a share of the axes' height, where lines meet.
         """
         look = {"va": "center", "fontsize": 9} | look
         names = [self._words(0, 0, f"  {line.get_label()}", color=line.get_color(), **look) for line in lines]
@@ -176,7 +176,7 @@ class Panel:
             # Each at least as high as the one below it and `apart`, and none so high that the others find no room.
             up = np.maximum.accumulate(ends[order, 1] - heights)
             placed = np.minimum(up, 1 - heights[-1]) + heights
-            at = to_shares.inverted().transform(np.column_stack([ends[order, 0], placed]))
+            at = to_shares.inverted().transform([(ends[:, 0].max(), height) for height in placed])
             for line, place in zip(order, at, strict=True):
                 names[line].set_position(place)
 

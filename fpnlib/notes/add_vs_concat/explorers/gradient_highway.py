@@ -2,7 +2,6 @@
 
 import dataclasses
 from functools import partial
-from typing import Any
 
 import numpy as np
 from ipywidgets import Widget
@@ -91,13 +90,8 @@ class HighwayExplorer(Explorer[HighwayData]):
         lines = []
         names, colours = ("plain", "your λ", "residual", "concat"), (MUTED, ORANGE, BLUE, PURPLE)
         for row, (name, colour, dashes) in enumerate(zip(names, colours, (":", "-", "-", "-."), strict=True)):
-            look: dict[str, Any] = {
-                "color": colour,
-                "ls": dashes,
-                "label": name,
-                "zorder": 3 if name == "your λ" else 2,
-            }
-            lines.append(one.line(partial(lambda row, data: (_BLOCKS, data.arrives[row]), row), **look))
+            of = partial(lambda row, data: (_BLOCKS, data.arrives[row]), row)
+            lines.append(one.line(of, color=colour, ls=dashes, label=name, zorder=3 if name == "your λ" else 2))
         one.name_lines(*lines)
         one.dot(
             lambda data: (data.depth, data.at_depth["your λ"]),
@@ -109,8 +103,8 @@ class HighwayExplorer(Explorer[HighwayData]):
         lines = []
         names, colours = ("plain", "residual", "λ = ½", "concat"), (MUTED, BLUE, GREEN, PURPLE)
         for skip, name, colour, dashes in zip(SKIPS, names, colours, (":", "-", "--", "-."), strict=True):
-            look = {"color": colour, "ls": dashes, "label": name, "ms": 4}
-            lines.append(every.means(partial(lambda skip, data: (DEPTHS, data.curves[skip]), skip), **look))
+            of = partial(lambda skip, data: (DEPTHS, data.curves[skip]), skip)
+            lines.append(every.means(of, color=colour, ls=dashes, label=name, ms=4))
         every.name_lines(*lines)
 
     def describe(self, data: HighwayData) -> str:
