@@ -5,6 +5,7 @@ once and stays. What a mark stands for can be grabbed where it lies, and says it
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from textwrap import indent
 from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
@@ -167,7 +168,7 @@ class Panel:
         All stand behind the furthest of the last points, and `apart`, a share of the axes' height, where lines meet.
         """
         look = {"va": "center", "fontsize": 9} | look
-        names = [self._words(0, 0, f"  {line.get_label()}", color=line.get_color(), **look) for line in lines]
+        names = [self._words(0, 0, indent(line.get_label(), "  "), color=line.get_color(), **look) for line in lines]
         to_shares = self.axes.transScale + self.axes.transLimits
 
         def follow(_: Any) -> None:

@@ -103,8 +103,8 @@ class HighwayExplorer(Explorer[HighwayData]):
         lines = []
         names, colours = ("plain", "residual", "λ = ½", "concat"), (MUTED, BLUE, GREEN, PURPLE)
         for skip, name, colour, dashes in zip(SKIPS, names, colours, (":", "-", "--", "-."), strict=True):
-            of = partial(lambda skip, data: (DEPTHS, data.curves[skip]), skip)
-            lines.append(every.means(of, color=colour, ls=dashes, label=name, ms=4))
+            means = partial(lambda skip, data: (DEPTHS, data.curves[skip]), skip)
+            lines.append(every.means(means, color=colour, ls=dashes, label=name, ms=4))
         every.name_lines(*lines)
 
     def describe(self, data: HighwayData) -> str:
