@@ -242,12 +242,15 @@ MUTANTS = (
         "PR-4", "precision_recall/experiments/detector.py", "_hits(found, labels, 0.75)", "_hits(found, labels, 0.7)"
     ),
     _measured(
-        "SD-4", "segmentation_difficulties/exact.py", "100 * one.box_iou < low + 10", "100 * one.box_iou < low + 20"
+        "SD-4",
+        "segmentation_difficulties/experiments/boxes.py",
+        "100 * one.box_iou < low + 10",
+        "100 * one.box_iou < low + 20",
     ),
     _measured(
         "SD-10",
-        "segmentation_difficulties/exact.py",
-        "_allows(_squares(regions), wanted)",
+        "segmentation_difficulties/experiments/regions.py",
+        "_allows(as_many_squares(regions), wanted)",
         "_allows(regions, wanted)",
     ),
     _measured(

@@ -5,7 +5,6 @@ once and stays. What a mark stands for can be grabbed where it lies, and says it
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from textwrap import indent
 from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
@@ -93,7 +92,7 @@ class Panel:
 
     def line(self, of: Of | Sequence[Any], style: str = "", *, grab: Grab = None, **look: Any) -> Line2D:
         """A curve, or dots by a `style` such as "o": x and y, of any length."""
-        (line,) = self.axes.plot(*(([], []) if callable(of) else of), *([style] if style else []), **look)
+        (line,) = self.axes.plot(*(([], []) if callable(of) else of), style, **look)
         if callable(of):
             self._add([line], lambda data: line.set_data(*np.atleast_1d(*of(data))), grab)
         self._said[line] = lambda x, y: _point_words(line, x, y, self._named)
@@ -162,29 +161,6 @@ class Panel:
         self._add(list(shown), fill)
         self.table(lambda data: [[number(value, digits)] for value in of(data)], (1.02,), rows, ha="left")
 
-    def name_lines(self, *lines: Line2D, apart: float = 0.06, **look: Any) -> None:
-        """Write each line's label at its last point's height, in its colour, in place of a legend.
-
-        All stand behind the furthest of the last points, and `apart`, a share of the axes' height, where lines meet.
-        """
-        look = {"va": "center", "fontsize": 9} | look
-        names = [self._words(0, 0, indent(line.get_label(), "  "), color=line.get_color(), **look) for line in lines]
-        to_shares = self.axes.transScale + self.axes.transLimits
-
-        def follow(_: Any) -> None:
-            ends = to_shares.transform([line.get_xydata()[-1] for line in lines])
-            order, heights = ends[:, 1].argsort(), apart * np.arange(len(lines))
-            # Each at least as high as the one below it and `apart`, and none so high that the others find no room.
-            up = np.maximum.accumulate(ends[order, 1] - heights)
-            placed = np.minimum(up, 1 - heights[-1]) + heights
-            at = to_shares.inverted().transform([(ends[:, 0].max(), height) for height in placed])
-            for line, place in zip(order, at, strict=True):
-                names[line].set_position(place)
-
-        self._add(names, follow)
-        for name in names:
-            name.set_in_layout(True)  # so that there is room for them
-
     # Pictures, boxes, maps.
 
     def image(
@@ -221,11 +197,16 @@ class Panel:
         return image
 
     def classes(
-        self, of: Of | np.ndarray, names: Of | Sequence[str], colours: np.ndarray, extent: Sequence[float] | None = None
+        self,
+        of: Of | np.ndarray,
+        names: Of | Sequence[str],
+        colours: np.ndarray,
+        extent: Sequence[float] | None = None,
+        **look: Any,
     ) -> Raster:
-        """Whole numbers (h, w), each with a colour, a row of bytes (n, 3), and a name, which a pointer hears."""
+        """Whole numbers (h, w), each with a colour, bytes (n, 3) or (n, 4), and a name, which a pointer hears."""
         palette = ListedColormap(np.asarray(colours) / 255)
-        image = self.image(of, extent, cmap=palette, vmin=-0.5, vmax=len(colours) - 0.5)
+        image = self.image(of, extent, cmap=palette, vmin=-0.5, vmax=len(colours) - 0.5, **look)
         known = [] if callable(names) else [*names]
         if callable(names):
             self._follow.append(lambda data: known.__setitem__(slice(None), names(data)))
@@ -311,6 +292,31 @@ class Panel:
         if callable(of) or at:
             self._add([words], say)
         return words
+
+    def names(self, of: Of, names: Sequence[str], colors: Sequence[str], *, apart: float = 0.07, **look: Any) -> None:
+        """Names right of the axes at these y, as where lines end.
+
+        Where two would overlap they move to be `apart`, in shares of the axes' height.
+        """
+        from scipy.optimize import isotonic_regression  # which takes a while, and most pictures need it not
+
+        words = [
+            self._words(1.01, 0.5, name, color=color, transform=self.axes.transAxes, **{"va": "center"} | look)
+            for name, color in zip(names, colors, strict=True)
+        ]
+        steps = apart * np.arange(len(names))
+
+        def put(data: Any) -> None:
+            places = self.axes.transData.transform([(self.axes.get_xlim()[0], y) for y in of(data)])
+            heights = self.axes.transAxes.inverted().transform(places)[:, 1]
+            order = np.argsort(heights, kind="stable")
+            free = isotonic_regression(heights[order] - steps).x.clip(0, 1 - steps[-1]) + steps
+            for place, height in zip(order, free, strict=True):
+                words[place].set_y(height)
+
+        self._add(words, put)
+        for one in words:
+            one.set_in_layout(True)  # so that there is room for them
 
     def formulas(self, rows: Sequence[tuple[str, Of]], *, top: float = 0.9, fall: float = 0.2, **look: Any) -> None:
         """Rows of words that stay, each with words below it that follow the data; the axes are switched off."""

@@ -72,6 +72,7 @@ MARKS = {
         vmax=2,
     ),
     "text": lambda p: p.text(lambda d: f"at {d.place}", at=lambda d: (d.place, 1)),
+    "names": lambda p: p.names(lambda d: d.values[::-1], ("c", "b", "a"), ("red",) * 3, apart=0.2),
     "table": lambda p: p.table(lambda d: [[str(d.place), "b"]], (0, 1), (0, 1)),
     "formulas": lambda p: p.formulas([("twice", lambda d: str(2 * d.place))]),
 }
@@ -129,6 +130,20 @@ def test_each_mark_shows_the_data(every, place, shift):
     bars = every.axes["bars"]
     assert [bar.get_width() for bar in bars.patches[3:]] == values.tolist()
     assert [text.get_text() for text in bars.texts] == [f"{value:.3g}" for value in values]
+
+
+def test_names_lie_at_their_places_or_as_near_as_they_can_and_apart():
+    def lie(*ends):
+        panel = EveryMark().panel(Figure().subplots(), ylim=(0, 10))
+        panel.names(lambda data: ends, "abc", ["red"] * 3, apart=0.1)
+        panel.draw(None)
+        return [round(text.get_position()[1], 6) for text in panel.axes.texts]
+
+    assert lie(2, 9, 5) == [0.2, 0.9, 0.5]
+    assert lie(5, 5, 1) == [0.45, 0.55, 0.1]
+    assert lie(5.6, 5, 5.3) == [0.63, 0.43, 0.53]
+    assert lie(-3, -8, 4) == [0.1, 0.0, 0.4]
+    assert lie(20, 10, 10) == [1.0, 0.8, 0.9]
 
 
 def test_where_marks_lie_when_first_drawn_moves_no_panel():
@@ -206,20 +221,3 @@ def test_a_mark_that_lies_at_no_controls_value_needs_places():
     panel = EveryMark().panel(Figure().subplots())
     with pytest.raises(ValueError, match="grab"):
         panel.dot(lambda d: (0, 0), grab="place")
-
-
-@pytest.mark.parametrize("ends", [(0.1, 0.5, 0.9), (0.5, 0.5, 0.5), (0.98, 1, 0.99), (0.5, 0.52, 0), (0, 0, 0)])
-def test_lines_are_named_at_their_ends_and_no_name_lies_on_another(ends):
-    explorer = EveryMark()
-    panel = explorer.panel(Figure().subplots(), xlim=(0, 4), ylim=(0, 1))
-    lines = [panel.line(lambda data, y=y: ([0, 2], [1, data * y]), label=str(y)) for y in ends]
-    panel.name_lines(*lines, apart=0.1)
-    panel.draw(1)
-    x, y = np.transpose([text.get_position() for text in panel.axes.texts])
-    assert x == pytest.approx(2)
-    assert y.max() <= 1 + 1e-9
-    assert np.diff(np.sort(y)).min() >= 0.1 - 1e-9
-    assert [text.get_text().strip() for text in panel.axes.texts] == [str(end) for end in ends]
-    alone = [place for place, end in enumerate(ends) if min(abs(end - np.delete(ends, place))) >= 0.4 and end < 0.8]
-    assert y[alone] == pytest.approx(np.array(ends)[alone])
-    explorer.close()

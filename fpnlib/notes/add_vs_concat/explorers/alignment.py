@@ -102,9 +102,9 @@ class AlignmentExplorer(Explorer[AlignmentData]):
         curves.axes.set_xticks(SIZES, SIZES)
         curves.axes.minorticks_off()
         curves.upright(lambda data: data.pairs, color=ORANGE, lw=1.5, zorder=0, grab="pairs")
-        add = curves.means(lambda data: (SIZES, data.curves[0]), color=BLUE, label="add")
-        concat = curves.means(lambda data: (SIZES, data.curves[1]), color=PURPLE, label="concat")
-        curves.name_lines(add, concat)
+        curves.means(lambda data: (SIZES, data.curves[0]), color=BLUE, label="add")
+        curves.means(lambda data: (SIZES, data.curves[1]), color=PURPLE, label="concat")
+        curves.names(lambda data: data.curves[:, -1, 0], ("add", "concat"), (BLUE, PURPLE))
         for place, name in enumerate(("first input", "second input", "sum, halved")):
             pair = self.panel(axes[name], bare=True, xlim=(0, 8), ylim=(8, 0))
             pair.axes.set_title(name, fontsize=9)

@@ -87,12 +87,11 @@ class HighwayExplorer(Explorer[HighwayData]):
         for panel in (one, every):
             panel.level(0, color=FAINT, lw=1, zorder=0)
             panel.upright(lambda data: data.depth, color=ORANGE, lw=1.5, grab="depth")
-        lines = []
         names, colours = ("plain", "your λ", "residual", "concat"), (MUTED, ORANGE, BLUE, PURPLE)
         for row, (name, colour, dashes) in enumerate(zip(names, colours, (":", "-", "-", "-."), strict=True)):
             of = partial(lambda row, data: (_BLOCKS, data.arrives[row]), row)
-            lines.append(one.line(of, color=colour, ls=dashes, label=name, zorder=3 if name == "your λ" else 2))
-        one.name_lines(*lines)
+            one.line(of, color=colour, ls=dashes, label=name, zorder=3 if name == "your λ" else 2)
+        one.names(lambda data: data.arrives[:, -1], names, colours)
         one.dot(
             lambda data: (data.depth, data.at_depth["your λ"]),
             grab={
@@ -100,12 +99,11 @@ class HighwayExplorer(Explorer[HighwayData]):
                 "scale": lambda value, data: (None, self.compute(value, data.depth, data.start).at_depth["your λ"]),
             },
         )
-        lines = []
         names, colours = ("plain", "residual", "λ = ½", "concat"), (MUTED, BLUE, GREEN, PURPLE)
         for skip, name, colour, dashes in zip(SKIPS, names, colours, (":", "-", "--", "-."), strict=True):
             means = partial(lambda skip, data: (DEPTHS, data.curves[skip]), skip)
-            lines.append(every.means(means, color=colour, ls=dashes, label=name, ms=4))
-        every.name_lines(*lines)
+            every.means(means, color=colour, ls=dashes, label=name, ms=4)
+        every.names(lambda data: [data.curves[skip][-1, 0] for skip in SKIPS], names, colours)
 
     def describe(self, data: HighwayData) -> str:
         """Say what is left at the chosen block."""

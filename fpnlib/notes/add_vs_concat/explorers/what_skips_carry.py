@@ -5,7 +5,6 @@ import dataclasses
 import numpy as np
 from ipywidgets import Widget
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
 from fpnlib.claims import Result
 from fpnlib.explore import Explorer, Panel, choice, number, slider
@@ -94,18 +93,21 @@ class SkipExplorer(Explorer[SkipData]):
         bars.columns([*map(str, LEVELS), ""] * len(KINDS))
         bars.axes.set(ylim=(1.1 * min(lost.min(), -0.005), 1.2 * lost.max()), xlim=(-0.8, _BARS[-1, -1] + 0.8))
         bars.level(0, color=MUTED, lw=0.8)
-        lines = [self._kind(curves, bars, at, 1.19 * lost.max()) for at in range(len(KINDS))]
-        curves.name_lines(*lines, apart=0.11)
+        names = [name.replace("same ", "same\n") for name in KIND_NAMES.values()]
+        curves.names(lambda data: data.scores[:, -1, 0], names, [*_COLOURS.values()], apart=0.12)
+        for at, name in enumerate(names):
+            bars.text(name, _BARS[at, 1], 1.19 * lost.max(), ha="center", va="top", color=_COLOURS[KINDS[at]])
+            self._kind(curves, bars, at)
         bars.intervals(
             lambda data: (_BARS[KINDS.index(data.kind)], *data.lost[KINDS.index(data.kind)].T[1:]), colors=ORANGE, lw=3
         )
         bars.grab(kind=lambda name: (_BARS[[*KIND_NAMES.values()].index(name), 1], None))
 
     @staticmethod
-    def _kind(curves: Panel, bars: Panel, at: int, top: float) -> Line2D:
-        """A kind's bars with their intervals and its name above them, and its curve of scores, which is returned."""
-        colour, label = _COLOURS[KINDS[at]], KIND_NAMES[KINDS[at]].replace("same ", "same\n")
-        bars.text(label, _BARS[at, 1], top, ha="center", va="top", color=colour)
+    def _kind(curves: Panel, bars: Panel, at: int) -> None:
+        """A kind's curve of scores and its bars, with their intervals."""
+        colour, label, courses = _COLOURS[KINDS[at]], KIND_NAMES[KINDS[at]], np.arange(len(COURSES))
+        curves.means(lambda data: (courses + _ASIDE[at], data.scores[at]), color=colour, label=label)
         bars.areas(
             lambda data: [
                 [(x - 0.42, 0), (x - 0.42, mean), (x + 0.42, mean), (x + 0.42, 0)]
@@ -115,8 +117,6 @@ class SkipExplorer(Explorer[SkipData]):
         )
         bars.intervals(lambda data: (_BARS[at], *data.lost[at].T[1:]), colors=INK, lw=1.5)
         bars.line(lambda data: (_BARS[at], data.lost[at, :, 0]), "o", ms=4, color=INK, label=f"{label}, cut at stride")
-        courses = np.arange(len(COURSES))
-        return curves.means(lambda data: (courses + _ASIDE[at], data.scores[at]), color=colour, label=label)
 
     def describe(self, data: SkipData) -> str:
         """Say the score and what each map is worth to it."""

@@ -1,6 +1,6 @@
-"""SD-2, SD-11, SD-13: what a CRF, superpixels and a finer output stride add to trained nets.
+"""SD-2, SD-11: what a CRF or superpixels add to trained nets.
 
-    python -m fpnlib.notes.segmentation_difficulties.trained
+    python -m fpnlib.notes.segmentation_difficulties.experiments.post_processing
 
 tunes the CRF and the superpixels, on scenes and with nets that no claim uses.
 """
@@ -10,23 +10,22 @@ import itertools
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int64, UInt8
 from skimage.segmentation import slic
 from torch import Tensor
 
-from fpnlib.claims import Claim, Criterion, Said, all_of, exceeds
-from fpnlib.notes.segmentation_difficulties.colours import CLASS_COLOURS
-from fpnlib.notes.segmentation_difficulties.nets import (
+from fpnlib.claims import Claim, Said, all_of
+from fpnlib.notes.segmentation_difficulties.experiments.bounds import rises
+from fpnlib.notes.segmentation_difficulties.experiments.nets import (
     OTHER_NET,
-    OUTPUT_STRIDES,
     SEEDS,
     answers,
-    counted,
     early_losses,
     enlarge,
     labels,
-    miou,
+    less,
     pictures,
     scenes_of,
     score,
@@ -36,10 +35,6 @@ from fpnlib.training.examples import Examples
 
 COMPARED = 24  # of a seed's test scenes, for what comes after the nets
 _TUNED_ON = 16  # scenes
-_BASE = 16  # the output stride at which a net with few training scenes is trained too
-_FEWEST = 16
-"""Its training scenes. 64, as SD-8 has them, cost .020 of mIoU (.003 to .037): too little to clear a point for sure, so
-the control was made stronger before it was measured anew. For AC-10's nets 16 in place of 512 cost .22."""
 
 
 class CRF(NamedTuple):
@@ -63,6 +58,21 @@ class Superpixels(NamedTuple):
 # By output stride: of the worst net and of the best. Tuned by `main`.
 CRFS = {32: CRF(5, 3.0, 0.0, 16.0, 10.0, 12.0), 8: CRF(5, 3.0, 0.0, 64.0, 5.0, 5.0)}
 SUPERPIXELS = {32: Superpixels(48, 30), 8: Superpixels(24, 30)}
+# Background nearly white, then colours that the colour-blind can tell apart (Okabe and Ito), and mixtures of them.
+CLASS_COLOURS = np.array(
+    [
+        [236, 236, 236],
+        [0, 114, 178],
+        [230, 159, 0],
+        [0, 158, 115],
+        [204, 121, 167],
+        [86, 180, 233],
+        [213, 94, 0],
+        [240, 228, 66],
+        [102, 102, 102],
+    ],
+    np.uint8,
+)
 
 
 def with_crf(
@@ -124,13 +134,6 @@ def _each(logits: Tensor, given: Examples, way: Way) -> UInt8[Tensor, "n h w"]:
     return torch.stack([way(enlarge(one)[0], image, true).argmax(0).to(torch.uint8) for one, image, true in scenes])
 
 
-def _less(outcomes: dict[str, list[float]], first: str, second: str) -> list[float]:
-    return [one - other for one, other in zip(outcomes[first], outcomes[second], strict=True)]
-
-
-# SD-2
-
-
 def crf_gain(seeds: Sequence[int]) -> dict[str, list[float]]:
     """What mean field adds to nets; what it would if colours told the classes; and with another scene's colours."""
     outcomes = early_losses(seeds, tuple(CRFS))
@@ -145,9 +148,6 @@ def crf_gain(seeds: Sequence[int]) -> dict[str, list[float]]:
     return {"effect": outcomes["crf_8"], **outcomes}
 
 
-# SD-11
-
-
 def superpixel_gain(seeds: Sequence[int]) -> dict[str, list[float]]:
     """What pooling logits over superpixels adds, over the same regions elsewhere, and over regions of a drawn scene."""
     outcomes = early_losses(seeds, tuple(SUPERPIXELS))
@@ -159,118 +159,67 @@ def superpixel_gain(seeds: Sequence[int]) -> dict[str, list[float]]:
             "drawn": lambda logits, image, true, run=run: run(logits, drawn(true), true),  # type: ignore[misc]
         }
         outcomes |= _gains(seeds, stride, ways)
-        outcomes[f"over_elsewhere_{stride}"] = _less(outcomes, f"pooled_{stride}", f"elsewhere_{stride}")
+        outcomes[f"over_elsewhere_{stride}"] = less(outcomes, f"pooled_{stride}", f"elsewhere_{stride}")
     return {"effect": outcomes["pooled_8"], **outcomes}
 
 
-# SD-13
-
-_SCORES = ("miou", "boundary_iou", "accuracy_small", "accuracy_medium", "accuracy_large")
-
-
-def stride_gain(seeds: Sequence[int]) -> dict[str, list[float]]:
-    """Scores at each output stride and what each finer one adds; and what few training scenes cost."""
-    outcomes = early_losses(seeds, OUTPUT_STRIDES)
-    for seed in seeds:
-        given = scenes_of(seed)
-        for stride in OUTPUT_STRIDES:
-            found = score(labels(answers(seed, stride)), given)
-            for name in _SCORES:
-                outcomes.setdefault(f"{name}_{stride}", []).append(found[name])
-        few = miou(labels(answers(seed, _BASE, _FEWEST)), counted(given))
-        outcomes.setdefault("few_scenes_cost", []).append(outcomes[f"miou_{_BASE}"][-1] - few)
-    for name in _SCORES:
-        for coarse, fine in itertools.pairwise(OUTPUT_STRIDES):
-            outcomes[f"{name}_gain_{coarse}_{fine}"] = _less(outcomes, f"{name}_{fine}", f"{name}_{coarse}")
-    return {"effect": _less(outcomes, "miou_8", "miou_32"), **outcomes}
-
-
-POINT = 0.01
-_A_POINT = "涨点: a point, one in a hundred, is the unit of the field's tables"
-
-
-def _rises(what: str, of: str) -> Criterion:
-    return exceeds(POINT, f"gain in {what}", of=of, because=_A_POINT)
-
-
-TRAINED = (
-    Claim(
-        "SD-2",
-        "A CRF after the net still raises the score",
-        Said(
-            "source",
-            "所以 现在CRF这样的后处理还是可以涨点",
-            "so post-processing such as a CRF can still raise the score",
-        ),
-        {
-            f"in {what} at output stride {stride}": _rises(what, f"crf{of}_{stride}")
-            for what, of in (("mIoU", ""), ("boundary IoU", "_boundary"))
+SD_2 = Claim(
+    "SD-2",
+    "A CRF after the net still raises the score",
+    Said(
+        "source",
+        "所以 现在CRF这样的后处理还是可以涨点",
+        "so post-processing such as a CRF can still raise the score",
+    ),
+    {
+        f"in {what} at output stride {stride}": rises(what, f"crf{of}_{stride}")
+        for what, of in (("mIoU", ""), ("boundary IoU", "_boundary"))
+        for stride in CRFS
+    },
+    crf_gain,
+    seeds=SEEDS,
+    control=all_of(
+        *(
+            rises(f"mIoU at output stride {stride} by a CRF on colours that tell the classes", f"drawn_{stride}")
             for stride in CRFS
-        },
-        crf_gain,
-        seeds=SEEDS,
-        control=all_of(
-            *(
-                _rises(f"mIoU at output stride {stride} by a CRF on colours that tell the classes", f"drawn_{stride}")
-                for stride in CRFS
-            )
-        ),
-        recheck=functools.partial(early_losses, strides=tuple(CRFS)),
-        told={
-            "holds": "A CRF raised our nets' scores by several points, the better nets' by more; but their objects are "
-            "pasted, and pasted edges flatter it."
-        },
+        )
     ),
-    Claim(
-        "SD-11",
-        "Regions of superpixels can fuse what a net says of their pixels",
-        Said(
-            "source",
-            "MSCI已经使用了传统算法得到的超像素区域进行特征融合",
-            "MSCI already fuses features over superpixels found by a traditional algorithm",
-        ),
-        {
-            f"at output stride {stride}": all_of(
-                _rises("mIoU by pooling logits", f"pooled_{stride}"),
-                _rises("mIoU over pooling in the same regions from elsewhere", f"over_elsewhere_{stride}"),
-            )
+    recheck=functools.partial(early_losses, strides=tuple(CRFS)),
+    told={
+        "holds": "A CRF raised our nets' scores by several points, the better nets' by more; but their objects are "
+        "pasted, and pasted edges flatter it."
+    },
+)
+
+
+SD_11 = Claim(
+    "SD-11",
+    "Regions of superpixels can fuse what a net says of their pixels",
+    Said(
+        "source",
+        "MSCI已经使用了传统算法得到的超像素区域进行特征融合",
+        "MSCI already fuses features over superpixels found by a traditional algorithm",
+    ),
+    {
+        f"at output stride {stride}": all_of(
+            rises("mIoU by pooling logits", f"pooled_{stride}"),
+            rises("mIoU over pooling in the same regions from elsewhere", f"over_elsewhere_{stride}"),
+        )
+        for stride in SUPERPIXELS
+    },
+    superpixel_gain,
+    seeds=SEEDS,
+    control=all_of(
+        *(
+            rises(f"mIoU at output stride {stride} by superpixels of the classes themselves", f"drawn_{stride}")
             for stride in SUPERPIXELS
-        },
-        superpixel_gain,
-        seeds=SEEDS,
-        control=all_of(
-            *(
-                _rises(f"mIoU at output stride {stride} by superpixels of the classes themselves", f"drawn_{stride}")
-                for stride in SUPERPIXELS
-            )
-        ),
-        recheck=functools.partial(early_losses, strides=tuple(SUPERPIXELS)),
-        told={
-            "depends": "Averaging what a net says over superpixels helped our better nets by three points and the "
-            "coarsest not at all."
-        },
+        )
     ),
-    Claim(
-        "SD-13",
-        "A finer output stride with a decoder makes a better answer",
-        Said(
-            "source",
-            "分割结果太粗糙,减少output stride加decoder啊",
-            "the result is too coarse? reduce the output stride and add a decoder",
-        ),
-        {
-            f"from stride {coarse} to {fine}": _rises("mIoU", f"miou_gain_{coarse}_{fine}")
-            for coarse, fine in itertools.pairwise(OUTPUT_STRIDES)
-        },
-        stride_gain,
-        seeds=SEEDS,
-        control=_rises(f"mIoU by 512 training scenes in place of {_FEWEST}", "few_scenes_cost"),
-        recheck=functools.partial(early_losses, strides=OUTPUT_STRIDES),
-        told={
-            "depends": "Halving the output stride twice made our nets much better; that the third time, from 8 to 4, "
-            "helps more than small objects is not shown."
-        },
-    ),
+    recheck=functools.partial(early_losses, strides=tuple(SUPERPIXELS)),
+    told={
+        "depends": "Averaging what a net says over superpixels helped our better nets by three points and the "
+        "coarsest not at all."
+    },
 )
 
 

@@ -8,15 +8,16 @@ import numpy as np
 from fpnlib.data import load_image, photo
 from fpnlib.explore import explorer
 from fpnlib.metrics.arrays import as_array
-from fpnlib.notes.segmentation_difficulties.boxes import BoxesExplorer
-from fpnlib.notes.segmentation_difficulties.crf import CRFExplorer
-from fpnlib.notes.segmentation_difficulties.errors import ErrorsExplorer
-from fpnlib.notes.segmentation_difficulties.labels import LabelsExplorer
-from fpnlib.notes.segmentation_difficulties.means import MeansExplorer, scene_maps
-from fpnlib.notes.segmentation_difficulties.reach import ReachExplorer
-from fpnlib.notes.segmentation_difficulties.regions import RegionsExplorer
-from fpnlib.notes.segmentation_difficulties.strides import StridesExplorer
-from fpnlib.notes.segmentation_difficulties.tasks import TasksExplorer
+from fpnlib.notes.segmentation_difficulties.experiments.means import scene_maps
+from fpnlib.notes.segmentation_difficulties.explorers.box_limited_mask import BoxesExplorer
+from fpnlib.notes.segmentation_difficulties.explorers.crf import CRFExplorer
+from fpnlib.notes.segmentation_difficulties.explorers.dataset_or_image import MeansExplorer
+from fpnlib.notes.segmentation_difficulties.explorers.shared_fields import ReachExplorer
+from fpnlib.notes.segmentation_difficulties.explorers.stride_ceiling import StridesExplorer
+from fpnlib.notes.segmentation_difficulties.explorers.superpixels import RegionsExplorer
+from fpnlib.notes.segmentation_difficulties.explorers.thin_or_region import ErrorsExplorer
+from fpnlib.notes.segmentation_difficulties.explorers.three_tasks import TasksExplorer
+from fpnlib.notes.segmentation_difficulties.explorers.weak_labels import LabelsExplorer
 from fpnlib.validation import require
 
 

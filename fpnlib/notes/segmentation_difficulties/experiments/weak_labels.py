@@ -15,15 +15,8 @@ from torch import Tensor
 
 from fpnlib.claims import Claim, Criterion, Measurement, Said, exceeds
 from fpnlib.data.voc import VOID
-from fpnlib.notes.segmentation_difficulties.masks import (
-    VOID_WIDTH,
-    Labelled,
-    iou,
-    on_photos,
-    photos,
-    tight_box,
-    void_border,
-)
+from fpnlib.notes.segmentation_difficulties.experiments.masks import VOID_WIDTH, iou, tight_box, void_border
+from fpnlib.notes.segmentation_difficulties.experiments.photos import Labelled, on_photos, photos
 from fpnlib.ops import dense_crf, graph_cut
 
 SEEDS = 16
@@ -294,26 +287,24 @@ def _gains(outcome: str) -> Criterion:
     )
 
 
-WEAK = (
-    Claim(
-        "SD-6",
-        "Labels are costly; the image itself can be mined for the rest",
-        Said(
-            "source",
-            "弱监督,标注太麻烦。最终还是需要引入low level的算法从图像本身挖掘监督信息",
-            "weak supervision, as labelling is too much trouble; in the end low-level algorithms must mine the image "
-            "itself",
-        ),
-        {
-            f"from {_COUNT} scribbled pixels": _gains("effect"),
-            f"from {_COUNT} single points": _gains("points_gain"),
-            "from a box": _gains("box_gain"),
-        },
-        mined,
-        seeds=SEEDS,
-        control=exceeds(GAIN, f"what {_COUNT} points give more than {COUNTS[0]}", of="more_labels", because=_STEP),
-        recheck=few_labels,
-        on=on_photos(mined_on, over_mined),
-        told={"holds": "The image itself makes more of a few labelled pixels, or of a box, than distance alone."},
+SD_6 = Claim(
+    "SD-6",
+    "Labels are costly; the image itself can be mined for the rest",
+    Said(
+        "source",
+        "弱监督,标注太麻烦。最终还是需要引入low level的算法从图像本身挖掘监督信息",
+        "weak supervision, as labelling is too much trouble; in the end low-level algorithms must mine the image "
+        "itself",
     ),
+    {
+        f"from {_COUNT} scribbled pixels": _gains("effect"),
+        f"from {_COUNT} single points": _gains("points_gain"),
+        "from a box": _gains("box_gain"),
+    },
+    mined,
+    seeds=SEEDS,
+    control=exceeds(GAIN, f"what {_COUNT} points give more than {COUNTS[0]}", of="more_labels", because=_STEP),
+    recheck=few_labels,
+    on=on_photos(mined_on, over_mined),
+    told={"holds": "The image itself makes more of a few labelled pixels, or of a box, than distance alone."},
 )

@@ -3,20 +3,14 @@
 They learn on collages and answer others, which share neither photos nor cut-outs with those. A seed has its own first
 weights, order of training scenes and test scenes; at all strides these are the same. A net at stride 4 joins the maps
 of strides 4, 8, 16 and 32 as FPN does, one at stride 32 has that map alone.
-
-    python -m fpnlib.notes.segmentation_difficulties.nets
-
-trains the nets that the explorers show and writes their answers (a minute on one core).
 """
 
-from collections.abc import Sequence
-from functools import cache, lru_cache
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Float16, Integer, UInt8
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from fpnlib.data.voc import VOID
@@ -33,12 +27,10 @@ VOID_BORDER = 2
 TESTED = 64
 """Test scenes of a seed, each its own."""
 SEEDS = 16
-FILE = Path(__file__).with_name("answers.safetensors")
-SHOWN_STRIDES = (32, 8)
-SHOWN = 6
 OTHER_NET = 1000
 """The seed of the nets that settings are tuned with and that the explorers show; no claim is about them."""
-_FIRST, _TUNING, _SHOWN = 1024, 8192, 9216  # the first test scenes of claims, of tuning and of explorers
+FIRST_SHOWN = 9216  # of the test scenes that explorers show
+_FIRST, _TUNING = 1024, 8192  # the first test scenes of claims and of tuning
 _EARLY = 4  # steps
 _PART = 16
 
@@ -59,16 +51,18 @@ def answers(seed: int, stride: int, scenes: int = SCENES) -> Float16[Tensor, "n 
 
     Those of all claims are kept, 4 MB a seed, so that claims measured in one process train each net once.
     """
-    return _logits(_train(seed, stride, scenes), examples(TESTED, split="test", first=first_scene(seed)))
+    return coarse_logits(trained(seed, stride, scenes), examples(TESTED, split="test", first=first_scene(seed)))
 
 
 @lru_cache(maxsize=1)
-def _train(seed: int, stride: int, scenes: int = SCENES) -> torch.nn.Module:
+def trained(seed: int, stride: int, scenes: int = SCENES) -> torch.nn.Module:
+    """A net of an output stride, trained on so many collages; the last one is kept."""
     return train_segmenter(seed, stride=stride, scenes=scenes, void=VOID_BORDER)[0]
 
 
 @torch.no_grad()
-def _logits(model: torch.nn.Module, given: Examples) -> Float16[Tensor, "n classes h w"]:
+def coarse_logits(model: torch.nn.Module, given: Examples) -> Float16[Tensor, "n classes h w"]:
+    """What a net says of scenes, on the grid of its output stride."""
     return torch.cat([model(given.batch(places)) for places in torch.arange(len(given)).split(_PART)]).half()
 
 
@@ -113,23 +107,6 @@ def _early_loss(seed: int, stride: int) -> float:
     return sum(history.losses) / _EARLY
 
 
-def shown_scenes() -> Examples:
-    """The scenes that the explorers show, as images; no net was trained, tuned or measured on them."""
-    return images(SHOWN, split="test", first=_SHOWN)
-
-
-@cache
-def shown_logits(stride: int) -> Float[Tensor, "n classes h w"]:
-    """What the stored net of an output stride says of them."""
-    return enlarge(load_file(FILE)[f"stride {stride}"])
-
-
-def main() -> None:
-    """Train the nets that are shown, and store their answers."""
-    torch.set_num_threads(1)
-    given = examples(SHOWN, split="test", first=_SHOWN)
-    save_file({f"stride {stride}": _logits(_train(OTHER_NET, stride), given) for stride in SHOWN_STRIDES}, FILE)
-
-
-if __name__ == "__main__":
-    main()
+def less(outcomes: Mapping[str, Sequence[float]], first: str, second: str) -> list[float]:
+    """One outcome less another, seed by seed."""
+    return [one - other for one, other in zip(outcomes[first], outcomes[second], strict=True)]

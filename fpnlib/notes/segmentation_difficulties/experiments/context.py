@@ -180,55 +180,52 @@ def early_losses(seeds: Sequence[int]) -> dict[str, list[float]]:
     return {f"early_{d}": _train(d, seeds, _EARLY).losses.double().mean(0).tolist() for d in DILATIONS}
 
 
-CONTEXT = (
-    Claim(
-        "SD-12",
-        "Today's segmentation is classification of the patch inside the receptive field",
-        Said(
-            "source",
-            "现在语意分割做的完全就是感受野下图像patch的分类问题",
-            "what semantic segmentation does today is wholly the classification of image patches in the receptive "
-            "field",
-        ),
-        {
-            "where the patch lies in the image": within(
-                1e-9, "a unit's logits and those of its cropped receptive field alone", of="inside"
-            ),
-            "at the image's border": within(
-                1e-9, "a unit's logits and those of its receptive field alone, zeros beyond the image", of="border"
-            ),
-            "in what a larger patch tells": all_of(
-                exceeds(
-                    reachable(2),
-                    f"share right of the pixels that only the marker tells, at {reach(HOLDS)} px",
-                    of=f"context_{HOLDS}",
-                    because=f"more than any patch of {reach(2)} px can tell, by geometry",
-                ),
-                stays_within(
-                    reachable(1),
-                    f"the same at {reach(1)} px",
-                    of="context_1",
-                    because="where no patch holds the marker it is a guess between two",
-                ),
-            ),
-        },
-        context_gain,
-        seeds=SEEDS,
-        control=all_of(
-            *(
-                exceeds(
-                    _TOLD,
-                    f"share right of the pixels that their own texture tells, at {reach(dilation)} px",
-                    of=f"local_{dilation}",
-                    because="half way from a guess to all: the nets have learnt",
-                )
-                for dilation in DILATIONS
-            )
-        ),
-        recheck=early_losses,
-        told={
-            "depends": "Inside an image a net says of a pixel what it says of the patch around it alone; at the "
-            "image's border its padding tells it more."
-        },
+SD_12 = Claim(
+    "SD-12",
+    "Today's segmentation is classification of the patch inside the receptive field",
+    Said(
+        "source",
+        "现在语意分割做的完全就是感受野下图像patch的分类问题",
+        "what semantic segmentation does today is wholly the classification of image patches in the receptive field",
     ),
+    {
+        "where the patch lies in the image": within(
+            1e-9, "a unit's logits and those of its cropped receptive field alone", of="inside"
+        ),
+        "at the image's border": within(
+            1e-9, "a unit's logits and those of its receptive field alone, zeros beyond the image", of="border"
+        ),
+        "in what a larger patch tells": all_of(
+            exceeds(
+                reachable(2),
+                f"share right of the pixels that only the marker tells, at {reach(HOLDS)} px",
+                of=f"context_{HOLDS}",
+                because=f"more than any patch of {reach(2)} px can tell, by geometry",
+            ),
+            stays_within(
+                reachable(1),
+                f"the same at {reach(1)} px",
+                of="context_1",
+                because="where no patch holds the marker it is a guess between two",
+            ),
+        ),
+    },
+    context_gain,
+    seeds=SEEDS,
+    control=all_of(
+        *(
+            exceeds(
+                _TOLD,
+                f"share right of the pixels that their own texture tells, at {reach(dilation)} px",
+                of=f"local_{dilation}",
+                because="half way from a guess to all: the nets have learnt",
+            )
+            for dilation in DILATIONS
+        )
+    ),
+    recheck=early_losses,
+    told={
+        "depends": "Inside an image a net says of a pixel what it says of the patch around it alone; at the "
+        "image's border its padding tells it more."
+    },
 )

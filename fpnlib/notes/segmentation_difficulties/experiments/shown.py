@@ -1,27 +1,39 @@
-"""What the explorers of trained nets show: a quarter of each of six scenes, and what the stored nets say of it."""
+"""What the explorers of trained nets show: a quarter of each of six scenes, and what the stored nets say of it.
+
+    python -m fpnlib.notes.segmentation_difficulties.experiments.shown
+
+trains these nets and stores their answers (a minute on one core).
+"""
 
 from functools import cache
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from jaxtyping import Float, UInt8
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from fpnlib.data.voc import VOID
 from fpnlib.metrics import boundary_iou
-from fpnlib.notes.segmentation_difficulties.nets import (
-    SHOWN_STRIDES,
+from fpnlib.notes.segmentation_difficulties.experiments.bounds import BAND
+from fpnlib.notes.segmentation_difficulties.experiments.nets import (
+    FIRST_SHOWN,
+    OTHER_NET,
+    coarse_logits,
     counted,
+    enlarge,
     miou,
     pictures,
-    shown_logits,
-    shown_scenes,
+    trained,
 )
+from fpnlib.training.examples import Examples, examples, images
 
+SCENES = 6
 SIDE = 128  # pixels: a new picture of a whole scene would take too long
-BAND = 7  # pixels, of boundary IoU: as for the claims
-NETS = {f"output stride {stride}": stride for stride in SHOWN_STRIDES}
+NETS = {f"output stride {stride}": stride for stride in (32, 8)}
+_FILE = Path(__file__).with_name("answers.safetensors")
 _STEP = 32
 
 
@@ -41,9 +53,14 @@ class Scores(NamedTuple):
 
 
 @cache
+def _scenes() -> Examples:
+    return images(SCENES, split="test", first=FIRST_SHOWN)
+
+
+@cache
 def _windows() -> list[tuple[slice, slice]]:
     """Of each scene the window with most classes, of several the one with most pixels of objects."""
-    scenes = shown_scenes().semantic
+    scenes = _scenes().semantic
     starts = range(0, scenes.shape[-1] - SIDE + 1, _STEP)
     windows = [(slice(y, y + SIDE), slice(x, x + SIDE)) for y in starts for x in starts]
     return [max(windows, key=lambda at, one=one: (len(one[at].unique()), int((one[at] > 0).sum()))) for one in scenes]  # type: ignore[misc]
@@ -52,7 +69,7 @@ def _windows() -> list[tuple[slice, slice]]:
 @cache
 def shown() -> list[Shown]:
     """What is shown; no net was trained or tuned on it, and no claim measured."""
-    given = shown_scenes()
+    given = _scenes()
     parts = zip(_windows(), pictures(given), given.semantic, counted(given), strict=True)
     return [Shown(picture[at], classes[at], truth[at]) for at, picture, classes, truth in parts]
 
@@ -60,7 +77,7 @@ def shown() -> list[Shown]:
 @cache
 def logits_of(stride: int) -> Float[Tensor, "n classes h w"]:
     """The logits that the stored net of an output stride has for it."""
-    each = zip(shown_logits(stride), _windows(), strict=True)
+    each = zip(enlarge(load_file(_FILE)[f"stride {stride}"]), _windows(), strict=True)
     return torch.stack([one[:, rows, columns] for one, (rows, columns) in each])
 
 
@@ -72,3 +89,14 @@ def score(maps: Float[Tensor, "classes h w"], place: int) -> Scores:
         for kind in classes.unique().tolist()
     ]
     return Scores(miou(said[None], truth[None]), float(np.nanmean(bands)))
+
+
+def main() -> None:
+    """Train the nets that are shown, and store their answers."""
+    torch.set_num_threads(1)
+    given = examples(SCENES, split="test", first=FIRST_SHOWN)
+    save_file({f"stride {stride}": coarse_logits(trained(OTHER_NET, stride), given) for stride in NETS.values()}, _FILE)
+
+
+if __name__ == "__main__":
+    main()

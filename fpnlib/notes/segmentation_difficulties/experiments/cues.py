@@ -2,7 +2,7 @@
 
 HED is a deep net trained on boundaries that people drew, so it is no low-level cue.
 
-    python -m fpnlib.notes.segmentation_difficulties.cues
+    python -m fpnlib.notes.segmentation_difficulties.experiments.cues
 
 tunes for each cue how sure the coarse answer has to be, on the photo of a bin, which the claim does not use.
 """
@@ -26,12 +26,13 @@ from fpnlib.claims import Claim, Criterion, Measurement, Said, all_of, exceeds
 from fpnlib.data.voc import VOID
 from fpnlib.metrics import boundary_iou
 from fpnlib.models import HED
-from fpnlib.notes.segmentation_difficulties.masks import Labelled, on_photos, photos, void_border
+from fpnlib.notes.segmentation_difficulties.experiments.bounds import BAND
+from fpnlib.notes.segmentation_difficulties.experiments.masks import void_border
+from fpnlib.notes.segmentation_difficulties.experiments.photos import Labelled, on_photos, photos
 
 SEEDS = 16
 STRIDES = (8, 16, 32)
 _STRIDE = 16
-BAND = 7  # pixels, of boundary IoU: 2 % of the short side
 NAMES = ("cafe", "2011_000003", "2011_000006", "2011_000025")  # the bin is for tuning
 UNSURE = 2  # pixels of border that do not count: where the contour runs is not known better
 MARGIN = 0.005  # the share of interior pixels that may be lost
@@ -204,30 +205,24 @@ def _helps(cue: str, of: str = "") -> Criterion:
     )
 
 
-CUES = (
-    Claim(
-        "SD-3",
-        "Boundaries are coarse, and low-level cues may help",
-        Said(
-            "source",
-            "尝试融合DL和一些low level的传统技巧也许也有用",
-            "to try and fuse deep learning with some low-level traditional technique may be useful too",
-            "as a hope",
-        ),
-        {
-            f"with {said} edges on {_CALLED[name]}": _helps(cue, f"_{name}")
-            for cue, said in _SAID.items()
-            for name in NAMES
-        },
-        cue_gain,
-        seeds=SEEDS,
-        control=exceeds(
-            _PUBLISHED, "what the true contours as edges gain", of=f"truth_gain_{_STRIDE}", because=_AS_PUBLISHED
-        ),
-        recheck=coarsest,
-        on=on_photos(gains_of, over_gains, {f"with {said} edges": _helps(cue) for cue, said in _SAID.items()}),
-        told={"depends": "Edges found by a plain filter mended a coarse answer on two photos of four."},
+SD_3 = Claim(
+    "SD-3",
+    "Boundaries are coarse, and low-level cues may help",
+    Said(
+        "source",
+        "尝试融合DL和一些low level的传统技巧也许也有用",
+        "to try and fuse deep learning with some low-level traditional technique may be useful too",
+        "as a hope",
     ),
+    {f"with {said} edges on {_CALLED[name]}": _helps(cue, f"_{name}") for cue, said in _SAID.items() for name in NAMES},
+    cue_gain,
+    seeds=SEEDS,
+    control=exceeds(
+        _PUBLISHED, "what the true contours as edges gain", of=f"truth_gain_{_STRIDE}", because=_AS_PUBLISHED
+    ),
+    recheck=coarsest,
+    on=on_photos(gains_of, over_gains, {f"with {said} edges": _helps(cue) for cue, said in _SAID.items()}),
+    told={"depends": "Edges found by a plain filter mended a coarse answer on two photos of four."},
 )
 
 

@@ -2,20 +2,20 @@
 
 import dataclasses
 import functools
-from collections.abc import Iterable
 
 import numpy as np
 from ipywidgets import Widget
-from matplotlib.artist import Artist
 from matplotlib.figure import Figure
+from matplotlib.patches import Circle
 
-from fpnlib.explore import Explorer, choice, number, slider
-from fpnlib.notes.segmentation_difficulties.colours import class_colours
-from fpnlib.notes.segmentation_difficulties.nets import SHOWN
-from fpnlib.notes.segmentation_difficulties.shown import NETS, SIDE, Scores, logits_of, score, shown
-from fpnlib.notes.segmentation_difficulties.trained import CRF, CRFS, with_crf
+from fpnlib.data.collages import COLLAGE_CLASSES
+from fpnlib.explore import Explorer, Panel, choice, number, slider
+from fpnlib.explore.style import ORANGE
+from fpnlib.notes.segmentation_difficulties.experiments.post_processing import CRF, CRFS, with_crf
+from fpnlib.notes.segmentation_difficulties.experiments.shown import NETS, SCENES, SIDE, Scores, logits_of, score, shown
+from fpnlib.notes.segmentation_difficulties.explorers.colours import class_colours
 
-_TITLES = ("scene", "true labels", "net alone", "after the CRF")
+_TITLES = ("scene; ring: σ of near", "true labels", "net alone", "after the CRF")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,6 +25,7 @@ class CRFData:
     scene: int
     net: str
     iterations: int
+    place: float  # σ of near, in pixels
     labels: tuple[np.ndarray, np.ndarray]
     scores: tuple[Scores, Scores]
     changed: float  # share of the pixels
@@ -41,7 +42,7 @@ class CRFExplorer(Explorer[CRFData]):
         """Return scene, net and settings: those tuned for the net of stride 8, and a little weight of near alone."""
         tuned = CRFS[8]
         return {
-            "scene": slider("scene", 1, 1, SHOWN, 1),
+            "scene": slider("scene", 1, 1, SCENES, 1),
             "iterations": slider("iterations", tuned.iterations, 0, 10, 1),
             "weight": slider("weight of near and alike", tuned.bilateral_weight, 0.0, 24.0, 0.5),
             "color": slider("σ of alike (grey values)", tuned.bilateral_color_sigma, 2.0, 40.0, 1.0),
@@ -53,40 +54,36 @@ class CRFExplorer(Explorer[CRFData]):
         }
 
     def compute(
-        self,
-        iterations: int,
-        weight: float,
-        color: float,
-        place: float,
-        smooth: float,
-        spread: float,
-        strength: float,
-        net: str,
-        scene: int,
+        self, scene: int, net: str, strength: float, iterations: int, place: float, **kernels: float
     ) -> CRFData:
         """Run mean field on one scene."""
         stride = NETS[net]
-        settings = CRF(iterations, spread, smooth, place, color, weight)
+        settings = CRF(iterations, kernels["spread"], kernels["smooth"], place, kernels["color"], kernels["weight"])
         before, plain = _plain(stride, scene - 1)
         after, scores, total = _after(stride, scene - 1, strength, settings)
-        return CRFData(scene, net, iterations, (before, after), (plain, scores), float((before != after).mean()), total)
+        changed = float((before != after).mean())
+        return CRFData(scene, net, iterations, place, (before, after), (plain, scores), changed, total)
 
-    def build(self, figure: Figure) -> Iterable[Artist]:
+    def build(self, figure: Figure) -> None:
         """Lay out four maps."""
-        self._maps = []
-        for panel, title in zip(figure.subplots(1, 4), _TITLES, strict=True):
-            panel.set(xticks=[], yticks=[])
-            panel.spines[:].set_visible(False)
-            panel.set_title(title)
-            self._maps.append(panel.imshow(np.zeros((SIDE, SIDE, 3), np.uint8)))
-        return self._maps
+        scene, truth, before, after = (
+            self.panel(axes, bare=True, title=title) for axes, title in zip(figure.subplots(1, 4), _TITLES, strict=True)
+        )
+        scene.image(lambda data: shown()[data.scene - 1].picture.numpy())
+        middle = SIDE / 2
+        scene.add(
+            scene.axes.add_patch(Circle((middle, middle), 1, fill=False, ec=ORANGE, lw=2.5)),
+            lambda ring, data: ring.set_radius(data.place),
+            grab={"place": lambda value: (middle + value, middle)},
+        )
+        truth.classes(lambda data: shown()[data.scene - 1].classes.numpy(), COLLAGE_CLASSES, class_colours())
+        self._answer(before, 0)
+        self._answer(after, 1)
 
-    def draw(self, data: CRFData) -> None:
-        """Show the maps."""
-        scene, colours = shown()[data.scene - 1], class_colours()
-        self._maps[0].set_data(scene.picture.numpy())
-        for image, labels in zip(self._maps[1:], (scene.classes.numpy(), *data.labels), strict=True):
-            image.set_data(colours[labels])
+    @staticmethod
+    def _answer(panel: Panel, place: int) -> None:
+        panel.classes(lambda data: data.labels[place], COLLAGE_CLASSES, class_colours())
+        panel.text(lambda data: _words(data.scores[place]), 0, -0.04, va="top", transform=panel.axes.transAxes)
 
     def describe(self, data: CRFData) -> str:
         """Say what the scores were and are."""
@@ -107,7 +104,11 @@ class CRFExplorer(Explorer[CRFData]):
         }
 
 
-@functools.lru_cache(maxsize=len(NETS) * SHOWN)
+def _words(scores: Scores) -> str:
+    return f"mIoU {number(scores.miou, 2)}, boundary IoU {number(scores.boundary, 2)}"
+
+
+@functools.lru_cache(maxsize=len(NETS) * SCENES)
 def _plain(stride: int, place: int) -> tuple[np.ndarray, Scores]:
     logits = logits_of(stride)[place]
     return logits.argmax(0).numpy(), score(logits, place)

@@ -2,19 +2,16 @@
 
 import dataclasses
 import functools
-from collections.abc import Iterable
 
 import numpy as np
 from ipywidgets import Widget
-from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 
 from fpnlib.claims import Result
 from fpnlib.explore import Explorer, choice, counted, number, slider
-from fpnlib.explore.style import BLUE, FAINT, GREEN, INK, MUTED, ORANGE, PAPER, faded, pixel
-from fpnlib.notes.segmentation_difficulties.colours import answer_colours, answer_key
-from fpnlib.notes.segmentation_difficulties.masks import class_names
-from fpnlib.notes.segmentation_difficulties.weak import (
+from fpnlib.explore.style import BLUE, FAINT, GREEN, MUTED, ORANGE, PAPER, faded, pixel
+from fpnlib.notes.segmentation_difficulties.experiments.photos import class_names
+from fpnlib.notes.segmentation_difficulties.experiments.weak_labels import (
     COUNTS,
     KINDS,
     METHODS,
@@ -24,9 +21,10 @@ from fpnlib.notes.segmentation_difficulties.weak import (
     draw_labels,
     mask_from,
 )
+from fpnlib.notes.segmentation_difficulties.explorers.colours import ANSWERS, answer_colours, answer_key
 
 _SIDE = 72  # pixels of a panel
-_LINES = ((MUTED, ":"), (BLUE, "-"), (ORANGE, "--"))
+_LINES = dict(zip(METHODS, ((MUTED, ":"), (BLUE, "-"), (GREEN, "--")), strict=False))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,40 +62,26 @@ class LabelsExplorer(Explorer[LabelsData]):
         """Label, and let the method do the rest."""
         return _answer(instance, kind, method, 4 if kind == "box" else count, hand)
 
-    def build(self, figure: Figure) -> Iterable[Artist]:
+    def build(self, figure: Figure) -> None:
         """Lay out two pictures and a chart."""
-        crop, mask, chart = figure.subplots(1, 3, width_ratios=[1, 1, 1.3])
-        for panel, title in (
-            (crop, "blue on the object, orange off"),
-            (mask, answer_key()),
-        ):
-            panel.set(xticks=[], yticks=[])
-            panel.spines[:].set_visible(False)
-            panel.set_title(title, fontsize=10)
-        self._crop = crop.imshow(np.zeros((_SIDE, _SIDE, 3), np.uint8))
-        self._mask = mask.imshow(np.zeros((_SIDE, _SIDE, 3), np.uint8))
-        chart.set(xscale="log", xlim=(1.8, 140), ylim=(0, 1.03), xlabel="labelled pixels", ylabel="IoU")
-        chart.set_xticks(COUNTS, COUNTS)
-        chart.minorticks_off()
-        chart.set_title("lines: scribbles, mean over instances, 16 hands")
-        chart.grid(color=FAINT, lw=0.6)
-        for (colour, style), method in zip(_LINES, METHODS, strict=False):
-            chart.plot(COUNTS, _stored(method), style, color=colour, lw=2, marker="o", ms=4, label=method)
-        chart.legend(loc="upper right", labelcolor=INK)
-        (self._now,) = chart.plot([], [], "o", color=GREEN, ms=11, mec=PAPER, mew=1.5)
-        self.grab(chart, count=lambda value: (value, None))
-        return [self._crop, self._mask, self._now]
+        left, middle, right = figure.subplots(1, 3, width_ratios=[1.15, 1.15, 1.5])
+        crop = self.panel(left, bare=True)
+        crop.axes.set_title("blue on the object, orange off", fontsize=10)
+        crop.image(_painted)
+        mask = self.panel(middle, bare=True)
+        mask.axes.set_title(answer_key(), fontsize=10)
+        mask.classes(lambda data: data.picture, ANSWERS, answer_colours())
 
-    def draw(self, data: LabelsData) -> None:
-        """Show labels and mask, move the dot."""
-        drawn = faded(data.crop, 0.7)
-        drawn[data.marks == 1] = pixel(BLUE)
-        drawn[data.marks == 2] = pixel(ORANGE)
-        drawn[data.marks == 3] = drawn[data.marks == 3] // 2 + pixel(ORANGE) // 2
-        drawn[data.marks == 4] = pixel(PAPER)
-        self._crop.set_data(drawn)
-        self._mask.set_data(answer_colours()[data.picture])
-        self._now.set_data([data.count], [data.value])
+        chart = self.panel(right, xscale="log", xlim=(1.8, 140), ylim=(0, 1.03), xlabel="labelled pixels", ylabel="IoU")
+        chart.axes.set_xticks(COUNTS, COUNTS)
+        chart.axes.minorticks_off()
+        chart.axes.set_title("lines: scribbles, mean over instances, 16 hands", fontsize=10)
+        chart.axes.grid(color=FAINT, lw=0.6)
+        for method, (colour, style) in _LINES.items():
+            chart.line((COUNTS, _stored(method)), f"o{style}", color=colour, ms=4, label=method)
+        colours = [colour for colour, _ in _LINES.values()]
+        chart.names(lambda data: [_stored(method)[-1] for method in _LINES], [*_LINES], colours)
+        chart.dot(lambda data: (data.count, data.value), grab={"count": lambda value: (value, None)})
 
     def describe(self, data: LabelsData) -> str:
         """Say what was labelled and how good the mask is."""
@@ -112,6 +96,16 @@ class LabelsExplorer(Explorer[LabelsData]):
             "the value is an IoU": 0 <= data.value <= 1,
             "the picture has it": abs(counts[3] / max(1, counts[1:].sum()) - data.value) < 1e-9,
         }
+
+
+def _painted(data: LabelsData) -> np.ndarray:
+    """The crop, faded, under its labels."""
+    pixels = faded(data.crop, 0.7)
+    pixels[data.marks == 1] = pixel(BLUE)
+    pixels[data.marks == 2] = pixel(ORANGE)
+    pixels[data.marks == 3] = pixels[data.marks == 3] // 2 + pixel(ORANGE) // 2
+    pixels[data.marks == 4] = pixel(PAPER)
+    return pixels
 
 
 @functools.cache

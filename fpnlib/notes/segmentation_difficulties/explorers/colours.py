@@ -1,25 +1,13 @@
-"""Colours of classes and of answers."""
+"""Colours of classes and of answers, and the words for them."""
 
 import numpy as np
 from jaxtyping import UInt8
 
 from fpnlib.explore.style import BLUE, INK, ORANGE, on_paper, pixel
+from fpnlib.notes.segmentation_difficulties.experiments.post_processing import CLASS_COLOURS
 
-# Background nearly white, then colours that the colour-blind can tell apart (Okabe and Ito), and mixtures of them.
-CLASS_COLOURS = np.array(
-    [
-        [236, 236, 236],
-        [0, 114, 178],
-        [230, 159, 0],
-        [0, 158, 115],
-        [204, 121, 167],
-        [86, 180, 233],
-        [213, 94, 0],
-        [240, 228, 66],
-        [102, 102, 102],
-    ],
-    np.uint8,
-)
+ANSWERS = ("neither", "missed", "false", "right")
+"""What a pixel of a mask that was answered is, by number."""
 
 
 def class_colours() -> UInt8[np.ndarray, "classes 3"]:
@@ -30,10 +18,15 @@ def class_colours() -> UInt8[np.ndarray, "classes 3"]:
 
 
 def answer_colours() -> UInt8[np.ndarray, "4 3"]:
-    """A pixel of a mask that was answered: neither, near the paper, missed, far from it, false, right."""
+    """By ANSWERS: near the paper, far from it, orange, blue."""
     return np.stack([pixel(INK, share=0.05), pixel(INK), pixel(ORANGE), pixel(BLUE)])
 
 
 def answer_key() -> str:
     """What the colours of an answer say."""
     return f"blue right, {on_paper('black', 'white')} missed, orange false"
+
+
+def over_photo(blue: float, orange: float) -> UInt8[np.ndarray, "3 4"]:
+    """What to lay over a photo: nothing, and blue and orange that hide so much of it."""
+    return np.array([(0, 0, 0, 0), (*pixel(BLUE), 255 * blue), (*pixel(ORANGE), 255 * orange)]).astype(np.uint8)

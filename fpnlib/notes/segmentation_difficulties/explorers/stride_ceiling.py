@@ -2,17 +2,18 @@
 
 import dataclasses
 import functools
-from collections.abc import Iterable
 
 import numpy as np
+import torch
 from ipywidgets import Widget
-from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 
 from fpnlib.explore import Explorer, choice, number, slider
-from fpnlib.explore.style import BLUE, FAINT, MUTED, ORANGE, PAPER
-from fpnlib.notes.segmentation_difficulties.colours import answer_colours, answer_key
-from fpnlib.notes.segmentation_difficulties.masks import STRIDES, cafe, iou, through_stride
+from fpnlib.explore.style import BLUE, FAINT, ORANGE
+from fpnlib.notes.segmentation_difficulties.experiments.masks import iou
+from fpnlib.notes.segmentation_difficulties.experiments.photos import cafe
+from fpnlib.notes.segmentation_difficulties.experiments.strides import STRIDES, through_stride
+from fpnlib.notes.segmentation_difficulties.explorers.colours import ANSWERS, answer_colours, answer_key
 
 MODES = ("nearest", "bilinear")
 _SIDE = 160  # pixels of the crop that is shown
@@ -46,37 +47,30 @@ class StridesExplorer(Explorer[StridesData]):
 
     def compute(self, stride: int, mode: str, instance: int) -> StridesData:
         """Send the mask through the grid."""
-        mask = cafe().masks[instance]
-        back = _back(stride, mode, instance)
-        ceilings = _ceilings(stride, mode)
-        kinds = (mask.numpy() & ~back) + 2 * (back & ~mask.numpy()) + 3 * (back & mask.numpy())
+        mask, (masks, ceilings) = cafe().masks[instance].numpy(), _back(stride, mode)
+        back = masks[instance]
+        kinds = (mask & ~back) + 2 * (back & ~mask) + 3 * (back & mask)
         name = cafe().class_names[int(cafe().labels[instance])]
-        return StridesData(instance, name, stride, _crop(kinds, mask.numpy()), float(ceilings[instance]), ceilings)
+        return StridesData(instance, name, stride, _crop(kinds, mask), float(ceilings[instance]), ceilings)
 
-    def build(self, figure: Figure) -> Iterable[Artist]:
+    def build(self, figure: Figure) -> None:
         """Lay out the mask and the chart."""
-        panel, chart = figure.subplots(1, 2, width_ratios=[1, 1.2])
-        self._shown = panel.imshow(np.zeros((_SIDE, _SIDE, 3), np.uint8))
-        panel.set(xticks=[], yticks=[])
-        panel.set_title(answer_key())
-        chart.set(xscale="log", xlim=(80, 8e4), ylim=(-0.03, 1.03))
-        chart.set(xlabel="pixels of the instance", ylabel="IoU of a perfect coarse answer")
-        chart.set_title("All 19 instances at this stride")
-        chart.grid(color=FAINT, lw=0.6)
-        (self._dots,) = chart.plot([], [], "o", color=MUTED, ms=6)
-        (self._now,) = chart.plot([], [], "o", color=BLUE, ms=12, mec=PAPER, mew=1.5)
-        self._cell = chart.axvline(1, color=ORANGE, lw=1.5, ls="--")
-        self.grab(chart, stride=lambda value: (value**2, None))
-        self.grab(chart, instance=lambda value: (float(_areas()[value]), None))
-        chart.text(0.98, 0.04, "dashed: the pixels of one cell", ha="right", transform=chart.transAxes, color=MUTED)
-        return [self._shown, self._dots, self._now, self._cell]
+        left, right = figure.subplots(1, 2, width_ratios=[1, 1.4])
+        mask = self.panel(left, bare=True, title=answer_key())
+        mask.classes(lambda data: data.picture, ANSWERS, answer_colours())
 
-    def draw(self, data: StridesData) -> None:
-        """Show the mask, move the dots."""
-        self._shown.set_data(answer_colours()[data.picture])
-        self._dots.set_data(_areas(), data.ceilings)
-        self._now.set_data([_areas()[data.instance]], [data.ceiling])
-        self._cell.set_xdata([data.stride**2, data.stride**2])
+        chart = self.panel(right, title="All 19 instances at this stride", xscale="log", xlim=(10, 9e4))
+        chart.axes.set(ylim=(-0.03, 1.03), xlabel="pixels of the instance", ylabel="IoU of a perfect coarse answer")
+        chart.axes.grid(color=FAINT, lw=0.6)
+        chart.upright(
+            lambda data: data.stride**2, grab={"stride": lambda value: (value**2, None)}, color=ORANGE, lw=1.5, ls="--"
+        )
+        chart.text(lambda data: f" one cell: {data.stride**2} pixels", at=lambda data: (data.stride**2, 0.95))
+        chart.line(lambda data: (_areas(), data.ceilings), "o", color=BLUE, ms=6)
+        chart.dot(
+            lambda data: (_areas()[data.instance], data.ceiling),
+            grab={"instance": lambda value, data: (float(_areas()[value]), float(data.ceilings[value]))},
+        )
 
     def describe(self, data: StridesData) -> str:
         """Say the ceiling of this instance and of all."""
@@ -101,14 +95,11 @@ def _areas() -> np.ndarray:
     return cafe().masks.flatten(1).sum(1).numpy()
 
 
-@functools.lru_cache(maxsize=len(STRIDES) * len(MODES) * 20)
-def _back(stride: int, mode: str, instance: int) -> np.ndarray:
-    return through_stride(cafe().masks[instance], stride, mode).numpy()
-
-
 @functools.lru_cache(maxsize=len(STRIDES) * len(MODES))
-def _ceilings(stride: int, mode: str) -> np.ndarray:
-    return np.array([iou(through_stride(mask, stride, mode), mask) for mask in cafe().masks])
+def _back(stride: int, mode: str) -> tuple[np.ndarray, np.ndarray]:
+    """All masks as they come back, and their IoUs with what they were."""
+    masks = [through_stride(mask, stride, mode) for mask in cafe().masks]
+    return torch.stack(masks).numpy(), np.array([iou(*pair) for pair in zip(masks, cafe().masks, strict=True)])
 
 
 def _crop(kinds: np.ndarray, mask: np.ndarray) -> np.ndarray:

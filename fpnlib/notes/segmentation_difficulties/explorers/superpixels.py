@@ -2,24 +2,28 @@
 
 import dataclasses
 import functools
-from collections.abc import Iterable
 
 import numpy as np
 from ipywidgets import Widget
-from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 from skimage.segmentation import find_boundaries
 
+from fpnlib.data.collages import COLLAGE_CLASSES
 from fpnlib.explore import Explorer, choice, number, slider
-from fpnlib.explore.style import BLUE, FAINT, GREEN, INK, MUTED, ORANGE, PAPER, pixel
-from fpnlib.notes.segmentation_difficulties.colours import class_colours
-from fpnlib.notes.segmentation_difficulties.nets import SHOWN
-from fpnlib.notes.segmentation_difficulties.shown import NETS, SIDE, logits_of, score, shown
-from fpnlib.notes.segmentation_difficulties.trained import SUPERPIXELS, Superpixels, elsewhere, superpixels
+from fpnlib.explore.style import BLUE, GREEN, MUTED, ORANGE, PAPER, pixel
+from fpnlib.notes.segmentation_difficulties.experiments.post_processing import (
+    SUPERPIXELS,
+    Superpixels,
+    elsewhere,
+    superpixels,
+)
+from fpnlib.notes.segmentation_difficulties.experiments.shown import NETS, SCENES, SIDE, logits_of, score, shown
+from fpnlib.notes.segmentation_difficulties.explorers.colours import class_colours
 from fpnlib.ops import achievable_accuracy, pool_segments
 
 _COMPACTNESS = (3, 10, 30, 100)
-_BARS = ("net alone, mIoU", "pooled, mIoU", "regions from elsewhere, mIoU", "best possible, pixels right")
+_TITLES = ("superpixels; frame: side", "net, pooled over them", "true labels")
+_BARS = ("net alone\nmIoU", "pooled\nmIoU", "regions from\nelsewhere\nmIoU", "best possible\npixels right")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,6 +31,7 @@ class RegionsData:
     """One scene cut into superpixels."""
 
     scene: int
+    side: int  # of a superpixel, as asked for
     found: int  # SLIC gives about as many as asked for
     borders: np.ndarray  # (h, w)
     labels: np.ndarray  # (h, w) of the pooled logits
@@ -37,7 +42,7 @@ class RegionsExplorer(Explorer[RegionsData]):
     """The scene under its superpixels, the pooled labels, the true ones, and four bars."""
 
     title = "A scene cut into superpixels, a net's labels pooled over them, the true labels, and four scores as bars"
-    size = (1000, 330)
+    size = (1000, 300)
 
     def make_controls(self) -> dict[str, Widget]:
         """Return the superpixels' settings, the net and the scene."""
@@ -46,42 +51,26 @@ class RegionsExplorer(Explorer[RegionsData]):
             "side": slider("side of a superpixel (pixels)", tuned.side, 6, 48, 2),
             "compactness": choice("compactness", _COMPACTNESS, int(tuned.compactness)),
             "net": choice("net", tuple(NETS), tuple(NETS)[-1]),
-            "scene": slider("scene", 1, 1, SHOWN, 1),
+            "scene": slider("scene", 1, 1, SCENES, 1),
         }
 
     def compute(self, side: int, compactness: int, net: str, scene: int) -> RegionsData:
         """Cut the scene and pool."""
         return _pooled(NETS[net], scene - 1, Superpixels(side, compactness))
 
-    def build(self, figure: Figure) -> Iterable[Artist]:
+    def build(self, figure: Figure) -> None:
         """Lay out three maps and the bars."""
-        grid = figure.add_gridspec(1, 4, width_ratios=[1, 1, 1, 1.1])
-        self._maps = []
-        for place, title in enumerate(("superpixels", "net, pooled over them", "true labels")):
-            panel = figure.add_subplot(grid[0, place])
-            panel.set(xticks=[], yticks=[])
-            panel.spines[:].set_visible(False)
-            panel.set_title(title)
-            self._maps.append(panel.imshow(np.zeros((SIDE, SIDE, 3), np.uint8)))
-        bars = figure.add_subplot(grid[0, 3])
-        bars.set(xlim=(0, 1.15), ylim=(-0.5, 3.9), yticks=[], xlabel="1 is perfect")
-        bars.barh(range(4), [1] * 4, height=0.35, color=FAINT)
-        self._bars = bars.barh(range(4), [0] * 4, height=0.35, color=[GREEN, MUTED, ORANGE, BLUE])
-        for place, name in enumerate(reversed(_BARS)):
-            bars.text(0, place + 0.27, name, fontsize=9, color=INK)
-        self._texts = [bars.text(1.02, place, "", va="center", fontsize=9, color=INK) for place in range(4)]
-        return [*self._maps, *self._bars, *self._texts]
-
-    def draw(self, data: RegionsData) -> None:
-        """Show the maps and move the bars."""
-        scene, colours = shown()[data.scene - 1], class_colours()
-        cut = scene.picture.numpy().copy()
-        cut[data.borders] = pixel(PAPER)
-        for image, pixels in zip(self._maps, (cut, colours[data.labels], colours[scene.classes.numpy()]), strict=True):
-            image.set_data(pixels)
-        for bar, text, value in zip(self._bars, self._texts, data.values[::-1].tolist(), strict=True):
-            bar.set_width(value)
-            text.set_text(number(value, 2))
+        axes = figure.subplots(1, 4, width_ratios=[1, 1, 1, 0.85])
+        cut, pooled, truth = (
+            self.panel(one, bare=True, title=title) for one, title in zip(axes[:3], _TITLES, strict=True)
+        )
+        cut.image(_cut, (0, 0, SIDE, SIDE))
+        cut.box(lambda data: (0, 0, data.side, data.side), grab={"side": lambda value: (value, value)})
+        pooled.classes(lambda data: data.labels, COLLAGE_CLASSES, class_colours())
+        truth.classes(lambda data: shown()[data.scene - 1].classes.numpy(), COLLAGE_CLASSES, class_colours())
+        bars = self.panel(axes[3], xlabel="1 is perfect")
+        bars.bars(lambda data: data.values, _BARS, (BLUE, ORANGE, MUTED, GREEN), digits=2)
+        bars.axes.set_xlim(0, 1.3)
 
     def describe(self, data: RegionsData) -> str:
         """Say what pooling does and what is possible at best."""
@@ -102,6 +91,13 @@ class RegionsExplorer(Explorer[RegionsData]):
         }
 
 
+def _cut(data: RegionsData) -> np.ndarray:
+    """The scene under the borders of its superpixels."""
+    pixels = shown()[data.scene - 1].picture.numpy().copy()
+    pixels[data.borders] = pixel(PAPER)
+    return pixels
+
+
 @functools.lru_cache(maxsize=256)
 def _pooled(stride: int, place: int, settings: Superpixels) -> RegionsData:
     logits = logits_of(stride)[place]
@@ -110,6 +106,7 @@ def _pooled(stride: int, place: int, settings: Superpixels) -> RegionsData:
     possible = achievable_accuracy(segments, shown()[place].classes.long())
     return RegionsData(
         scene=place + 1,
+        side=settings.side,
         found=len(segments.unique()),
         borders=find_boundaries(segments.numpy(), mode="inner"),
         labels=ways[1].argmax(0).numpy(),
