@@ -92,7 +92,7 @@ class Panel:
 
     def line(self, of: Of | Sequence[Any], style: str = "", *, grab: Grab = None, **look: Any) -> Line2D:
         """A curve, or dots by a `style` such as "o": x and y, of any length."""
-        (line,) = self.axes.plot(*(([], []) if callable(of) else of), style, **look)
+        (line,) = self.axes.plot(*(([], []) if callable(of) else of), *([style] if style else []), **look)
         if callable(of):
             self._add([line], lambda data: line.set_data(*np.atleast_1d(*of(data))), grab)
         self._said[line] = lambda x, y: _point_words(line, x, y, self._named)
