@@ -3,6 +3,7 @@
 import dataclasses
 import inspect
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import ipywidgets
@@ -47,15 +48,14 @@ class Handle:
 
     def _table(self, control: ipywidgets.Widget, place: Place, data: Any) -> list[list[Any]]:
         values = stops(control)
-        given = [place(value, data) if _takes_data(place) else place(value) for value in values]
-        known = [[np.nan if one is None else one for one in pair] for pair in given]
+        more = (data,) if _takes_data(place) else ()
+        known = np.array([place(value, *more) for value in values], float)  # None becomes NaN
         # An open coordinate takes some place inside the axes while the other goes through the transform.
         middle = self.axes.transData.inverted().transform(self.axes.transAxes.transform((0.5, 0.5)))
-        shares = self._shares(self.axes.transData.transform(np.where(np.isnan(known), middle, known)))
-        return [
-            [value, *(None if one is None else round(float(share), 5) for one, share in zip(pair, row, strict=True))]
-            for value, pair, row in zip(values, given, shares, strict=True)
-        ]
+        free = np.isnan(known)
+        shares = self._shares(self.axes.transData.transform(np.where(free, middle, known))).astype(object)
+        shares[free] = None
+        return [[value, *pair] for value, pair in zip(values, shares.tolist(), strict=True)]
 
     def _shares(self, pixels: np.ndarray) -> np.ndarray:
         width, height = self.axes.figure.bbox.size
@@ -72,10 +72,15 @@ def stops(control: ipywidgets.Widget) -> Sequence[Any]:
         return (False, True)
     if isinstance(control, ipywidgets.Dropdown):
         return tuple(control.options)
-    count = round((control.max - control.min) / control.step)
+    return _stops(control.min, control.max, control.step, isinstance(control, ipywidgets.IntSlider))
+
+
+@lru_cache
+def _stops(low: float, high: float, step: float, whole: bool) -> Sequence[Any]:
+    count = round((high - low) / step)
     numbers = np.unique(np.linspace(0, count, min(count, _STOPS) + 1).round())
-    values = [min(control.max, control.min + n * control.step) for n in numbers.tolist()]
-    return [int(value) if isinstance(control, ipywidgets.IntSlider) else round(value, 10) for value in values]
+    values = [min(high, low + n * step) for n in numbers.tolist()]
+    return tuple(int(value) if whole else round(value, 10) for value in values)
 
 
 def checked_places(places: Mapping[str, Place], controls: Mapping[str, ipywidgets.Widget]) -> Mapping[str, Place]:

@@ -20,10 +20,8 @@ NAMES = sorted(all_explorers())
 # Every other explorer has a part that can be grabbed. Who gives one of these a part takes it off the list.
 NOTHING_TO_GRAB = {
     "architecture": "sizes and channels, which are words in a fixed diagram",
-    "detections": "the net's dots lie in three groups, and a score has no place",
     "folding": "the numbers of two layers, which are words",
     "passes": "numbers at fixed nodes",
-    "pyramid": "where cursor and maps lie depends on the chosen photo's size as well",
     "three_tasks": "a choice and pixels of error: the picture shows what comes of them",
     "top_down_step": "mix, level and channel: maps and spectra show what comes of them",
 }
