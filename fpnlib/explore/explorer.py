@@ -5,13 +5,12 @@ import inspect
 import threading
 import time
 from base64 import b64encode
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, ClassVar, Generic, Self, TypeVar
 
 import ipywidgets
 from matplotlib import rc_context
-from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -67,14 +66,9 @@ class Explorer(Generic[Data]):
         """Return a frozen dataclass of numbers. Same state, same data."""
         raise NotImplementedError
 
-    def build(self, figure: Figure) -> Iterable[Artist] | None:
+    def build(self, figure: Figure) -> None:
         """Fill the empty figure with panels, whose marks follow the data. All else is background."""
         raise NotImplementedError
-
-    def draw(self, data: Data) -> None:
-        """Move all marks to where `data` puts them."""
-        for panel in self._panels:
-            panel.draw(data)
 
     def describe(self, data: Data) -> str:
         """Say in words and at most 4 significant digits what the picture shows."""
@@ -201,13 +195,16 @@ class Explorer(Generic[Data]):
                 self._handles, self._panels = [], []
                 with rc_context(style.STYLE):
                     canvas = Canvas(*self.size)
-                    moving = list(self.build(canvas.figure) or ())
-                    moving += [artist for panel in self._panels for artist in panel.artists]
-                    self.draw(data)
-                    canvas.freeze(moving)
+                    self.build(canvas.figure)
+                    self._draw(data)
+                    canvas.freeze(artist for panel in self._panels for artist in panel.artists)
                 self._canvas, self._theme = canvas, theme
-            self.draw(data)
+            self._draw(data)
             yield self._canvas
+
+    def _draw(self, data: Data) -> None:
+        for panel in self._panels:
+            panel.draw(data)
 
     # The page's side.
 
