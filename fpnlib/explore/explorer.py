@@ -41,7 +41,6 @@ class Explorer(Generic[Data]):
     title: ClassVar[str] = ""
     size: ClassVar[tuple[int, int]] = (1000, 500)  # pixels
     ahead: ClassVar[bool] = True  # whether neighbouring states may be computed before the reader asks for them
-    stored_states: ClassVar[int] = 360  # that pages without a kernel hold, at most
 
     def __init__(self) -> None:
         self._origin: tuple[str, tuple[str, ...]] = (type(self).__name__, ())
@@ -102,12 +101,12 @@ class Explorer(Generic[Data]):
         """Return what must hold in every state, by name."""
         return {}
 
-    def stored(self) -> Values:
+    def stored(self, states: int) -> Values:
         """Return the controls that pages without a kernel offer, and their values, the present ones among them.
 
-        All their combinations are stored. A control that is left out keeps its present value.
+        All their combinations are stored, `states` at most. A control that is left out keeps its present value.
         """
-        return thinned(self._controls, self.state, self.stored_states)
+        return thinned(self._controls, self.state, states)
 
     # What a reader or a test uses.
 
@@ -162,14 +161,17 @@ class Explorer(Generic[Data]):
             offered: as `stored` returns it.
         """
         with self._drawn(data, theme) as canvas:
-            words = {"readout": self.describe(data), "code": self._call(state), "handles": self._moved_to(offered, data)}
+            words = {
+                "readout": self.describe(data),
+                "code": self._call(state),
+                "handles": self._moved_to(offered, data),
+            }
             return np.array(canvas.render(density)), words
 
-    @property
-    def photographic(self) -> bool:
-        """Whether the picture has as many colours as photos have and charts have not."""
-        with self._drawn(self.data, self._theme) as canvas:
-            return canvas.photographic
+    def background(self, density: float, theme: Theme) -> tuple[UInt8[np.ndarray, "h w 4"], bool]:
+        """Return what does not move as pixels, and whether the picture has as many colours as photos have."""
+        with self._drawn(self.data, theme) as canvas:
+            return np.array(canvas.background(density)), canvas.photographic
 
     def spec(self, offered: Values | None = None) -> dict[str, Any]:
         """Return what a page needs before it has a picture: with all controls, or with those offered."""
@@ -179,7 +181,7 @@ class Explorer(Generic[Data]):
         return {
             "alt": self.title,
             "size": self.size,
-            "controls": {name: on_page(self._controls[name], offered and offered[name]) for name in values},
+            "controls": {name: on_page(self._controls[name], offered[name] if offered else None) for name in values},
             "handles": handles,
             "start": self._start if offered is None else {name: self.state[name] for name in offered},
             "ahead": self.ahead,

@@ -1,4 +1,4 @@
-"""What of an explorer's space pages without a kernel hold: some values of some controls, and every combination of them."""
+"""What of an explorer's space pages without a kernel hold: some controls' values, in every combination."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -18,8 +18,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from pages import book, live
 from repository import ROOT, write_if_changed
 
-SITE = ROOT / "site"
-SOURCE = ROOT / "out" / "site" / "source"
+SITE, SCRATCH = ROOT / "site", ROOT / "out" / "site"
 
 
 def store(shown: list[live.Shown], folder: Path, workers: int) -> list[str]:
@@ -45,7 +44,9 @@ def store(shown: list[live.Shown], folder: Path, workers: int) -> list[str]:
                 continue
             manifest[name] = {"key": keys[name], **line}
             write_if_changed(path, json.dumps(dict(sorted(manifest.items())), indent=1).encode())
-            progress.console.print(f"{name}: {line['states']} states, {line['bytes'] / 1e6:.1f} MB, {line['seconds']:.0f} s")
+            progress.console.print(
+                f"{name}: {line['states']} states, {line['bytes'] / 1e6:.1f} MB, {line['seconds']:.0f} s"
+            )
     write_if_changed(path, json.dumps(dict(sorted(manifest.items())), indent=1).encode())
     return failed
 
@@ -60,14 +61,14 @@ def _stored(shown: live.Shown, folder: Path) -> tuple[str, dict[str, float], str
     return shown.name, line | {"seconds": time.monotonic() - begun}, ""
 
 
-def build(names: list[str], site: Path, workers: int) -> int:
+def build(names: list[str], site: Path, workers: int, scratch: Path = SCRATCH) -> int:
     """Build the pages of the notes whose names begin so, or of all; return how many explorers failed."""
     begun = time.monotonic()
     notes = [path for path in book.notes() if not names or path.stem.startswith(("00", *names))]
     failed = store(book.explorers(notes), site / "live", workers)
     manifest = json.loads((site / "live" / "manifest.json").read_text())
-    book.write_source(notes, SOURCE, manifest)
-    book.build(SOURCE, site)
+    book.write_source(notes, scratch / "source", manifest)
+    book.build(scratch, site, whole=not names)
     size = sum(path.stat().st_size for path in site.rglob("*") if path.is_file())
     count = sum(line["states"] for line in manifest.values())
     print(f"site: {len(notes)} pages, {len(manifest)} explorers, {count} states, {size / 1e6:.1f} MB", end="")

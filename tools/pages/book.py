@@ -3,7 +3,10 @@
 import ast
 import base64
 import io
+import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterable, Mapping
 from html import escape
 from pathlib import Path
@@ -12,7 +15,6 @@ from typing import Any
 import nbformat
 from nbformat import NotebookNode
 from PIL import Image
-from sphinx.cmd.build import build_main
 
 from fpnlib.explore import all_explorers
 from notebooks import NOTEBOOKS
@@ -32,7 +34,7 @@ def notes() -> list[Path]:
 
 
 def shown_by(output: NotebookNode) -> tuple[Shown, str] | None:
-    """Return the explorer of an output and its readout, or None: other outputs, and explorers of a reader's own data."""
+    """Return the explorer of an output and its readout, or None for others and for a reader's own data."""
     data = output.get("data", {})
     call, _, readout = data.get("text/plain", "").partition("\n")
     if not any(kind.startswith("image/") for kind in data) or "(" not in call:
@@ -76,15 +78,21 @@ def write_source(notebooks: list[Path], folder: Path, manifest: Mapping[str, Any
         nbformat.write(notebook, folder / f"{name}.ipynb")
 
 
-def build(source: Path, site: Path) -> None:
-    """Let Sphinx make the pages, and put beside them what keeps the explorers alive.
+def build(scratch: Path, site: Path, *, whole: bool) -> None:
+    """Let Sphinx make pages of `scratch/source`, and put beside them what keeps the explorers alive.
+
+    Of a part of the book, links may lead to pages that are not there.
 
     Raises:
-        RuntimeError: Sphinx found a mistake; it has said which.
+        subprocess.CalledProcessError: Sphinx found a mistake; it has said which.
     """
-    options = ["-b", "html", "-d", str(source.parent / "doctrees"), "--fail-on-warning", "-q"]
-    if build_main([*options, str(source), str(site)]):
-        raise RuntimeError("Sphinx found mistakes, see above")
+    pages = scratch / "pages"
+    command: list[str | Path] = [sys.executable, "-m", "sphinx", "-q", "--fail-on-warning", "-d", scratch / "doctrees"]
+    command += [] if whole else ["-D", "suppress_warnings=myst.xref_missing"]
+    environment = os.environ | {"PYTHONPATH": str(_HERE.parent)}
+    subprocess.run([*command, scratch / "source", pages], check=True, env=environment)
+    shutil.rmtree(pages / "_sources", ignore_errors=True)
+    shutil.copytree(pages, site, dirs_exist_ok=True)
     for file in _SCRIPTS:
         shutil.copy(file, site)
     (site / ".nojekyll").touch()  # or GitHub would leave out folders that begin with an underscore
@@ -112,4 +120,3 @@ def _place(shown: Shown, readout: str, data: NotebookNode, static: Path, manifes
 def _contents(notebooks: list[Path]) -> str:
     listed = "\n".join(path.stem for path in notebooks if path.stem != _INDEX)
     return f"```{{toctree}}\n:hidden:\n\n{listed}\n```"
-

@@ -112,9 +112,10 @@ function stored(name, index, heard) {
         if (kind === "ahead") return {};
         draw(await plate, images);
       } catch (error) {
+        heard(words[number].code, false);
         return { code: words[number].code, error: `This picture's file is missing or damaged (${error.message}).` };
       }
-      heard(words[number].code);
+      heard(words[number].code, true);
       return { ...words[number], picture: canvas, density: wanted, final: true, milliseconds: performance.now() - begun };
     },
     onPush() {},
@@ -130,10 +131,10 @@ async function enliven(place) {
     const index = await fetched(`${name}/index.json`, (await manifest())[name].integrity).then((answer) => answer.json());
     const el = element("div", { hidden: true });
     const call = element("code");
-    const source = stored(name, index, (code) => {
+    const source = stored(name, index, (code, drawn) => {
       call.textContent = code;
-      for (const one of saved) one.remove();
       el.hidden = false;
+      if (drawn) for (const one of saved) one.remove();
     });
     place.append(el);
     explore(el, index.spec, index.spec.start, source);
@@ -145,6 +146,11 @@ async function enliven(place) {
     place.append(element("pre", { className: "fpnlib-error", role: "alert" }, words));
   }
 }
+
+// What the theme leaves without a name or out of the keyboard's reach.
+document.querySelector(".sidebar-drawer")?.setAttribute("aria-label", "The book");
+document.querySelector(".toc-drawer")?.setAttribute("aria-label", "This page");
+for (const code of document.querySelectorAll("pre")) code.tabIndex = 0;
 
 // The theme that the page shows, as the explorers look for it.
 const dark = matchMedia("(prefers-color-scheme: dark)");

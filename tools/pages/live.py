@@ -9,9 +9,8 @@ import hashlib
 import inspect
 import itertools
 import json
-import math
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -27,6 +26,9 @@ from pages import patches
 from repository import ROOT
 
 DENSITY = 2
+STATES = 420  # of an explorer, at most
+_BYTES = 2_000_000  # of an explorer's pictures, at most
+_FEW = 48  # states that it has in any case, if it has so many
 _PACK = 300_000  # bytes that a pack is closed at
 _SAMPLES = 9  # pictures that a plate is made from
 _DRAWS = ("matplotlib", "numpy", "pillow", "torch")  # packages whose version may change a picture
@@ -46,8 +48,9 @@ class Shown:
 
 def states(explorer: Explorer[Any], offered: Values) -> Iterator[dict[str, Any]]:
     """Yield every state that a page offers, the first control's values following each other."""
-    for values in itertools.product(*reversed(offered.values())):
-        yield explorer.state | dict(zip(reversed(offered), values, strict=True))
+    names = list(reversed(list(offered)))
+    for values in itertools.product(*(offered[name] for name in names)):
+        yield explorer.state | dict(zip(names, values, strict=True))
 
 
 def digest(content: bytes) -> str:
@@ -64,6 +67,7 @@ class Packs:
         self._places: dict[bytes, int] = {}
         self._rows: list[list[Any]] = []  # of a rectangle: its file's key, where it begins, its length, left, top
         self._files: dict[str, dict[str, str]] = {}
+        self.bytes = 0  # of all rectangles
 
     def put(self, part: patches.Pixels, left: int, top: int, kind: str, *, photographic: bool) -> int:
         """Store a rectangle in a pack of some kind unless it is there, and return its number."""
@@ -75,6 +79,7 @@ class Packs:
             self._places[key] = len(self._rows)
             self._rows.append([file, len(pack), len(content), left, top])
             pack += content
+            self.bytes += len(content)
             if len(pack) > _PACK:
                 self._close(file)
         return self._places[key]
@@ -94,63 +99,71 @@ class Packs:
         self._files[file] = {"name": name, "integrity": digest(content)}
 
 
-def store(shown: Shown, folder: Path, progress: Callable[[int], None] = lambda done: None) -> dict[str, Any]:
+def store(shown: Shown, folder: Path) -> dict[str, Any]:
     """Write an explorer's folder anew, and return its line in the manifest.
 
-    Args:
-        shown: what to store.
-        folder: where.
-        progress: hears how many states are done.
+    If its pictures take too many bytes it holds fewer states.
     """
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    one: dict[Theme, Explorer[Any]] = {theme: shown.made() for theme in THEMES}
-    explorer = one["light"]
-    offered = explorer.stored()
-    every = list(states(explorer, offered))
-    packs = Packs(folder)
-
-    def picture(theme: Theme, data: Any, state: Mapping[str, Any]) -> tuple[patches.Pixels, dict[str, Any]]:
-        pixels, words = one[theme].still(data, state, DENSITY, theme, offered)
-        return patches.packed(pixels), words
-
-    samples: dict[Theme, list[patches.Pixels]] = {theme: [] for theme in THEMES}
-    for number in np.unique(np.linspace(0, len(every) - 1, _SAMPLES).round().astype(int)):
-        data = explorer.compute(**every[number])
-        for theme, pictures in samples.items():
-            pictures.append(picture(theme, data, every[number])[0])
-    plates = {theme: patches.plate(pictures) for theme, pictures in samples.items()}
-    photographic = explorer.photographic
-    numbers = {theme: packs.put(under, 0, 0, f"{theme}-plate", photographic=photographic) for theme, under in plates.items()}
-
-    words: list[dict[str, Any]] = []
-    pictures: dict[Theme, list[list[int]]] = {theme: [] for theme in THEMES}
-    for done, state in enumerate(every):
-        data = explorer.compute(**state)
-        for theme, under in plates.items():
-            pixels, said = picture(theme, data, state)
-            if theme == "light":
-                words.append(said)
-            parts = patches.differences(pixels, under)
-            pictures[theme].append(
-                [packs.put(part, left, top, theme, photographic=photographic) for (left, top, _, _), part in parts]
-            )
-        progress(done + 1)
+    made: dict[Theme, Explorer[Any]] = {theme: shown.made() for theme in THEMES}
+    explorer = made["light"]
+    wanted = STATES
+    while True:
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        offered = explorer.stored(wanted)
+        every = list(states(explorer, offered))
+        packs = Packs(folder)
+        words, pictures, plates = _drawn(made, every, offered, packs)
+        if packs.bytes <= _BYTES or len(every) <= _FEW:
+            break
+        wanted = max(_FEW, int(0.9 * len(words) * _BYTES / packs.bytes))
     index = {
         "spec": explorer.spec(offered) | {"ahead": True},
         "elsewhere": elsewhere(shown, explorer, offered),
         "density": DENSITY,
         "words": words,
-        "plates": numbers,
+        "plates": plates,
         "pictures": pictures,
         **packs.done(),
     }
     content = json.dumps(index, ensure_ascii=False, separators=(",", ":")).encode()
     (folder / "index.json").write_bytes(content)
-    for explorer in one.values():
-        explorer.close()
+    for one in made.values():
+        one.close()
     size = sum(path.stat().st_size for path in folder.iterdir())
     return {"title": explorer.title, "integrity": digest(content), "states": len(every), "bytes": size}
+
+
+def _drawn(
+    made: Mapping[Theme, Explorer[Any]], every: list[dict[str, Any]], offered: Values, packs: Packs
+) -> tuple[list[dict[str, Any]], dict[Theme, list[list[int]]], dict[Theme, int]]:
+    """Put pictures into packs, while the bytes are not too many: each state's words and rectangles, and the plates."""
+    compute = made["light"].compute
+    samples: dict[Theme, list[patches.Pixels]] = {theme: [] for theme in made}
+    for number in np.unique(np.linspace(0, len(every) - 1, _SAMPLES).round().astype(int)):
+        data = compute(**every[number])
+        for theme, one in made.items():
+            samples[theme].append(patches.packed(one.still(data, every[number], DENSITY, theme, offered)[0]))
+    plates, numbers, photographic = {}, {}, False
+    for theme, one in made.items():
+        background, photographic = one.background(DENSITY, theme)
+        plates[theme] = patches.plate(samples[theme], patches.packed(background))
+        numbers[theme] = packs.put(plates[theme], 0, 0, f"{theme}-plate", photographic=photographic)
+
+    words: list[dict[str, Any]] = []
+    pictures: dict[Theme, list[list[int]]] = {theme: [] for theme in made}
+    for state in every:
+        data = compute(**state)
+        for theme, one in made.items():
+            pixels, said = one.still(data, state, DENSITY, theme, offered)
+            parts = patches.differences(patches.packed(pixels), plates[theme])
+            pictures[theme].append(
+                [packs.put(part, left, top, theme, photographic=photographic) for (left, top, _, _), part in parts]
+            )
+        words.append(said)
+        if packs.bytes > _BYTES and len(every) > _FEW:
+            break
+    return words, pictures, numbers
 
 
 def elsewhere(shown: Shown, explorer: Explorer[Any], offered: Values) -> list[str]:
@@ -179,11 +192,15 @@ def listed(things: Iterable[str]) -> str:
 
 def key(shown: Shown) -> str:
     """Return a hash of all that an explorer's pictures depend on: its call, code, data and drawing packages."""
-    hashed = hashlib.sha256(repr((shown.name, sorted(shown.state.items()), [version(name) for name in _DRAWS])).encode())
+    hashed = hashlib.sha256(
+        repr((shown.name, sorted(shown.state.items()), [version(name) for name in _DRAWS])).encode()
+    )
     module = all_explorers()[shown.name].__module__
     code = [_file(name) for name in sorted({module, *_graph().find_upstream_modules(module)})]
     folders = sorted({path.parent for path in code} | ({ROOT / "fpnlib/results"} if _reads_results(module) else set()))
-    data = [path for folder in folders for path in sorted(folder.rglob("*.*")) if path.suffix in (".json", ".safetensors")]
+    data = [
+        path for folder in folders for path in sorted(folder.rglob("*.*")) if path.suffix in (".json", ".safetensors")
+    ]
     for path in [*code, *data, Path(__file__), Path(patches.__file__)]:
         hashed.update(str(path.relative_to(ROOT)).encode() + _hash(path))
     return hashed.hexdigest()

@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, UInt8, UInt32
@@ -25,18 +26,20 @@ def packed(picture: UInt8[np.ndarray, "h w 4"]) -> Pixels:
     return picture.view(np.uint32)[..., 0]
 
 
-def plate(pictures: Sequence[Pixels]) -> Pixels:
-    """Return what most pictures show at each pixel; where they all differ, some value between."""
+def plate(pictures: Sequence[Pixels], background: Pixels) -> Pixels:
+    """Return what to draw pictures on: the background where any picture shows it, else what most pictures show."""
     stack = np.stack([picture.view(np.uint8) for picture in pictures])
     stack.partition(len(pictures) // 2, axis=0)
-    return stack[len(pictures) // 2].view(np.uint32)
+    usual = stack[len(pictures) // 2].view(np.uint32)
+    seen = np.logical_or.reduce([picture == background for picture in pictures])
+    return np.where(seen, background, usual)
 
 
 def boxes(changed: Bool[np.ndarray, "h w"]) -> list[Box]:
     """Return rectangles that hold every changed pixel and do not overlap."""
     height, width = changed.shape
     padded = np.pad(changed, ((0, -height % _CELL), (0, -width % _CELL)))
-    cells = padded.reshape(padded.shape[0] // _CELL, _CELL, -1, _CELL).any(axis=(1, 3))
+    cells: Any = padded.reshape(padded.shape[0] // _CELL, _CELL, -1, _CELL).any(axis=(1, 3))
     found: list[tuple[slice, slice]] = []
     while len(found) != len(found := ndimage.find_objects(ndimage.label(cells, _TOUCHING)[0])):
         for part in found:  # the rectangles of two regions may overlap: then one rectangle takes both
