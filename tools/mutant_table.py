@@ -233,27 +233,35 @@ MUTANTS = (
     ),
     _measured("FP-2", "fpn/claims.py", "np.arange(fine) * coarse // fine", "(np.arange(fine) * coarse + 1) // fine"),
     _measured(
-        "PD-1", "padding/claims.py", "(end - begin) / axis.stride) > EXACT", "(end - begin + 1) / axis.stride) > EXACT"
+        "PD-1",
+        "padding/experiments/projected_rois.py",
+        "(end - begin) / axis.stride) > EXACT",
+        "(end - begin + 1) / axis.stride) > EXACT",
     ),
-    _measured("PR-4", "precision_recall/claims.py", "_hits(found, labels, 0.75)", "_hits(found, labels, 0.7)"),
     _measured(
-        "SD-4", "segmentation_difficulties/exact.py", "100 * one.box_iou < low + 10", "100 * one.box_iou < low + 20"
+        "PR-4", "precision_recall/experiments/detector.py", "_hits(found, labels, 0.75)", "_hits(found, labels, 0.7)"
+    ),
+    _measured(
+        "SD-4",
+        "segmentation_difficulties/experiments/boxes.py",
+        "100 * one.box_iou < low + 10",
+        "100 * one.box_iou < low + 20",
     ),
     _measured(
         "SD-10",
-        "segmentation_difficulties/exact.py",
-        "_allows(_squares(regions), wanted)",
+        "segmentation_difficulties/experiments/regions.py",
+        "_allows(as_many_squares(regions), wanted)",
         "_allows(regions, wanted)",
     ),
     _measured(
         "WU-3",
-        "warmup/rates.py",
+        "warmup/experiments/rates.py",
         "gain = errors[WAYS.index(worse)] - errors[WAYS.index(better)]",
         "gain = errors[WAYS.index(better)] - errors[WAYS.index(worse)]",
     ),
     _measured(
         "SH-1",
-        "segmentation_head/claims.py",
+        "segmentation_head/experiments/last_layer.py",
         '"head": head(name, norm)',
         '"head": head(name, not norm)',
     ),

@@ -76,8 +76,14 @@ def ends(control: ipywidgets.Widget) -> tuple[object, ...]:
     return (control.min, control.max)
 
 
-def step_for(span: float, stops: int = 200) -> float:
-    """Return a round step (1, 2 or 5 times a power of ten) that divides `span` into about `stops` stops."""
-    raw = span / stops
+def scale(low: float, high: float, stops: int = 200) -> tuple[float, float, float]:
+    """Return ends and step of a slider over values from `low` to `high`: round, about `stops` stops, never past `high`.
+
+    The step is 1, 2 or 5 times a power of ten, and the lower end a multiple of it.
+    """
+    raw = (high - low) / stops
     power = 10.0 ** math.floor(math.log10(raw))
-    return min((m * power for m in (1, 2, 5, 10)), key=lambda step: abs(math.log(step / raw)))
+    step = min((m * power for m in (1, 2, 5, 10)), key=lambda step: abs(math.log(step / raw)))
+    first = math.floor(low / step) * step
+    # Rounding may carry the last stop past `high`.
+    return first, min(round(first + int((high - first) / step) * step, 10), high), step

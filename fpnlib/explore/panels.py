@@ -18,7 +18,7 @@ from matplotlib.patches import Rectangle, StepPatch
 from fpnlib.explore.glyphs import Words
 from fpnlib.explore.handles import Place
 from fpnlib.explore.rasters import Raster
-from fpnlib.explore.style import FAINT, INK, ORANGE
+from fpnlib.explore.style import FAINT, INK, MUTED, ORANGE
 from fpnlib.explore.text import number
 
 _NEAR = 12  # pixels from a pointer to a point whose numbers it asks for
@@ -50,6 +50,7 @@ class Panel:
         self.artists: list[Artist] = []
         self._follow: list[Callable[[Any], Any]] = []
         self._said: dict[Artist, Said] = {}
+        self._named: dict[int, Sequence[str]] = {}  # of x, 0, and y, 1
         self._grab = grab
         if bare:
             axes.set(xticks=[], yticks=[])
@@ -66,9 +67,26 @@ class Panel:
         self._grab(self.axes, **places)
 
     def add(self, artist: Kind, follow: Callable[[Kind, Any], Any], *, grab: Grab = None) -> Kind:
-        """Let any artist follow the data: `panel.add(artist, lambda artist, data: artist.set_width(data.width))`."""
+        """Let any artist follow the data: `panel.add(artist, lambda artist, data: artist.set_width(data.width))`.
+
+        A mark of this panel may follow it in one more way.
+        """
         self._add([artist], lambda data: follow(artist, data), grab)
         return artist
+
+    def columns(self, names: Sequence[str], **look: Any) -> None:
+        """Give 0, 1, … across a name each, which a pointer hears in place of the number."""
+        self.axes.set_xlim(-0.5, len(names) - 0.5)
+        self.axes.set_xticks(range(len(names)), names, **look)
+        self.axes.tick_params(axis="x", length=0, labelcolor=INK)
+        self._named[0] = names
+
+    def rows(self, names: Sequence[str], **look: Any) -> None:
+        """Give 0, 1, … from the top down a name each, which a pointer hears in place of the number."""
+        self.axes.set_ylim(len(names) - 0.4, -0.6)
+        self.axes.set_yticks(range(len(names)), names, **look)
+        self.axes.tick_params(axis="y", length=0, labelcolor=INK)
+        self._named[1] = names
 
     # Points, lines, areas.
 
@@ -77,7 +95,7 @@ class Panel:
         (line,) = self.axes.plot(*(([], []) if callable(of) else of), style, **look)
         if callable(of):
             self._add([line], lambda data: line.set_data(*np.atleast_1d(*of(data))), grab)
-        self._said[line] = lambda x, y: _point_words(line, x, y)
+        self._said[line] = lambda x, y: _point_words(line, x, y, self._named)
         return line
 
     def dot(self, of: Of, *, grab: Grab = None, **look: Any) -> Line2D:
@@ -96,17 +114,19 @@ class Panel:
         places = {grab: lambda value: (None, value)} if isinstance(grab, str) else grab
         return self._moved(line, of, lambda y: line.set_ydata([y, y]), places)
 
-    def intervals(self, of: Of | Sequence[Any], **look: Any) -> LineCollection:
-        """Upright strokes: x, low and high."""
+    def intervals(self, of: Of | Sequence[Any], *, level: bool = False, **look: Any) -> LineCollection:
+        """Upright strokes: x, low and high; or level ones: y, low and high."""
 
-        def upright(ends: Any) -> list[list[tuple[float, float]]]:
-            return [[(x, low), (x, high)] for x, low, high in zip(*ends, strict=True)]
+        def strokes(ends: Any) -> list[list[tuple[float, float]]]:
+            upright = [[(at, low), (at, high)] for at, low, high in zip(*ends, strict=True)]
+            return [[(y, x) for x, y in stroke] for stroke in upright] if level else upright
 
-        return self.strokes((lambda data: upright(of(data))) if callable(of) else upright(of), **look)
+        return self.strokes((lambda data: strokes(of(data))) if callable(of) else strokes(of), **look)
 
     def means(self, of: Of, *, grab: Grab = None, **look: Any) -> Line2D:
         """A curve of means with their intervals: x, and (n, 3) of mean, low and high."""
-        line = self.line(lambda data: (of(data)[0], of(data)[1][:, 0]), grab=grab, **{"marker": "o", "ms": 5} | look)
+        look = {"marker": "o", "ms": 5, **look}
+        line = self.line(lambda data: (of(data)[0], of(data)[1][:, 0]), grab=grab, **look)
         self.intervals(lambda data: (of(data)[0], *of(data)[1].T[1:]), color=line.get_color(), lw=5, alpha=0.35)
         return line
 
@@ -129,9 +149,8 @@ class Panel:
     def bars(self, of: Of, names: Sequence[str], colors: Sequence[str], *, digits: int = 3) -> None:
         """Shares of 1 as level bars from the top down, each with its name and its number."""
         rows = range(len(names))
-        self.axes.set(xlim=(0, 1.18), ylim=(len(names) - 0.4, -0.6), xticks=np.linspace(0, 1, 6))
-        self.axes.set_yticks(rows, names)
-        self.axes.tick_params(axis="y", length=0, labelcolor=INK)
+        self.axes.set(xlim=(0, 1.18), xticks=np.linspace(0, 1, 6))
+        self.rows(names)
         self.axes.barh(rows, [1] * len(names), height=0.5, color=FAINT)
         shown = self.axes.barh(rows, [1] * len(names), 0.5, color=colors)
 
@@ -141,27 +160,6 @@ class Panel:
 
         self._add(list(shown), fill)
         self.table(lambda data: [[number(value, digits)] for value in of(data)], (1.02,), rows, ha="left")
-
-    def name_lines(self, *lines: Line2D, apart: float = 0.06, **look: Any) -> None:
-        """Write each line's label behind its last point, in its colour, in place of a legend.
-
-        Names stay `apart`, a share of the axes' height, where lines meet.
-        """
-        look = {"va": "center", "fontsize": 9} | look
-        names = [self._words(0, 0, f"  {line.get_label()}", color=line.get_color(), **look) for line in lines]
-        to_shares = self.axes.transScale + self.axes.transLimits
-
-        def follow(_: Any) -> None:
-            ends = to_shares.transform([line.get_xydata()[-1] for line in lines])
-            order, heights = ends[:, 1].argsort(), apart * np.arange(len(lines))
-            # Each at least as high as the one below it and `apart`, and none so high that the others find no room.
-            up = np.maximum.accumulate(ends[order, 1] - heights)
-            placed = np.minimum(up, 1 - heights[-1]) + heights
-            at = to_shares.inverted().transform(np.column_stack([ends[order, 0], placed]))
-            for line, place in zip(order, at, strict=True):
-                names[line].set_position(place)
-
-        self._add(names, follow)
 
     # Pictures, boxes, maps.
 
@@ -199,11 +197,16 @@ class Panel:
         return image
 
     def classes(
-        self, of: Of | np.ndarray, names: Of | Sequence[str], colours: np.ndarray, extent: Sequence[float] | None = None
+        self,
+        of: Of | np.ndarray,
+        names: Of | Sequence[str],
+        colours: np.ndarray,
+        extent: Sequence[float] | None = None,
+        **look: Any,
     ) -> Raster:
-        """Whole numbers (h, w), each with a colour, a row of bytes (n, 3), and a name, which a pointer hears."""
+        """Whole numbers (h, w), each with a colour, bytes (n, 3) or (n, 4), and a name, which a pointer hears."""
         palette = ListedColormap(np.asarray(colours) / 255)
-        image = self.image(of, extent, cmap=palette, vmin=-0.5, vmax=len(colours) - 0.5)
+        image = self.image(of, extent, cmap=palette, vmin=-0.5, vmax=len(colours) - 0.5, **look)
         known = [] if callable(names) else [*names]
         if callable(names):
             self._follow.append(lambda data: known.__setitem__(slice(None), names(data)))
@@ -235,9 +238,13 @@ class Panel:
         cell: Of,
         *,
         words: Callable[[Any], str] = str,
+        across: Of | None = None,
         **look: Any,
     ) -> Raster:
-        """Values (rows, columns) as colours, with a frame around one cell, (row, column); `words` writes the names."""
+        """Values (rows, columns) as colours, with a frame around one cell, (row, column); `words` writes the names.
+
+        `across` gives the columns other names, which follow the data.
+        """
         image = self.image(of, **{"aspect": "auto"} | look)
         names = [[words(one) for one in axis] for axis in (rows, columns)]
         self.axes.set(xlim=(-0.5, len(columns) - 0.5), ylim=(len(rows) - 0.5, -0.5))
@@ -246,6 +253,14 @@ class Panel:
         self.axes.set_yticks(range(len(rows)), names[0])
         self.axes.set_xticks(range(len(columns)), names[1])
         self.axes.tick_params(length=0)
+
+        def renamed(data: Any) -> list[list[str]]:
+            names[1] = [words(one) for one in across(data)] if across else names[1]
+            return names[1:]
+
+        if across:
+            self.axes.tick_params(axis="x", labelcolor="none")  # they keep the place of those that move
+            self.table(renamed, range(len(columns)), [len(rows) - 0.42], ha="center", va="top", color=MUTED)
 
         def around(data: Any) -> tuple[float, ...]:
             row, column = cell(data)
@@ -343,7 +358,7 @@ class Panel:
         return self.axes.add_artist(Words(x, y, words, **look))
 
     def _add(self, artists: Sequence[Artist], follow: Callable[[Any], Any], grab: Grab = None) -> None:
-        self.artists += artists
+        self.artists += [artist for artist in artists if artist not in self.artists]
         self._follow.append(follow)
         if grab:
             if isinstance(grab, str):
@@ -366,7 +381,9 @@ def _names(axes: Axes) -> tuple[str, str]:
     return across or "x", up or "y"
 
 
-def _point_words(line: Line2D, x: float, y: float) -> tuple[str, float, float] | None:
+def _point_words(
+    line: Line2D, x: float, y: float, named: Mapping[int, Sequence[str]]
+) -> tuple[str, float, float] | None:
     """The point of a line that is near (x, y), in the words of the axes."""
     axes, points = line.axes, np.column_stack([np.asarray(one, float) for one in line.get_data()])
     far = np.hypot(*(axes.transData.transform(points) - axes.transData.transform((x, y))).T)
@@ -374,7 +391,10 @@ def _point_words(line: Line2D, x: float, y: float) -> tuple[str, float, float] |
     if not near.size:
         return None
     at = points[near[far[near].argmin()]]
-    words = ", ".join(f"{name} {number(value)}" for name, value in zip(_names(axes), at, strict=True))
+    words = ", ".join(
+        named[place][round(value)] if place in named else f"{name} {number(value)}"
+        for place, (name, value) in enumerate(zip(_names(axes), at, strict=True))
+    )
     label = str(line.get_label())
     return words if label.startswith("_") else f"{label}: {words}", *at
 

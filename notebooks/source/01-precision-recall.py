@@ -75,7 +75,7 @@ precision_recall()
 import numpy as np
 
 from fpnlib.metrics import precision_recall_curve
-from fpnlib.notes.precision_recall.examples import digit_scores
+from fpnlib.notes.precision_recall.experiments.digits import digit_scores
 
 scores, targets = digit_scores()
 order = np.argsort(-scores.numpy())  # best score first
@@ -119,7 +119,7 @@ prevalence()
 
 # %%
 from fpnlib.explore import source
-from fpnlib.notes.precision_recall.prevalence import precision_at_ratio
+from fpnlib.notes.precision_recall.experiments.class_ratio import precision_at_ratio
 
 source(precision_at_ratio)
 

@@ -164,7 +164,7 @@ source(degenerate_width)
 # %%
 import torch
 
-from fpnlib.notes.padding.examples import pnet_features
+from fpnlib.notes.padding.experiments.padded import pnet_features
 from fpnlib.ops import receptive_field
 
 field = receptive_field(pnet_features())
@@ -276,7 +276,7 @@ for x0, x1 in ((15, 25), (0, 10), (30, 40)):
 # on.
 
 # %%
-from fpnlib.notes.padding.claims import pnet_gradient_centers, random_net
+from fpnlib.notes.padding.experiments.projected_rois import pnet_gradient_centers, random_net
 
 centers = pnet_gradient_centers(40)
 arithmetic = [field.horizontal.center(unit) for unit in range(len(centers))]

@@ -17,7 +17,7 @@
 # and squares that are pasted onto photos, and are scored on pictures whose photos and cut-outs they have never seen.
 # The score is the mean IoU, **mIoU**: the area that answer and truth share, divided by the area that either covers, for
 # each class, averaged. Every thin curve is one network, with its own initial weights and its own order of pictures. The
-# orange one is their mean, the black one the net that you choose.
+# orange one is the net that you choose, the other thick one the mean of all.
 #
 # **Choose 3×3→1×1, then 3×3. Then put batch norm before the last layer, and go through the learning rates.**
 
@@ -69,7 +69,7 @@ inside_the_head()
 
 # %%
 from fpnlib.explore import source
-from fpnlib.notes.segmentation_head import heads
+from fpnlib.notes.segmentation_head.experiments import heads
 
 source(heads.head)
 
@@ -103,7 +103,7 @@ for name in heads.HEADS:
 # Jitter must not punish learning, and must see what is really restless. On made-up curves one knows the answer.
 
 # %%
-from fpnlib.notes.segmentation_head.claims import EVALUATED, jitter
+from fpnlib.notes.segmentation_head.experiments.last_layer import EVALUATED, jitter
 
 climb = [0.002 * step for step in EVALUATED]
 zigzag = [score + (0.01 if place % 2 else -0.01) for place, score in enumerate(climb)]

@@ -112,7 +112,7 @@ rate_map()
 
 # %%
 from fpnlib.explore import source
-from fpnlib.notes.warmup.curvature import hessian_vector_product
+from fpnlib.notes.warmup.experiments.curvature import hessian_vector_product
 
 source(hessian_vector_product)
 
@@ -168,7 +168,7 @@ jump_to_full_rate()
 import torch
 from torch.nn.utils import parameters_to_vector
 
-from fpnlib.notes.warmup.nets import cross_entropy, digits
+from fpnlib.notes.warmup.experiments.nets import cross_entropy, digits
 
 torch.manual_seed(0)
 task, rate = digits(), 0.1
@@ -190,7 +190,7 @@ print(f"steps     from {moved[some].min():.3f} to {moved[some].max():.3f} learni
 # batches. How long is the step it would take, and how alike are the steps of two streams?
 
 # %%
-from fpnlib.notes.warmup.why import ADAM_STEPS, first_updates
+from fpnlib.notes.warmup.experiments.why import ADAM_STEPS, first_updates
 
 size, alike = first_updates(0)
 for step in ADAM_STEPS:
@@ -236,7 +236,7 @@ import torch
 from torch.optim import SGD
 from torch.optim.lr_scheduler import ChainedScheduler, CosineAnnealingLR, LinearLR, SequentialLR
 
-from fpnlib.notes.warmup.claims import rates_of
+from fpnlib.notes.warmup.experiments.factor import rates_of
 
 
 def optimizer():
@@ -286,8 +286,8 @@ print("equal")
 from torch import nn
 from torch.func import functional_call, grad, jacrev, stack_module_state
 
-from fpnlib.notes.warmup import curvature
-from fpnlib.notes.warmup.nets import cross_entropy
+from fpnlib.notes.warmup.experiments import curvature
+from fpnlib.notes.warmup.experiments.nets import cross_entropy
 
 torch.manual_seed(0)
 net = nn.Linear(4, 3, bias=False).double()
@@ -333,7 +333,7 @@ verdicts("WU")
 # Share of failed runs at the three larger rates, sixteen seeds each. In brackets, here and below, the interval.
 
 # %%
-from fpnlib.notes.warmup.tables import numbers, parts
+from fpnlib.notes.warmup.experiments.tables import numbers, parts
 
 nets = {"SGD": "sgd", "Adam": "adam", "SGD, batch norm": "sgd_bn", "Adam, batch norm": "adam_bn"}
 numbers(
@@ -619,7 +619,7 @@ parts("WU-5")
 #   noise gives as large a ratio as was found. And at step one they do not differ at all, as the cell above shows.
 
 # %%
-from fpnlib.notes.warmup.recorded import SHARP_STEPS, sharpness_curves
+from fpnlib.notes.warmup.experiments.recorded import SHARP_STEPS, sharpness_curves
 
 fewer = np.log2(sharpness_curves(batch_norm=False)[2, 2].numpy())  # rate 0.4, 80 steps
 for step in (0, 10, 80):

@@ -354,9 +354,9 @@ crf()
 
 # %% [markdown]
 # The boundaries snap to where colours change. So the strokes of a digit come back that the grid had drowned, as long as
-# their colour sets them apart. Where it does not, they go: the square of the second scene vanishes. (The scene is shown
-# in grey; the CRF sees its colours.) Try the coarsest net too: the CRF sharpens what is there, but it cannot find what
-# the net did not see.
+# their colour sets them apart. Where it does not, they go: the square of the second scene vanishes. The ring is as wide
+# as what counts as near; drag it. Try the coarsest net too: the CRF sharpens what is there, but it cannot find what the
+# net did not see.
 #
 # **Measured (SD-2).** On two dozen test scenes of each seed mIoU rises by <span title="SD-2 crf_32">0.036</span> for
 # the coarsest nets, from <span title="SD-2 miou_32">0.39</span>, and by <span title="SD-2 crf_8">0.085</span> for those
@@ -499,8 +499,8 @@ shared_fields()
 # %%
 import torch
 
-from fpnlib.notes.segmentation_difficulties.shown import logits_of, shown
-from fpnlib.notes.segmentation_difficulties.trained import CRFS, with_crf
+from fpnlib.notes.segmentation_difficulties.experiments.post_processing import CRFS, with_crf
+from fpnlib.notes.segmentation_difficulties.experiments.shown import logits_of, shown
 
 
 def changes(labels):
@@ -539,7 +539,8 @@ for name, probabilities in (("the net", apart), ("the net with a CRF", tied)):
 
 # %%
 from fpnlib.metrics import confusion_matrix as ours
-from fpnlib.notes.segmentation_difficulties.masks import class_names, grown, photos
+from fpnlib.notes.segmentation_difficulties.experiments.masks import grown
+from fpnlib.notes.segmentation_difficulties.experiments.photos import class_names, photos
 
 for photo in ("cafe", "2011_000003", "2011_000025"):
     classes = photos()[photo].classes
@@ -631,7 +632,8 @@ from scipy import ndimage
 from sklearn.metrics import confusion_matrix, jaccard_score
 
 from fpnlib.metrics import boundary_iou
-from fpnlib.notes.segmentation_difficulties.masks import cafe, shifted_boundaries
+from fpnlib.notes.segmentation_difficulties.experiments.masks import shifted_boundaries
+from fpnlib.notes.segmentation_difficulties.experiments.photos import cafe
 
 labels = cafe().class_map
 wrong = shifted_boundaries(labels, 1)
@@ -688,7 +690,7 @@ from fpnlib.claims import verdicts
 verdicts("SD")
 
 # %%
-from fpnlib.notes.segmentation_difficulties import context
+from fpnlib.notes.segmentation_difficulties.experiments import context
 
 print("receptive fields of the four nets below:", *map(context.reach, context.DILATIONS))
 print("what patches of the second could tell at best:", round(context.reachable(2), 2))

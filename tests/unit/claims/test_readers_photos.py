@@ -14,8 +14,9 @@ from fpnlib.claims.__main__ import main
 from fpnlib.data.folders import LabelledFolder, labelled_folder
 from fpnlib.data.voc import VOID, LabelledMaps, UnreadPhoto
 from fpnlib.metrics import mean_iou
-from fpnlib.notes.segmentation_difficulties import weak
-from fpnlib.notes.segmentation_difficulties.masks import contours, lines_off, void_border, with_border
+from fpnlib.notes.segmentation_difficulties.experiments import weak_labels
+from fpnlib.notes.segmentation_difficulties.experiments.masks import lines_off, void_border, with_border
+from fpnlib.notes.segmentation_difficulties.experiments.photos import contours
 
 IDS = ["SD-10", "SD-3", "SD-4", "SD-6", "SD-7", "SD-9"]
 SEEN = []
@@ -45,7 +46,7 @@ def test_those_that_take_photos():
 @pytest.mark.parametrize("kind", ["voc", "coco"])
 @pytest.mark.parametrize("id", IDS)
 def test_each_is_measured_on_a_folder_and_judged_by_its_bounds(folders, kind, id, monkeypatch):
-    monkeypatch.setattr(weak, "METHODS", weak.METHODS[:-1])  # the CRF takes long, and no part asks for it
+    monkeypatch.setattr(weak_labels, "METHODS", weak_labels.METHODS[:-1])  # the CRF takes long, and no part asks for it
     claim = all_claims()[id]
     result = compute(claim, data=labelled_folder(kind, folders / kind, count=2))
     assert result.measurement.n >= 2

@@ -30,7 +30,7 @@ class EveryMark(Explorer[Numbers]):
         return Numbers(place, np.array([0.2, 0.5, 0.8]) + shift / 5)
 
     def build(self, figure):
-        self.axes = dict(zip(MARKS, figure.subplots(4, 5).ravel(), strict=False))
+        self.axes = dict(zip(MARKS, figure.subplots(5, 5).ravel(), strict=False))
         self.shown = {}
         for name, mark in MARKS.items():
             panel = self.panel(self.axes[name], xlim=(-0.5, 2.5), ylim=(-0.5, 2.5))
@@ -45,7 +45,10 @@ MARKS = {
     "dot": lambda p: p.dot(lambda d: (d.place, d.values[d.place]), grab={"place": lambda v, d: (v, d.values[v])}),
     "upright": lambda p: p.upright(lambda d: d.place, grab="place"),
     "level": lambda p: p.level(lambda d: d.values[0], grab="shift"),
+    "rows": lambda p: (p.rows(("top", "middle", "low")), p.line(lambda d: (d.values, range(3)), "o"))[1],
+    "columns": lambda p: (p.columns(("a", "b", "c")), p.line(lambda d: (range(3), d.values), "o"))[1],
     "intervals": lambda p: p.intervals(lambda d: (range(3), d.values - 0.1, d.values + 0.1)),
+    "level intervals": lambda p: p.intervals(lambda d: (range(3), d.values, d.values + 1), level=True),
     "means": lambda p: p.means(lambda d: (range(3), d.values[:, None] + [0, -0.1, 0.1]), color="red"),
     "areas": lambda p: p.areas(lambda d: [[(0, 0), (v, 0), (v, 1)] for v in d.values]),
     "steps": lambda p: p.steps(lambda d: (d.values, range(4))),
@@ -58,6 +61,15 @@ MARKS = {
     "boxes": lambda p: p.boxes(lambda d: [(0, 0, one, 1) for one in d.values]),
     "heat_map": lambda p: p.heat_map(
         lambda d: np.outer([1, 2], d.values), ROWS, COLUMNS, lambda d: (0, d.place), vmin=0, vmax=2
+    ),
+    "renamed": lambda p: p.heat_map(
+        lambda d: np.outer([1, 2], d.values),
+        ROWS,
+        COLUMNS,
+        lambda d: (0, d.place),
+        across=lambda d: [f"{name}{d.place}" for name in "abc"],
+        vmin=0,
+        vmax=2,
     ),
     "text": lambda p: p.text(lambda d: f"at {d.place}", at=lambda d: (d.place, 1)),
     "names": lambda p: p.names(lambda d: d.values[::-1], ("c", "b", "a"), ("red",) * 3, apart=0.2),
@@ -91,6 +103,9 @@ def test_each_mark_shows_the_data(every, place, shift):
     assert [one[:, 1].tolist() for one in artist(every, "intervals").get_segments()] == [
         pytest.approx([value - 0.1, value + 0.1]) for value in values
     ]
+    assert [one.tolist() for one in artist(every, "level intervals").get_segments()] == [
+        [[value, row], [value + 1, row]] for row, value in enumerate(values)
+    ]
     assert artist(every, "means").get_xydata().tolist() == [[x, value] for x, value in enumerate(values)]
     assert [one[:, 1].tolist() for one in every.axes["means"].collections[0].get_segments()] == [
         pytest.approx([value - 0.1, value + 0.1]) for value in values
@@ -108,6 +123,7 @@ def test_each_mark_shows_the_data(every, place, shift):
     assert artist(every, "heat_map").get_array()[1].tolist() == (2 * values).tolist()
     frame = every.axes["heat_map"].patches[0].get_bbox()
     assert frame.extents.tolist() == [place - 0.5, -0.5, place + 0.5, 0.5]
+    assert [text.get_text() for text in every.axes["renamed"].texts] == [f"{name}{place}" for name in "abc"]
     assert (artist(every, "text").get_text(), artist(every, "text").get_position()) == (f"at {place}", (place, 1))
     assert [text.get_text() for text in every.axes["table"].texts] == [str(place), "b", "", ""]
     assert [text.get_text() for text in every.axes["formulas"].texts] == ["twice", str(2 * place)]
@@ -143,6 +159,14 @@ def test_all_that_moves_is_drawn_over_the_background_alone(every):
     assert every.frame() == before
 
 
+def test_a_mark_follows_in_one_more_way_and_is_drawn_once(every):
+    mark, panel = every.shown["line"]
+    before = len(panel.artists)
+    panel.add(mark, lambda line, data: line.set_linewidth(data.place + 3))
+    every.frame()
+    assert (len(panel.artists), mark.get_linewidth()) == (before, every.data.place + 3)
+
+
 def pixels(every, name, x, y):
     width, height = every.axes[name].figure.bbox.size
     across, up = every.axes[name].transData.transform((x, y))
@@ -154,7 +178,10 @@ def pixels(every, name, x, y):
     [
         ("line", (1.02, 0.5), "the curve: x 1, y 0.5"),
         ("dot", (1, 0.5), "x 1, y 0.5"),
+        ("rows", (0.8, 2), "x 0.8, low"),
+        ("columns", (2, 0.8), "c, y 0.8"),
         ("heat_map", (2.2, 0.8), "y high, x 100: 1.6"),
+        ("renamed", (2.2, 0.8), "y high, x c1: 1.6"),
         ("image", (1.2, 0.3), "row 0, column 2: 0.2"),
         ("line", (1, 2), None),
         ("classes", (1.5, 0.5), "row 0, column 1: one"),
@@ -184,20 +211,3 @@ def test_a_mark_that_lies_at_no_controls_value_needs_places():
     panel = EveryMark().panel(Figure().subplots())
     with pytest.raises(ValueError, match="grab"):
         panel.dot(lambda d: (0, 0), grab="place")
-
-
-@pytest.mark.parametrize("ends", [(0.1, 0.5, 0.9), (0.5, 0.5, 0.5), (0.98, 1, 0.99), (0.5, 0.52, 0), (0, 0, 0)])
-def test_lines_are_named_at_their_ends_and_no_name_lies_on_another(ends):
-    explorer = EveryMark()
-    panel = explorer.panel(Figure().subplots(), xlim=(0, 4), ylim=(0, 1))
-    lines = [panel.line(lambda data, y=y: ([0, 2], [1, data * y]), label=str(y)) for y in ends]
-    panel.name_lines(*lines, apart=0.1)
-    panel.draw(1)
-    x, y = np.transpose([text.get_position() for text in panel.axes.texts])
-    assert x == pytest.approx(2)
-    assert y.max() <= 1 + 1e-9
-    assert np.diff(np.sort(y)).min() >= 0.1 - 1e-9
-    assert [text.get_text().strip() for text in panel.axes.texts] == [str(end) for end in ends]
-    alone = [place for place, end in enumerate(ends) if min(abs(end - np.delete(ends, place))) >= 0.4 and end < 0.8]
-    assert y[alone] == pytest.approx(np.array(ends)[alone])
-    explorer.close()

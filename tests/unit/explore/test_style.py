@@ -33,7 +33,7 @@ DEFICIENCIES = {
 }
 # Where two hues of one grey meet in a picture, and what else tells them apart.
 TOLD_APART = {
-    ("designer", "ORANGE", "SKY"): "a dot and an area",
+    ("sharpness", "ORANGE", "SKY"): "a dashed line and thin ones",
     ("geometry", "ORANGE", "SKY"): "a bar and a pale area",
     ("passes", "GREEN", "RED"): "a tick and a cross",
     ("detection", "GREEN", "RED"): "a thick frame and a thin one",
@@ -42,8 +42,8 @@ TOLD_APART = {
     ("cue_distance", "GREEN", "RED"): "a curve and an upright line with its words",
     ("cue_distance", "PURPLE", "RED"): "as above",
     ("gradient_highway", "GREEN", "PURPLE"): "different dashes",
-    ("inside", "GREEN", "PURPLE"): "nothing: seven classes in one map, with the truth beside it",
-    ("inside", "ORANGE", "SKY"): "nothing, as above",
+    ("inside_the_head", "GREEN", "PURPLE"): "nothing: six classes in one map, with the truth beside it",
+    ("inside_the_head", "ORANGE", "SKY"): "a line and a class in a map",
 }
 
 

@@ -9,17 +9,10 @@ from sklearn.metrics import roc_auc_score
 
 from fpnlib.data import photo
 from fpnlib.models import PNet
-from fpnlib.notes.padding import roi_nets, tiny_nets
-from fpnlib.notes.padding.examples import (
-    MODES,
-    astronaut_scores,
-    lfw_border_scores,
-    lfw_is_face,
-    pad_photos,
-    pnet,
-    pnet_field,
-    wins,
-)
+from fpnlib.models.face_detector import pnet
+from fpnlib.notes.padding.experiments import roi_nets, tiny_nets
+from fpnlib.notes.padding.experiments.faces import astronaut_scores, lfw_border_scores, lfw_is_face, wins
+from fpnlib.notes.padding.experiments.padded import MODES, pad_photos, pnet_field
 from fpnlib.notes.padding.explorers import face_at_border, geometry, roi_on_photo
 from fpnlib.ops import receptive_field, roi_align, roi_pool
 

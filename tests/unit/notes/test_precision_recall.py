@@ -7,9 +7,10 @@ from PIL import Image
 from sklearn.metrics import average_precision_score, precision_score, recall_score
 
 from fpnlib.metrics import detection_average_precision
-from fpnlib.notes.precision_recall.examples import contact_sheet, digit_scores, sheet_by_photo, sheet_detections
+from fpnlib.notes.precision_recall.experiments.class_ratio import precision_at_ratio
+from fpnlib.notes.precision_recall.experiments.contact_sheet import contact_sheet, sheet_by_photo, sheet_detections
+from fpnlib.notes.precision_recall.experiments.digits import digit_scores
 from fpnlib.notes.precision_recall.explorers import box_error, detection, interpolations, precision_recall, prevalence
-from fpnlib.notes.precision_recall.prevalence import precision_at_ratio
 
 SCORERS = [precision_recall, prevalence, interpolations]
 
@@ -84,10 +85,10 @@ def test_the_readers_own_boxes_over_two_pictures():
     explorer = detection(predictions, targets)
     assert list(explorer.state) == ["picture", "iou", "score", "error"]
     first = explorer.set(score=0.5, iou=0.5).frame()
-    assert explorer.data.counts == (2, 0, 0)
+    assert explorer.data.boxes.counts == (2, 0, 0)
     assert explorer.set(picture=2).frame() != first
-    assert explorer.data.counts == (1, 0, 0)
-    assert explorer.set(iou=0.95).data.counts == (0, 1, 1)
+    assert explorer.data.boxes.counts == (1, 0, 0)
+    assert explorer.set(iou=0.95).data.boxes.counts == (0, 1, 1)
 
 
 def test_boxes_from_coco_files(tmp_path):
@@ -102,8 +103,8 @@ def test_boxes_from_coco_files(tmp_path):
     (tmp_path / "results.json").write_text(json.dumps(results))
     Image.new("RGB", (120, 100), "teal").save(tmp_path / "photo.png")
     explorer = detection(str(tmp_path / "results.json"), tmp_path / "annotations.json", tmp_path / "photo.png")
-    assert explorer.set(iou=0.9).data.counts == (1, 0, 0)
-    assert explorer.set(iou=0.95).data.counts == (0, 1, 1)
+    assert explorer.set(iou=0.9).data.boxes.counts == (1, 0, 0)
+    assert explorer.set(iou=0.95).data.boxes.counts == (0, 1, 1)
     assert "score" not in explorer.state  # one score cannot be cut
 
 
@@ -167,7 +168,7 @@ def test_a_crowd_is_neither_missed_nor_made_wrong():
         "scores": [0.6, 0.9, 0.3],
     }
     explorer = detection(predictions, targets).set(score=0.3, iou=0.5)
-    assert explorer.data.counts == (1, 1, 0)  # the box inside the crowd counts as nothing
+    assert explorer.data.boxes.counts == (1, 1, 0)  # the box inside the crowd counts as nothing
     assert explorer.data.at_iou == pytest.approx(1.0)  # and does not spoil the ranking
     assert all(explorer.invariants(explorer.data).values())
 
@@ -176,7 +177,7 @@ def test_average_precision_reads_the_whole_ranking():
     explorer = detection()
     before = explorer.data
     after = explorer.set(score=explorer.controls()["score"].max).data
-    assert after.counts != before.counts
+    assert after.boxes.counts != before.boxes.counts
     assert after.per_iou.tolist() == before.per_iou.tolist()
 
 
@@ -185,7 +186,7 @@ def test_a_picture_without_boxes_is_a_grey_page():
     predictions, targets = two_images()
     explorer = detection([*predictions, nothing | {"scores": np.zeros(0)}], [*targets, nothing])
     assert len(explorer.set(picture=3).frame()) > 5000
-    assert explorer.data.counts == (0, 0, 0)
+    assert explorer.data.boxes.counts == (0, 0, 0)
     assert "On picture 3" in explorer.readout
     assert "Precision undefined" in explorer.readout
 

@@ -9,9 +9,9 @@ from torch import nn
 
 from fpnlib.claims import Result
 from fpnlib.models.segmenter import Segmenter
-from fpnlib.notes.segmentation_head import claims, snapshots
-from fpnlib.notes.segmentation_head.claims import EVALUATED, NETS, NORMS, RATES, SETTLED, Course
-from fpnlib.notes.segmentation_head.heads import HEADS, STRIDE, head, neck, width
+from fpnlib.notes.segmentation_head.experiments import last_layer, snapshots
+from fpnlib.notes.segmentation_head.experiments.heads import HEADS, STRIDE, head, neck, width
+from fpnlib.notes.segmentation_head.experiments.last_layer import EVALUATED, NETS, NORMS, RATES, SETTLED, Course
 from fpnlib.training.examples import CHANNELS, STRIDES
 from fpnlib.training.segmenter import CLASSES
 
@@ -53,29 +53,29 @@ def test_unknown_heads_are_refused():
 
 def test_a_steady_climb_has_no_jitter_and_what_comes_before_it_settles_does_not_count():
     line = [0.01 * at for at in EVALUATED]
-    assert claims.jitter(line) == pytest.approx(0, abs=1e-6)
-    assert claims.jitter([9.0 if at < SETTLED else value for at, value in zip(EVALUATED, line, strict=True)]) < 1e-6
+    assert last_layer.jitter(line) == pytest.approx(0, abs=1e-6)
+    assert last_layer.jitter([9.0 if at < SETTLED else value for at, value in zip(EVALUATED, line, strict=True)]) < 1e-6
     zigzag = [value + 0.1 * (-1) ** place for place, value in enumerate(line)]
-    assert claims.jitter(zigzag) == pytest.approx(0.2)
+    assert last_layer.jitter(zigzag) == pytest.approx(0.2)
 
 
 def test_a_spike_is_a_step_far_above_those_before_it():
     losses = [1.0] * 40
-    assert claims.spikes(losses) == 0
+    assert last_layer.spikes(losses) == 0
     losses[20] = 1.6
-    assert claims.spikes(losses) == pytest.approx(1 / 30)
+    assert last_layer.spikes(losses) == pytest.approx(1 / 30)
     losses[20] = 1.4
-    assert claims.spikes(losses) == 0
+    assert last_layer.spikes(losses) == 0
 
 
 def test_measures_of_a_pair_are_means_and_their_distance():
     flat = [0.5] * len(EVALUATED)
-    found = claims.measures([Course([1.0] * 20, flat, 0.5, 0.3), Course([1.0] * 20, flat, 0.58, 0.4)])
+    found = last_layer.measures([Course([1.0] * 20, flat, 0.5, 0.3), Course([1.0] * 20, flat, 0.58, 0.4)])
     assert found == pytest.approx({"miou": 0.54, "boundary": 0.35, "jitter": 0, "spikes": 0, "spread": 0.08})
 
 
 def test_squares_of_both_colours_are_one_class_and_a_perfect_model_scores_one():
-    given = claims.scenes(8, 4)
+    given = last_layer.scenes(8, 4)
     assert sorted(given.semantic.unique().tolist()) == list(range(CLASSES - 1))
 
     class Perfect(nn.Module):
@@ -83,7 +83,7 @@ def test_squares_of_both_colours_are_one_class_and_a_perfect_model_scores_one():
             first = torch.nn.functional.one_hot(given.semantic.long(), CLASSES).permute(0, 3, 1, 2).float()
             return first[:, [0, 1, 2, 3, 5, 4]]  # calls every square blue
 
-    said = claims.answers(Perfect(), dataclasses.replace(given))
+    said = last_layer.answers(Perfect(), dataclasses.replace(given))
     assert torch.equal(said.classes, given.semantic)
 
 
@@ -91,14 +91,14 @@ def test_stored_gains_and_controls_are_those_of_the_stored_nets():
     stored = Result.load("SH-1").per_seed
     for place in (0, -1):
         row = {name: values[place] for name, values in stored.items()}
-        for name, value in (claims.gains(row) | claims.controls(row)).items():
+        for name, value in (last_layer.gains(row) | last_layer.controls(row)).items():
             assert row[name] == pytest.approx(value, abs=2e-4), name
-        for *_, cell in claims.cells():
+        for *_, cell in last_layer.cells():
             ends = [row[f"final_{cell}_{number}"] for number in range(NETS)]
             assert row[f"spread_{cell}"] == pytest.approx(max(ends) - min(ends), abs=2e-4)
             assert row[f"miou_{cell}"] == pytest.approx(np.mean(ends), abs=2e-4)
             curves = [[row[f"curve_{cell}_{number}_{at}"] for at in EVALUATED] for number in range(NETS)]
-            assert row[f"jitter_{cell}"] == pytest.approx(np.mean([claims.jitter(one) for one in curves]), abs=3e-4)
+            assert row[f"jitter_{cell}"] == pytest.approx(np.mean([last_layer.jitter(one) for one in curves]), abs=3e-4)
     assert stored["effect"] == stored["spread_gain_one_plain"]
 
 

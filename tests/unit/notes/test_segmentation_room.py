@@ -12,33 +12,29 @@ from scipy import ndimage
 from fpnlib.data import labelled_photo, photo
 from fpnlib.data.voc import VOID
 from fpnlib.metrics import mean_iou
-from fpnlib.notes.segmentation_difficulties import exact, reach
-from fpnlib.notes.segmentation_difficulties.errors import KINDS
+from fpnlib.notes.segmentation_difficulties.experiments import fields, lines, regions
+from fpnlib.notes.segmentation_difficulties.experiments.boxes import in_box
+from fpnlib.notes.segmentation_difficulties.experiments.lines import KINDS
+from fpnlib.notes.segmentation_difficulties.experiments.masks import (
+    VOID_WIDTH,
+    grown,
+    iou,
+    lines_off,
+    shifted_boundaries,
+    swapped,
+    tight_box,
+    void_border,
+    with_border,
+)
+from fpnlib.notes.segmentation_difficulties.experiments.photos import REGROWN, cafe, class_names, photos
+from fpnlib.notes.segmentation_difficulties.experiments.strides import classes_through_stride, through_stride
+from fpnlib.notes.segmentation_difficulties.experiments.tasks import TASKS
 from fpnlib.notes.segmentation_difficulties.explorers import (
     dataset_or_image,
     shared_fields,
     thin_or_region,
     three_tasks,
 )
-from fpnlib.notes.segmentation_difficulties.masks import (
-    REGROWN,
-    VOID_WIDTH,
-    cafe,
-    class_names,
-    classes_through_stride,
-    grown,
-    in_box,
-    iou,
-    lines_off,
-    photos,
-    shifted_boundaries,
-    swapped,
-    through_stride,
-    tight_box,
-    void_border,
-    with_border,
-)
-from fpnlib.notes.segmentation_difficulties.tasks import TASKS
 
 masks = st.integers(0, 2**32 - 1).map(lambda seed: np.random.default_rng(seed).random((9, 12)) < 0.4)
 
@@ -131,7 +127,7 @@ def test_photos_have_classes_where_they_have_instances():
 def test_a_wrong_region_goes_on_in_the_next_object_where_none_is_large_enough():
     table = cafe().class_names.index("diningtable")
     largest = int(cafe().masks[cafe().labels != table].flatten(1).sum(1).max())
-    region = exact.one_wrong_region(largest + 5, "diningtable")
+    region = lines.one_wrong_region(largest + 5, "diningtable")
     changed = region != cafe().class_map
     assert changed.sum() == largest + 5
     assert (region[changed] == table).all()
@@ -140,7 +136,7 @@ def test_a_wrong_region_goes_on_in_the_next_object_where_none_is_large_enough():
 
 @pytest.mark.parametrize("called", ["chair", "person"])
 def test_a_wrong_region_has_its_area_and_lies_in_one_object_of_another_class(called):
-    region = exact.one_wrong_region(2000, called)
+    region = lines.one_wrong_region(2000, called)
     changed = region != cafe().class_map
     assert changed.sum() == 2000
     assert (region[changed] == cafe().class_names.index(called)).all()
@@ -155,9 +151,9 @@ def test_a_perfect_answer_at_stride_one_is_the_truth():
 
 
 def test_a_grid_of_squares_has_about_as_many_cells():
-    regions = np.arange(100).reshape(10, 10).repeat(12, 0).repeat(15, 1)
-    squares = exact._squares(regions)
-    assert squares.shape == regions.shape
+    found = np.arange(100).reshape(10, 10).repeat(12, 0).repeat(15, 1)
+    squares = regions.as_many_squares(found)
+    assert squares.shape == found.shape
     assert abs(len(np.unique(squares)) - 100) <= 20
 
 
@@ -253,17 +249,18 @@ def test_what_the_tasks_can_say(which):
 @pytest.mark.parametrize("stride", [4, 8])
 def test_fields_are_as_wide_as_the_widest_gradient(stride):
     """Random photos, so that few gradients are zero: what the units see fills their fields and no more."""
-    axis = reach._fields()[stride]
+    axis = fields.fields()[stride]
     rng = np.random.default_rng(0)
     looked = sum(
-        reach._level(rng.integers(0, 256, (*reach.SIDES, 3), dtype=np.uint8).tobytes(), stride)[0] for _ in range(4)
+        fields.looked_at(rng.integers(0, 256, (*fields.SIDES, 3), dtype=np.uint8).tobytes(), stride).each
+        for _ in range(4)
     )
-    _, column = reach._place(stride)
+    _, column = fields.first_unit(stride)
     for unit, seen in enumerate(looked):
         columns = np.flatnonzero(seen.any(0))
         first = axis.first(column + unit)
         assert columns[0] == max(0, first)
-        assert columns[-1] == min(reach.SIDES[1], first + axis.size) - 1
+        assert columns[-1] == min(fields.SIDES[1], first + axis.size) - 1
 
 
 def test_own_photo_for_fields():

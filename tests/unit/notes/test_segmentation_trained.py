@@ -7,8 +7,18 @@ import torch.nn.functional as F
 
 from fpnlib.claims import Measurement
 from fpnlib.data.voc import VOID
-from fpnlib.notes.segmentation_difficulties import context, cues, nets, scores, shown, trained, weak
-from fpnlib.notes.segmentation_difficulties.claims import CLAIMS
+from fpnlib.notes.segmentation_difficulties.experiments import (
+    CLAIMS,
+    context,
+    cues,
+    finer_strides,
+    means,
+    nets,
+    post_processing,
+    repair,
+    shown,
+    weak_labels,
+)
 from fpnlib.training.segmenter import void_classes
 
 
@@ -25,10 +35,10 @@ def perfect(given, stride):
 def test_the_stored_nets_know_the_scenes_and_the_finer_one_more():
     found = {
         stride: np.mean([shown.score(one, place) for place, one in enumerate(shown.logits_of(stride))], 0)
-        for stride in nets.SHOWN_STRIDES
+        for stride in shown.NETS.values()
     }
     empty = F.one_hot(torch.zeros(shown.SIDE, shown.SIDE, dtype=torch.int64), 6).movedim(-1, 0).float()
-    nothing = np.mean([shown.score(empty, place) for place in range(nets.SHOWN)], 0)
+    nothing = np.mean([shown.score(empty, place) for place in range(shown.SCENES)], 0)
     assert (nothing < found[32]).all()
     assert (found[32] < found[8]).all()
 
@@ -42,7 +52,7 @@ def test_what_is_shown_is_a_part_of_its_scene_and_true_labels_score_one():
 
 
 def test_no_seed_is_tested_on_scenes_that_were_tuned_on_or_shown():
-    firsts = [nets.first_scene(seed) for seed in (*range(nets.SEEDS), nets.OTHER_NET)] + [nets._SHOWN]
+    firsts = [nets.first_scene(seed) for seed in (*range(nets.SEEDS), nets.OTHER_NET)] + [nets.FIRST_SHOWN]
     assert np.diff(sorted(firsts)).min() >= nets.TESTED
     assert nets.OTHER_NET >= nets.SEEDS
     assert len(nets.scenes_of(0, 3)) == 3
@@ -64,27 +74,27 @@ def test_early_losses_need_no_other_seed_and_no_whole_training():
 
 
 def test_the_control_has_the_same_regions_somewhere_else(given):
-    segments = trained.superpixels(nets.pictures(given)[0], trained.SUPERPIXELS[8])
-    control = trained.elsewhere(segments)
+    segments = post_processing.superpixels(nets.pictures(given)[0], post_processing.SUPERPIXELS[8])
+    control = post_processing.elsewhere(segments)
     assert torch.equal(segments.flatten().bincount(), control.flatten().bincount())
     assert not torch.equal(segments, control)
-    assert abs(len(segments.unique()) * trained.SUPERPIXELS[8].side ** 2 / segments.numel() - 1) < 0.3
+    assert abs(len(segments.unique()) * post_processing.SUPERPIXELS[8].side ** 2 / segments.numel() - 1) < 0.3
 
 
 def test_a_crf_and_superpixels_mend_a_coarse_answer_where_colour_tells_the_classes(given):
     logits = perfect(given, 32).half() / 20
     plain = nets.score(nets.labels(logits), given)["miou"]
-    for settings in (trained.CRFS[8], trained.SUPERPIXELS[8]):
+    for settings in (post_processing.CRFS[8], post_processing.SUPERPIXELS[8]):
 
         def way(one, image, true, settings=settings):
-            return trained._run(settings, one, trained.drawn(true), true)
+            return post_processing._run(settings, one, post_processing.drawn(true), true)
 
-        assert nets.score(trained._each(logits, given, way), given)["miou"] > plain + 0.02
+        assert nets.score(post_processing._each(logits, given, way), given)["miou"] > plain + 0.02
 
 
 def test_bands_are_what_lies_near_a_boundary(given):
     for pixels in (1, 3, 8):
-        assert torch.equal(scores.near(given, pixels), void_classes(given, pixels) == VOID)
+        assert torch.equal(repair.near(given, pixels), void_classes(given, pixels) == VOID)
 
 
 def test_lines_and_areas_are_told_apart_by_their_width():
@@ -92,42 +102,42 @@ def test_lines_and_areas_are_told_apart_by_their_width():
     wrong[0, :, 5:9] = True
     wrong[0, 20:25, 20:25] = True
     wrong[1, :3] = True
-    found = scores.wide(wrong, 4)
+    found = repair.wide(wrong, 4)
     assert not found[0, :, :10].any()
     assert found[0, 20:25, 20:25].all()
     assert found[0].sum() == 25
     # A strip at the edge may go on beyond it.
     assert found[1].sum() == 3 * 40
-    assert not scores.wide(wrong, 8)[0].any()
-    assert not scores.wide(torch.zeros_like(wrong), 4).any()
-    assert scores.wide(torch.ones_like(wrong), 4).all()
+    assert not repair.wide(wrong, 8)[0].any()
+    assert not repair.wide(torch.zeros_like(wrong), 4).any()
+    assert repair.wide(torch.ones_like(wrong), 4).all()
 
 
 def test_mending_gains_what_it_says(given):
     said = nets.labels(perfect(given, 32).half())
     truth = nets.counted(given)
-    found = scores.gains(said, given)
-    for name, part in scores.parts_of(said, given).items():
+    found = repair.gains(said, given)
+    for name, part in repair.parts_of(said, given).items():
         mended = torch.where(part, given.semantic, said)
         assert nets.miou(mended, truth) - nets.miou(said, truth) == pytest.approx(found[name], abs=1e-12)
         assert found[name] >= 0
     # All of what is wrong lies in one of two parts.
     for one, other in (("band_4", "inside_4"), ("line_8", "area_8")):
-        both = scores.parts_of(said, given)
+        both = repair.parts_of(said, given)
         assert (both[one] | both[other] | (said == given.semantic)).all()
         assert not (both[one] & both[other]).any()
 
 
 def test_an_object_is_mostly_wrong_if_less_than_half_of_it_is_right(given):
-    assert not scores.mostly_wrong(given.semantic, given).any()
-    otherwise = scores.called_otherwise(given)
-    wrong = scores.mostly_wrong(otherwise, given)
+    assert not repair.mostly_wrong(given.semantic, given).any()
+    otherwise = repair.called_otherwise(given)
+    wrong = repair.mostly_wrong(otherwise, given)
     assert torch.equal(wrong, otherwise != given.semantic)
     assert [len(one[part].unique()) for one, part in zip(given.instances, wrong, strict=True)] == [1] * 3
 
 
 def test_planted_errors_are_what_they_are_called(given):
-    line, area = scores.gains(scores.line_off(given), given), scores.gains(scores.called_otherwise(given), given)
+    line, area = repair.gains(repair.line_off(given), given), repair.gains(repair.called_otherwise(given), given)
     assert line["band_4"] == pytest.approx(1 - line["miou"])
     assert line["inside_4"] == pytest.approx(0)
     assert line["area_8"] < line["line_8"]
@@ -136,7 +146,7 @@ def test_planted_errors_are_what_they_are_called(given):
 
 
 def test_two_answers_made_to_differ_by_the_mean(given):
-    few, silent = scores.small_missing(given), scores.silent_at_times(given)
+    few, silent = means.small_missing(given), means.silent_at_times(given)
     assert torch.equal(silent[1:], given.semantic[1:])
     assert not silent[0].any()
     assert ((few == given.semantic) | (few == 0)).all()
@@ -149,7 +159,7 @@ def test_two_answers_made_to_differ_by_the_mean(given):
 @pytest.mark.parametrize("id", ["SD-2", "SD-8", "SD-11", "SD-13", "SD-14"])
 def test_a_claim_judges_what_its_nets_say(id, given, monkeypatch):
     """Perfect answers at stride 8 in place of trained nets: little is gained, and every criterion finds its number."""
-    for module in (trained, scores):
+    for module in (means, post_processing, finer_strides, repair):
         monkeypatch.setattr(module, "scenes_of", lambda seed, count=3: given)
         monkeypatch.setattr(module, "answers", lambda seed, stride, scenes=512: perfect(given, 8).half())
         monkeypatch.setattr(module, "early_losses", lambda seeds, strides: {})
@@ -271,8 +281,8 @@ def test_a_coarse_answer_holds_probabilities_and_repeats():
 @pytest.mark.parametrize("kind", ["scribbles", "points"])
 @pytest.mark.parametrize("count", [2, 16, 64])
 def test_labels_are_as_many_as_asked_and_right(kind, count):
-    for place, crop in enumerate(weak.crops()):
-        labels = weak.draw_labels(kind, crop.mask, count, place)
+    for place, crop in enumerate(weak_labels.crops()):
+        labels = weak_labels.draw_labels(kind, crop.mask, count, place)
         assert labels.on.sum() == labels.off.sum() == count // 2
         assert not (labels.on & ~crop.mask).any()
         assert not (labels.off & crop.mask).any()
@@ -280,43 +290,44 @@ def test_labels_are_as_many_as_asked_and_right(kind, count):
 
 @pytest.mark.parametrize("kind", ["scribbles", "points"])
 def test_no_hand_labels_the_void_border(kind):
-    for place, crop in enumerate(weak.crops()):
-        assert (crop.mask & ~crop.void).sum() >= weak.COUNTS[-1]
-        labels = weak.draw_labels(kind, crop.mask, 64, place, crop.void)
+    for place, crop in enumerate(weak_labels.crops()):
+        assert (crop.mask & ~crop.void).sum() >= weak_labels.COUNTS[-1]
+        labels = weak_labels.draw_labels(kind, crop.mask, 64, place, crop.void)
         assert labels.on.sum() == labels.off.sum() == 32
         assert not ((labels.on | labels.off) & crop.void).any()
 
 
 def test_the_void_border_is_no_error():
-    crop = weak.crops()[0]
-    assert weak.counted_iou(crop.mask | crop.void, crop) == weak.counted_iou(crop.mask & ~crop.void, crop) == 1
-    assert weak.counted_iou(np.ones_like(crop.mask), crop) < 1
+    crop = weak_labels.crops()[0]
+    for found in (crop.mask | crop.void, crop.mask & ~crop.void):
+        assert weak_labels.counted_iou(found, crop) == 1
+    assert weak_labels.counted_iou(np.ones_like(crop.mask), crop) < 1
 
 
 def test_a_box_says_what_is_outside():
-    crop = weak.crops()[0]
-    labels = weak.draw_labels("box", crop.mask, 4, 0)
+    crop = weak_labels.crops()[0]
+    labels = weak_labels.draw_labels("box", crop.mask, 4, 0)
     assert not labels.on.any()
     assert not (labels.off & crop.mask).any()
     rows, columns = (np.flatnonzero(crop.mask.any(axis)) for axis in (1, 0))
     assert (~labels.off).sum() == len(range(rows[0], rows[-1] + 1)) * len(range(columns[0], columns[-1] + 1))
 
 
-@pytest.mark.parametrize("method", weak.METHODS[1:])
+@pytest.mark.parametrize("method", weak_labels.METHODS[1:])
 def test_a_method_that_looks_at_the_image_finds_a_plain_object(method):
     mask = np.zeros((40, 50), bool)
     mask[5:30, 8:20] = True
     image = np.where(mask[..., None], np.array([200, 40, 40]), np.array([30, 60, 160])).astype(np.uint8)
-    labels = weak.draw_labels("points", mask, 4, 1)
-    assert (weak.mask_from(method, image, labels) == mask).all()
-    assert not (weak.mask_from("nearest label", image, labels) == mask).all()
+    labels = weak_labels.draw_labels("points", mask, 4, 1)
+    assert (weak_labels.mask_from(method, image, labels) == mask).all()
+    assert not (weak_labels.mask_from("nearest label", image, labels) == mask).all()
 
 
-@pytest.mark.parametrize("method", weak.METHODS)
+@pytest.mark.parametrize("method", weak_labels.METHODS)
 def test_labelled_pixels_keep_their_labels(method):
     for place in (0, 9):
-        crop = weak.crops()[place]
-        labels = weak.draw_labels("scribbles", crop.mask, 32, place)
-        found = weak.mask_from(method, crop.image, labels)
+        crop = weak_labels.crops()[place]
+        labels = weak_labels.draw_labels("scribbles", crop.mask, 32, place)
+        found = weak_labels.mask_from(method, crop.image, labels)
         assert found[labels.on].all()
         assert not found[labels.off].any()

@@ -10,14 +10,15 @@ from torch.func import functional_call, grad, jacrev, stack_module_state
 from torch.optim import SGD, Adam
 
 from fpnlib.claims import Result
-from fpnlib.notes.warmup import designer, live, recorded
-from fpnlib.notes.warmup.claims import rates_of
-from fpnlib.notes.warmup.curvature import adam_updates, sharpness
+from fpnlib.notes.warmup.experiments import decays, recorded
+from fpnlib.notes.warmup.experiments.curvature import adam_updates, sharpness
+from fpnlib.notes.warmup.experiments.factor import rates_of
+from fpnlib.notes.warmup.experiments.nets import cross_entropy, digits, residual_net, scene_objects
+from fpnlib.notes.warmup.experiments.rates import RATES, WARMUPS, sums
+from fpnlib.notes.warmup.experiments.runs import STEPS, Run, train_runs
+from fpnlib.notes.warmup.experiments.why import RATE, SMALL_RATE, concordance, ramp_until, sharpness_along, wait_until
 from fpnlib.notes.warmup.explorers import live_training, schedule_designer
-from fpnlib.notes.warmup.nets import cross_entropy, digits, residual_net, scene_objects
-from fpnlib.notes.warmup.rates import RATES, WARMUPS, sums
-from fpnlib.notes.warmup.runs import Run, train_runs
-from fpnlib.notes.warmup.why import RATE, SMALL_RATE, concordance, ramp_until, sharpness_along, wait_until
+from fpnlib.notes.warmup.explorers.live_training import LiveExplorer
 from fpnlib.schedules import MODES, WarmupLR
 
 
@@ -190,7 +191,7 @@ def test_recorded_sharpness_is_measured_again(batch_norm):
     torch.testing.assert_close(recorded.sharpness_curves(batch_norm)[1, 1, 2, :4], again.detach(), rtol=1e-3, atol=1e-5)
 
 
-@pytest.mark.parametrize("after", designer.DECAYS)
+@pytest.mark.parametrize("after", decays.DECAYS)
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("delay", [False, True])
 def test_the_designer_draws_what_its_code_makes(after, mode, delay):
@@ -199,13 +200,13 @@ def test_the_designer_draws_what_its_code_makes(after, mode, delay):
     model = nn.Linear(1, 1)
     made = names | {"SGD": SGD, "WarmupLR": WarmupLR, "model": model}
     exec(explorer.data.code, made)
-    np.testing.assert_allclose(explorer.data.rates, rates_of(made["scheduler"], designer.STEPS), rtol=1e-12)
+    np.testing.assert_allclose(explorer.data.rates, rates_of(made["scheduler"], STEPS), rtol=1e-12)
     assert explorer.data.code in explorer.readout
     explorer.close()
 
 
 def test_training_tells_how_far_it_is(monkeypatch):
-    monkeypatch.setattr(live, "_trained", {})  # other tests of this process may have trained the same runs
+    monkeypatch.setattr(LiveExplorer, "outcomes", {})  # other tests of this process may have trained the same runs
     explorer = live_training(rate=0.1)
     explorer._repr_mimebundle_()
     told = []

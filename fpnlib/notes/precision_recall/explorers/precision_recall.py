@@ -1,0 +1,139 @@
+"""A threshold over scores."""
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+from ipywidgets import Widget
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+from fpnlib.explore import Explorer, Panel, counted, number, slider
+from fpnlib.explore.style import BLUE, INK, MUTED
+from fpnlib.metrics import average_precision, f_score, precision_recall_curve, roc_auc
+from fpnlib.metrics.arrays import ArrayLike
+from fpnlib.notes.precision_recall.explorers.scored import UNIT, Scored
+
+
+@dataclasses.dataclass(frozen=True)
+class ThresholdData:
+    """The counts at one threshold and what follows from them."""
+
+    threshold: float
+    tp: int
+    fp: int
+    fn: int
+    tn: int
+    precision: float
+    recall: float
+    false_positive_rate: float
+    beta: float
+    f: float
+
+
+class ThresholdExplorer(Explorer[ThresholdData]):
+    """Histograms, confusion matrix, both curves with the moving point, and the formulas with the counts in them."""
+
+    title = "Score histograms, confusion matrix, precision-recall and ROC curves at one threshold"
+    size = (1000, 600)
+
+    def __init__(self, scores: ArrayLike, targets: ArrayLike) -> None:
+        self._scored = Scored(scores, targets)
+        self._curve = precision_recall_curve(scores, targets)
+        self._ap = average_precision(scores, targets)
+        self._auc = roc_auc(scores, targets)
+        super().__init__()
+
+    def make_controls(self) -> dict[str, Widget]:
+        """Return the threshold in the scores' own unit, and β of the F-score."""
+        return {
+            "threshold": self._scored.slider(),
+            "beta": slider("β (recall weighs β² times)", 1.0, 0.25, 4.0, 0.25),
+        }
+
+    def compute(self, threshold: float, beta: float) -> ThresholdData:
+        """Count at the threshold."""
+        tp, fp, fn, tn = self._scored.counts(threshold)
+        precision, recall, false_positive_rate = tp / (tp + fp), tp / (tp + fn), fp / (fp + tn)
+        f = float(f_score(precision, recall, beta))
+        return ThresholdData(threshold, tp, fp, fn, tn, precision, recall, false_positive_rate, beta, f)
+
+    def _on_curve(self, threshold: float) -> tuple[float, float]:
+        """Return recall and precision."""
+        tp, fp, fn, _ = self._scored.counts(threshold)
+        return tp / (tp + fn), tp / (tp + fp)
+
+    def build(self, figure: Figure) -> None:
+        """Lay out five panels."""
+        axes = figure.subplot_mosaic(
+            [["hist", "hist", "hist", "table", "table"], ["pr", "pr", "roc", "roc", "formulas"]],
+            width_ratios=[1, 1, 1, 1, 1.8],
+            height_ratios=[1, 1.25],
+        )
+        bins, positive, negative = self._scored.histograms(60)
+        crowd = self.panel(axes["hist"], title="Who gets which score", ylabel="share of its class")
+        self._scored.show_crowd(crowd, bins, (positive, bins), (negative, bins), max(positive.max(), negative.max()))
+
+        table = self.panel(axes["table"], title="Confusion matrix", xlim=(-0.5, 1.5), ylim=(1.5, -0.5))
+        table.axes.set_xticks([0, 1], ["said positive", "said negative"])
+        table.axes.set_yticks([0, 1], ["positive", "negative"], rotation=90, va="center")
+        table.axes.tick_params(length=0)
+        for place, (name, pair) in enumerate({"TP": "fn", "FN": "tp", "FP": "tn", "TN": "fp"}.items()):
+            self._tile(table, place % 2, place // 2, name, pair)
+
+        curve = self.panel(axes["pr"], title=f"Precision and recall: AP {number(self._ap)}", **UNIT)
+        curve.axes.set(xlabel="recall", ylabel="precision")
+        curve.line((self._curve.recall, self._curve.precision), color=BLUE, drawstyle="steps-pre")
+        curve.dot(lambda data: (data.recall, data.precision), grab={"threshold": self._on_curve})
+        self._scored.show_roc(self.panel(axes["roc"], title=f"ROC: area {number(self._auc)}"))
+
+        words = self.panel(axes["formulas"], title="The same in numbers")
+        words.formulas(
+            [
+                ("precision = TP / (TP + FP)", lambda data: _fraction(data.tp, data.fp, data.precision)),
+                ("recall = TP / (TP + FN)", lambda data: _fraction(data.tp, data.fn, data.recall)),
+                (
+                    "false positive rate = FP / (FP + TN)",
+                    lambda data: _fraction(data.fp, data.tn, data.false_positive_rate),
+                ),
+                ("F = (1 + β²) P R / (β² P + R)", lambda data: f"{number(data.f)}   (β = {number(data.beta)})"),
+            ],
+            fontsize=9.5,
+        )
+        words.text("flagged: score ≥ threshold", 0, 0.02, color=MUTED, fontsize=9)
+
+    @staticmethod
+    def _tile(table: Panel, x: int, y: int, name: str, other: str) -> None:
+        """A count of the confusion matrix; the darker, the larger its share of the row."""
+
+        def count(data: ThresholdData) -> int:
+            return int(getattr(data, name.lower()))
+
+        table.add(
+            table.axes.add_patch(Rectangle((x - 0.5, y - 0.5), 1, 1)),
+            lambda tile, data: tile.set_facecolor((INK, 0.45 * count(data) / (count(data) + getattr(data, other)))),
+        )
+        table.text(lambda data: f"{name} {count(data)}", x, y, ha="center", va="center", fontsize=13)
+
+    def describe(self, data: ThresholdData) -> str:
+        """Say the counts and the three rates."""
+        return (
+            f"At threshold {number(data.threshold)}, {counted(data.tp + data.fp, 'example')} flagged: {data.tp} "
+            f"rightly, {data.fp} wrongly; {counted(data.fn, 'positive')} missed.\n"
+            f"Precision {number(data.precision)}, recall {number(data.recall)}, false positive rate "
+            f"{number(data.false_positive_rate)}, F {number(data.f)}."
+        )
+
+    def invariants(self, data: ThresholdData) -> dict[str, bool]:
+        """Check the counts against the whole and the point against the curve."""
+        rates: Any = (data.precision, data.recall, data.false_positive_rate, data.f)
+        on_curve = np.isclose(self._curve.recall, data.recall) & np.isclose(self._curve.precision, data.precision)
+        return {
+            "every example is counted once": data.tp + data.fp + data.fn + data.tn == self._scored.size,
+            "rates lie between 0 and 1": all(0 <= rate <= 1 for rate in rates),
+            "the point lies on the curve": bool(on_curve.any()),
+        }
+
+
+def _fraction(part: int, rest: int, value: float) -> str:
+    return f"{part} / ({part} + {rest}) = {number(value)}"

@@ -1,0 +1,5 @@
+"""What note 05 says, and the test of each saying."""
+
+from fpnlib.notes.warmup.experiments import factor, rates, why
+
+CLAIMS = tuple(sorted((*factor.CLAIMS, *rates.CLAIMS, *why.CLAIMS), key=lambda claim: claim.id))

@@ -1,0 +1,41 @@
+"""What note 05 shows: a schedule designer, the map of rates, sharpness, jumps, and training while you watch."""
+
+from fpnlib.explore import explorer
+from fpnlib.notes.warmup.explorers.jump_to_full_rate import JumpExplorer
+from fpnlib.notes.warmup.explorers.live_training import LiveExplorer
+from fpnlib.notes.warmup.explorers.rate_map import RateMapExplorer
+from fpnlib.notes.warmup.explorers.schedule_designer import DesignerExplorer
+from fpnlib.notes.warmup.explorers.sharpness import SharpnessExplorer
+
+
+@explorer
+def schedule_designer() -> DesignerExplorer:
+    """Put a schedule together from warm-up and decay: its curve, its area, and the code that makes it."""
+    return DesignerExplorer()
+
+
+@explorer
+def rate_map() -> RateMapExplorer:
+    """Look through claim WU-2's map of learning rates and warm-ups, and at every run of a cell."""
+    return RateMapExplorer()
+
+
+@explorer
+def sharpness() -> SharpnessExplorer:
+    """Follow the largest eigenvalue of the Hessian along training, against the limit the learning rate sets."""
+    return SharpnessExplorer()
+
+
+@explorer
+def jump_to_full_rate() -> JumpExplorer:
+    """Jump to the full learning rate at a step, and see which nets survive."""
+    return JumpExplorer()
+
+
+@explorer
+def live_training() -> LiveExplorer:
+    """Train sixteen nets here, in a few seconds, with warm-up and without."""
+    return LiveExplorer()
+
+
+EXPLORERS = (schedule_designer, rate_map, sharpness, jump_to_full_rate, live_training)
