@@ -231,7 +231,12 @@ MUTANTS = (
         "_off(scale * scaled_gradient, by_weight)",
         "_off(scaled_gradient, by_weight)",
     ),
-    _measured("FP-2", "fpn/claims.py", "np.arange(fine) * coarse // fine", "(np.arange(fine) * coarse + 1) // fine"),
+    _measured(
+        "FP-2",
+        "fpn/experiments/recipe.py",
+        "np.arange(fine) * coarse // fine",
+        "(np.arange(fine) * coarse + 1) // fine",
+    ),
     _measured(
         "PD-1",
         "padding/experiments/projected_rois.py",

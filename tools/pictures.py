@@ -12,7 +12,7 @@ from PIL import Image
 
 from book_map import book_map
 from fpnlib.explore import all_explorers
-from fpnlib.notes.fpn.diagram import diagram
+from fpnlib.notes.fpn.explorers.diagram import diagram
 from repository import ROOT, write_if_changed
 
 IMAGES = ROOT / "images"

@@ -3,6 +3,7 @@
 import dataclasses
 import inspect
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import ipywidgets
@@ -49,15 +50,14 @@ class Handle:
         return {name: self._table(values[name], place, data) for name, place in self.places.items() if name in values}
 
     def _table(self, values: Sequence[Any], place: Place, data: Any) -> list[list[Any]]:
-        given = [place(value, data) if _takes_data(place) else place(value) for value in values]
-        known = [[np.nan if one is None else one for one in pair] for pair in given]
+        more = (data,) if _takes_data(place) else ()
+        known = np.array([place(value, *more) for value in values], float)  # None becomes NaN
         # An open coordinate takes some place inside the axes while the other goes through the transform.
         middle = self.axes.transData.inverted().transform(self.axes.transAxes.transform((0.5, 0.5)))
-        shares = self._shares(self.axes.transData.transform(np.where(np.isnan(known), middle, known)))
-        return [
-            [value, *(None if one is None else round(float(share), 5) for one, share in zip(pair, row, strict=True))]
-            for value, pair, row in zip(values, given, shares, strict=True)
-        ]
+        free = np.isnan(known)
+        shares = self._shares(self.axes.transData.transform(np.where(free, middle, known))).astype(object)
+        shares[free] = None
+        return [[value, *pair] for value, pair in zip(values, shares.tolist(), strict=True)]
 
     def _shares(self, pixels: np.ndarray) -> np.ndarray:
         width, height = self.axes.figure.bbox.size
@@ -74,10 +74,15 @@ def stops(control: ipywidgets.Widget, count: int | None = _STOPS) -> Sequence[An
         return (False, True)
     if isinstance(control, ipywidgets.Dropdown):
         return tuple(control.options)
-    last = round((control.max - control.min) / control.step)
+    return _stops(control.min, control.max, control.step, isinstance(control, ipywidgets.IntSlider), count)
+
+
+@lru_cache
+def _stops(low: float, high: float, step: float, whole: bool, count: int | None) -> Sequence[Any]:
+    last = round((high - low) / step)
     numbers = np.unique(np.linspace(0, last, min(last, count or last) + 1).round())
-    values = [min(control.max, control.min + n * control.step) for n in numbers.tolist()]
-    return [int(value) if isinstance(control, ipywidgets.IntSlider) else round(value, 10) for value in values]
+    values = [min(high, low + n * step) for n in numbers.tolist()]
+    return tuple(int(value) if whole else round(value, 10) for value in values)
 
 
 def checked_places(places: Mapping[str, Place], controls: Mapping[str, ipywidgets.Widget]) -> Mapping[str, Place]:

@@ -5,6 +5,7 @@ once and stays. What a mark stands for can be grabbed where it lies, and says it
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
@@ -48,6 +49,7 @@ class Panel:
     def __init__(self, axes: Axes, grab: Callable[..., None], *, bare: bool = False, **settings: Any) -> None:
         self.axes = axes
         self.artists: list[Artist] = []
+        self._data: Any = None
         self._follow: list[Callable[[Any], Any]] = []
         self._said: dict[Artist, Said] = {}
         self._named: dict[int, Sequence[str]] = {}  # of x, 0, and y, 1
@@ -59,6 +61,7 @@ class Panel:
 
     def draw(self, data: Any) -> None:
         """Move all marks to where `data` puts them."""
+        self._data = data
         for follow in self._follow:
             follow(data)
 
@@ -90,17 +93,31 @@ class Panel:
 
     # Points, lines, areas.
 
-    def line(self, of: Of | Sequence[Any], style: str = "", *, grab: Grab = None, **look: Any) -> Line2D:
-        """A curve, or dots by a `style` such as "o": x and y, of any length."""
+    def line(
+        self,
+        of: Of | Sequence[Any],
+        style: str = "",
+        *,
+        grab: Grab = None,
+        says: Callable[[Any, int], str] | None = None,
+        **look: Any,
+    ) -> Line2D:
+        """A curve, or dots by a `style` such as "o": x and y, of any length.
+
+        `says` gives words for the data and a point's number, where x and y are not what a pointer should hear.
+        """
         (line,) = self.axes.plot(*(([], []) if callable(of) else of), style, **look)
         if callable(of):
+            line.set_in_layout(False)  # where points lie must not move the panels; none at all count as lying at 0
             self._add([line], lambda data: line.set_data(*np.atleast_1d(*of(data))), grab)
-        self._said[line] = lambda x, y: _point_words(line, x, y, self._named)
+        words = says and partial(self._tell, says)
+        self._said[line] = lambda x, y: _point_words(line, x, y, self._named, words)
         return line
 
     def dot(self, of: Of, *, grab: Grab = None, **look: Any) -> Line2D:
         """One point that stands for the state, or several: x and y."""
-        return self.line(of, "o", grab=grab, **{"ms": 10, "color": ORANGE, "mec": INK, "clip_on": False} | look)
+        usual: dict[str, Any] = {"ms": 10, "color": ORANGE, "mec": INK, "clip_on": False}
+        return self.line(of, "o", grab=grab, **usual | look)
 
     def upright(self, of: Of | float, *, grab: Grab = None, **look: Any) -> Line2D:
         """An upright line at x; with a control's name as `grab` it is that control's value."""
@@ -171,11 +188,13 @@ class Panel:
         vmin: float | None = None,
         vmax: float | None = None,
         aspect: str = "equal",
+        says: Callable[[Any, int, int], str] | None = None,
         **look: Any,
     ) -> Raster:
         """Pixels (h, w), (h, w, 3) or (h, w, 4) between x0 y0 and x1 y1; a function may give both, as a tuple.
 
-        Without an extent each pixel is 1 wide around a whole number, as Matplotlib has it.
+        Without an extent each pixel is 1 wide around a whole number, as Matplotlib has it. `says` gives words for the
+        data and a pixel's row and column, where the pixels are not what a pointer should hear.
         """
         image = Raster(self.axes, norm=Normalize(vmin, vmax), **look)
         self.axes.set_aspect(aspect)
@@ -193,7 +212,8 @@ class Panel:
             self._add([image], lambda data: show(of(data)))
         else:
             show(of)
-        self._said[image] = lambda x, y: _pixel_words(image, x, y)
+        words = says and partial(self._tell, says)
+        self._said[image] = lambda x, y: _pixel_words(image, x, y, words)
         return image
 
     def classes(
@@ -210,7 +230,9 @@ class Panel:
         known = [] if callable(names) else [*names]
         if callable(names):
             self._follow.append(lambda data: known.__setitem__(slice(None), names(data)))
-        self._said[image] = lambda x, y: _pixel_words(image, x, y, lambda value: known[int(value)])
+        self._said[image] = lambda x, y: _pixel_words(
+            image, x, y, lambda row, column: known[int(image.get_array()[row, column])]
+        )
         return image
 
     def box(self, of: Of | Sequence[float], *, grab: Grab = None, **look: Any) -> Rectangle:
@@ -353,6 +375,9 @@ class Panel:
                 return words, *self.axes.transData.transform(where)
         return None
 
+    def _tell(self, says: Callable[..., str], *place: int) -> str:
+        return says(self._data, *place)
+
     def _words(self, x: float, y: float, words: str, /, **look: Any) -> Words:
         look = {"color": INK, "transform": self.axes.transData, "clip_on": False} | look
         return self.axes.add_artist(Words(x, y, words, **look))
@@ -382,15 +407,22 @@ def _names(axes: Axes) -> tuple[str, str]:
 
 
 def _point_words(
-    line: Line2D, x: float, y: float, named: Mapping[int, Sequence[str]]
+    line: Line2D,
+    x: float,
+    y: float,
+    named: Mapping[int, Sequence[str]],
+    words_of: Callable[[int], str] | None,
 ) -> tuple[str, float, float] | None:
-    """The point of a line that is near (x, y), in the words of the axes."""
+    """The point of a line that is near (x, y), in the words of the axes or those that are given for it."""
     axes, points = line.axes, np.column_stack([np.asarray(one, float) for one in line.get_data()])
     far = np.hypot(*(axes.transData.transform(points) - axes.transData.transform((x, y))).T)
     near = np.flatnonzero(far <= _NEAR * axes.figure.dpi / 100)
     if not near.size:
         return None
-    at = points[near[far[near].argmin()]]
+    nearest = int(near[far[near].argmin()])
+    at = points[nearest]
+    if words_of:
+        return words_of(nearest), *at
     words = ", ".join(
         named[place][round(value)] if place in named else f"{name} {number(value)}"
         for place, (name, value) in enumerate(zip(_names(axes), at, strict=True))
@@ -400,7 +432,7 @@ def _point_words(
 
 
 def _pixel_words(
-    image: Raster, x: float, y: float, words_of: Callable[[Any], str] = number
+    image: Raster, x: float, y: float, words_of: Callable[[int, int], str] | None
 ) -> tuple[str, float, float] | None:
     cells = image.get_array()
     left, right, bottom, top = image.get_extent()
@@ -411,8 +443,10 @@ def _pixel_words(
         return None
     row, column = int(down * cells.shape[0]), int(across * cells.shape[1])
     value = cells[row, column]
-    if np.ndim(value):
+    if words_of:
+        words = words_of(row, column)
+    elif np.ndim(value):
         words = ", ".join(f"{name} {one}" for name, one in zip(("red", "green", "blue"), value, strict=False))
     else:
-        words = words_of(value)
+        words = number(value)
     return f"row {row}, column {column}: {words}", x, y

@@ -28,6 +28,8 @@ class Raster(AxesImage):
         cells = self.get_array()
         if not self.get_visible() or cells is None or not cells.size:
             return
+        if not np.ma.is_masked(cells):
+            cells = np.ma.getdata(cells)  # much faster to index
         left, right, bottom, top = self.get_extent()
         (x0, y0), (x1, y1) = self.get_transform().transform([(left, bottom), (right, top)])
         x_low, y_low, x_high, y_high = self.axes.bbox.extents

@@ -123,7 +123,8 @@ level_assignment()
 # A detector of some hundred thousand weights reads the pyramid's levels. It was trained from scratch on labelled scenes
 # of $128$ pixels, whole and with one part or another left out. Where a part takes many weights with it, more channels
 # make up for them, so all have the same number within five per cent. Each box has a score, the detector's confidence;
-# only boxes at or above the slider's score are drawn. Colours and line styles say what is right, wrong and missed.
+# only boxes at or above the slider's score are drawn. Colours and line styles say what is right, wrong and missed. The
+# strip on the right has the scores of all boxes; its line can be dragged.
 #
 # **Choose scene 2 and lower the score to $0.3$. Count the small objects that are found. Then choose C4 alone and C5
 # alone, and lower the score as far as you like.**
@@ -246,8 +247,8 @@ for k, stage in enumerate((net.layer1, net.layer2, net.layer3, net.layer4), 2):
 # torchvision is not installed here.
 
 # %%
-from fpnlib.notes.fpn.claims import plain_pyramid
-from fpnlib.notes.fpn.recorded import CHANNELS, OUT, SIZES, fill, pyramid_input, recorded
+from fpnlib.notes.fpn.experiments.recipe import plain_pyramid
+from fpnlib.notes.fpn.experiments.recorded import CHANNELS, OUT, SIZES, fill, pyramid_input, recorded
 
 pyramid_fpn = FPN(CHANNELS, OUT).double().eval()
 fill(pyramid_fpn)
@@ -338,7 +339,7 @@ verdicts("FP")
 
 # %%
 from fpnlib.claims import Result
-from fpnlib.notes.fpn.cue import accuracies
+from fpnlib.notes.fpn.experiments.cue import accuracies
 
 print(accuracies(Result.load("FP-3")))
 
@@ -372,7 +373,7 @@ print(accuracies(Result.load("FP-3")))
 # larger than the objects.
 
 # %%
-from fpnlib.notes.fpn.ablation import beside_the_paper
+from fpnlib.notes.fpn.experiments.ablation import beside_the_paper
 
 print(beside_the_paper(Result.load("FP-6")))
 
@@ -402,7 +403,7 @@ print(beside_the_paper(Result.load("FP-6")))
 # The control is a plain blur of M, which must lower both, and the top-down path, which must raise the mIoU.
 
 # %%
-from fpnlib.notes.fpn.smoothing import four_nets
+from fpnlib.notes.fpn.experiments.smoothing import four_nets
 
 print(four_nets(Result.load("FP-4")))
 

@@ -9,7 +9,16 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from fpnlib.notes.fpn.recorded import CHANNELS, FILE, OTHER_SIZES, OUT, SIZES, fill, pyramid_input, pyramid_maps
+from fpnlib.notes.fpn.experiments.recorded import (
+    CHANNELS,
+    FILE,
+    OTHER_SIZES,
+    OUT,
+    SIZES,
+    fill,
+    pyramid_input,
+    pyramid_maps,
+)
 
 RESNETS = Path(__file__).parents[1] / "unit" / "models" / "torchvision_resnet.json"
 IMAGE = (2, 3, 65, 97)

@@ -43,6 +43,12 @@ class EveryMark(Explorer[Numbers]):
 MARKS = {
     "line": lambda p: p.line(lambda d: (range(3), d.values), label="the curve"),
     "dot": lambda p: p.dot(lambda d: (d.place, d.values[d.place]), grab={"place": lambda v, d: (v, d.values[v])}),
+    "telling line": lambda p: p.line(
+        lambda d: (range(3), d.values), says=lambda d, point: f"{point} of {len(d.values)}, with {d.place}"
+    ),
+    "telling image": lambda p: p.image(
+        np.zeros((2, 2)), (0, 0, 2, 2), says=lambda d, row, column: f"{row}, {column}, with {d.place}"
+    ),
     "upright": lambda p: p.upright(lambda d: d.place, grab="place"),
     "level": lambda p: p.level(lambda d: d.values[0], grab="shift"),
     "rows": lambda p: (p.rows(("top", "middle", "low")), p.line(lambda d: (d.values, range(3)), "o"))[1],
@@ -178,6 +184,8 @@ def pixels(every, name, x, y):
     [
         ("line", (1.02, 0.5), "the curve: x 1, y 0.5"),
         ("dot", (1, 0.5), "x 1, y 0.5"),
+        ("telling line", (1, 0.5), "1 of 3, with 1"),
+        ("telling image", (1.5, 0.5), "row 0, column 1: 0, 1, with 1"),
         ("rows", (0.8, 2), "x 0.8, low"),
         ("columns", (2, 0.8), "c, y 0.8"),
         ("heat_map", (2.2, 0.8), "y high, x 100: 1.6"),
@@ -211,3 +219,15 @@ def test_a_mark_that_lies_at_no_controls_value_needs_places():
     panel = EveryMark().panel(Figure().subplots())
     with pytest.raises(ValueError, match="grab"):
         panel.dot(lambda d: (0, 0), grab="place")
+
+
+def test_no_points_move_no_panel():
+    def places(*values):
+        explorer = EveryMark()
+        explorer.build = lambda figure: (
+            [explorer.panel(axes).dot(lambda data: (values, values)) for axes in figure.subplots(1, 2)] and None
+        )
+        explorer.frame()
+        return [axes.bbox.extents.tolist() for axes in explorer._canvas.figure.axes]
+
+    assert places() == places(0.5)

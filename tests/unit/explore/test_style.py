@@ -35,9 +35,12 @@ DEFICIENCIES = {
 TOLD_APART = {
     ("sharpness", "ORANGE", "SKY"): "a dashed line and thin ones",
     ("geometry", "ORANGE", "SKY"): "a bar and a pale area",
+    ("research_planner", "ORANGE", "SKY"): "lines and filled bars",
     ("passes", "GREEN", "RED"): "a tick and a cross",
     ("detection", "GREEN", "RED"): "a thick frame and a thin one",
     ("detections", "GREEN", "RED"): "a thick frame and a thin one",
+    ("detections", "GREEN", "PURPLE"): "boxes on scenes and boxes on photos, which have no labels",
+    ("detections", "PURPLE", "RED"): "as above",
     ("cue_distance", "GREEN", "PURPLE"): "round and square marks, a whole line and a dashed one",
     ("cue_distance", "GREEN", "RED"): "a curve and an upright line with its words",
     ("cue_distance", "PURPLE", "RED"): "as above",

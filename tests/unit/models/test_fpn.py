@@ -12,7 +12,16 @@ from scipy.ndimage import map_coordinates
 from torch.func import functional_call, stack_module_state, vmap
 
 from fpnlib.models import FPN, resnet18
-from fpnlib.notes.fpn.recorded import CHANNELS, OTHER_SIZES, OUT, SIZES, fill, pyramid_input, pyramid_maps, recorded
+from fpnlib.notes.fpn.experiments.recorded import (
+    CHANNELS,
+    OTHER_SIZES,
+    OUT,
+    SIZES,
+    fill,
+    pyramid_input,
+    pyramid_maps,
+    recorded,
+)
 
 
 def filled(**options):

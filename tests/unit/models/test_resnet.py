@@ -13,7 +13,7 @@ from support.record_fpn_results import image, sampled
 from torch import nn
 
 from fpnlib.models import BasicBlock, Bottleneck, ResNet, resnet18, resnet34, resnet50
-from fpnlib.notes.fpn.recorded import fill
+from fpnlib.notes.fpn.experiments.recorded import fill
 
 # Written by tests/support/record_fpn_results.py from torchvision's own networks.
 RECORDED = json.loads((Path(__file__).parent / "torchvision_resnet.json").read_text())

@@ -21,11 +21,9 @@ NAMES = sorted(all_explorers())
 NOTHING_TO_GRAB = {
     "add_is_tied_concat": "the numbers of a convolution: no place in the picture stands for one of them",
     "architecture": "sizes and channels, which are words in a fixed diagram",
-    "detections": "the net's dots lie in three groups, and a score has no place",
     "edge_fusion": "five weights: the map and the curve show what comes of them",
     "folding": "the numbers of two layers, which are words",
     "passes": "numbers at fixed nodes",
-    "pyramid": "where cursor and maps lie depends on the chosen photo's size as well",
     "three_tasks": "a choice and pixels of error: the picture shows what comes of them",
     "top_down_step": "mix, level and channel: maps and spectra show what comes of them",
     "what_skips_carry": "not yet",

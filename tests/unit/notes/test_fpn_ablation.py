@@ -11,10 +11,16 @@ from fpnlib.claims import Result
 from fpnlib.data.scenes import scene
 from fpnlib.models import FPN
 from fpnlib.models.detector import AREA_RANGES, Detector
-from fpnlib.notes.fpn import cue, levels, smoothing
-from fpnlib.notes.fpn.ablation import METRICS, VARIANTS, beside_the_paper, variant_costs
-from fpnlib.notes.fpn.aliasing import aliasing, high_frequency_share, photo_square, pyramid_maps, shift_error
-from fpnlib.notes.fpn.detections import LARGER, NETS, Page, detect, judge, pages, size_of, small
+from fpnlib.notes.fpn.experiments import cue, levels, smoothing
+from fpnlib.notes.fpn.experiments.ablation import METRICS, VARIANTS, beside_the_paper, variant_costs
+from fpnlib.notes.fpn.experiments.aliasing import (
+    aliasing,
+    high_frequency_share,
+    photo_square,
+    pyramid_maps,
+    shift_error,
+)
+from fpnlib.notes.fpn.experiments.judged import LARGER, NETS, Page, detect, judge, pages, size_of, small
 from fpnlib.notes.fpn.explorers import cue_distance, detections
 from fpnlib.ops import receptive_field
 from fpnlib.training.detector import build, score, validation_scenes

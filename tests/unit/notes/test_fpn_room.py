@@ -12,19 +12,18 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 from PIL import Image
 from torch import nn
 
 from fpnlib.claims import Result
 from fpnlib.models import FPN, BasicBlock, EfficientNetLite0, ResNet, resnet18, resnet50
-from fpnlib.notes.fpn import lite_pyramid
-from fpnlib.notes.fpn.architecture import BACKBONES
-from fpnlib.notes.fpn.colours import components, heat
-from fpnlib.notes.fpn.diagram import LEVELS, SIZE, diagram
+from fpnlib.notes.fpn.experiments import lite_pyramid
+from fpnlib.notes.fpn.experiments.spectrum import RINGS, fine_share, sum_energies
 from fpnlib.notes.fpn.explorers import architecture, level_assignment, pyramid, top_down_step
-from fpnlib.notes.fpn.photo_pyramid import (
+from fpnlib.notes.fpn.explorers.architecture import BACKBONES
+from fpnlib.notes.fpn.explorers.colours import components, heat
+from fpnlib.notes.fpn.explorers.diagram import LEVELS, SIZE, diagram
+from fpnlib.notes.fpn.explorers.photo_pyramid import (
     Library,
     book_backbones,
     build,
@@ -36,8 +35,6 @@ from fpnlib.notes.fpn.photo_pyramid import (
     shrunk,
     strides_of,
 )
-from fpnlib.notes.fpn.pixels import Pixels
-from fpnlib.notes.fpn.spectrum import RINGS, fine_share, sum_energies
 
 OF_PHOTOS = (pyramid, top_down_step, level_assignment)
 
@@ -373,7 +370,7 @@ def test_the_lite_pyramid_is_what_its_command_trains(monkeypatch, tmp_path, caps
     assert not any(parameter.requires_grad for parameter in made.parameters())
 
 
-# Colours, components, pixels.
+# Colours, components.
 
 
 def test_principal_components_are_scikit_learns():
@@ -413,20 +410,36 @@ def test_colours_span_what_they_say():
     assert components(torch.tensor([9.0, -9.0, 0.0]).view(3, 1, 1)).tolist() == [[[255, 0, 127]]]
 
 
-def test_pixels_are_sharp_blocks_in_their_place():
-    figure = Figure(figsize=(1, 1), dpi=100)
-    canvas = FigureCanvasAgg(figure)
-    axes = figure.add_axes((0, 0, 1, 1))
-    axes.set(xlim=(0, 100), ylim=(100, 0))
-    axes.set_axis_off()
-    image = picture(3, 4)
-    Pixels(axes).show(image, 20, 10, 60, 40)
-    canvas.draw()
-    drawn = np.asarray(canvas.buffer_rgba())[..., :3]
-    np.testing.assert_array_equal(drawn[10:40, 20:60], image.repeat(10, 0).repeat(10, 1))
-    outside = np.ones((100, 100), bool)
-    outside[10:40, 20:60] = False
-    assert (drawn[outside] == 255).all()
+# Handles.
+
+
+def test_a_dragged_corner_follows_the_pointer_and_the_rest_of_the_box_its_middle():
+    explorer = level_assignment()
+    explorer._repr_mimebundle_()
+    handle = explorer._handles[3]  # the lower right corner
+    middle = np.add(explorer.data.box[:2], explorer.data.box[2:]) / 2
+    for pointer in np.linspace((330, 235), (290, 290), 12):
+        (wanted,) = handle._shares(handle.axes.transData.transform([pointer]))
+        tables = handle.tables(explorer.controls(), explorer.data)
+        far = {name: [np.hypot(x - wanted[0], y - wanted[1]) for _, x, y in table] for name, table in tables.items()}
+        explorer.set(**{name: tables[name][int(np.argmin(one))][0] for name, one in far.items()})
+        explorer.frame()
+    assert np.abs(np.subtract(explorer.data.box[2:], pointer)).max() < 16  # the shape has coarse steps
+    x0, y0, x1, y1 = explorer.data.box
+    assert (x0 + x1) / 2 == pytest.approx(middle[0], abs=1)
+    assert y0 == 0 or (y0 + y1) / 2 == pytest.approx(middle[1], abs=1)
+
+
+def test_the_frame_on_the_sheet_is_dragged_to_any_map():
+    explorer = pyramid()
+    explorer._repr_mimebundle_()
+    handle = next(one for one in explorer._handles if "stage" in one.places)
+    tables = handle.tables(explorer.controls(), explorer.data)
+    across, down = [row[1] for row in tables["level"]], [row[2] for row in tables["stage"]]
+    assert across == sorted(across)
+    assert down == sorted(down)
+    assert len(set(across)) == 4
+    assert len(set(down)) == 3
 
 
 # Spectra.

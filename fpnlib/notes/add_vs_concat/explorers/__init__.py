@@ -8,12 +8,12 @@ import torch
 from fpnlib.data.photos import labelled_photo, load_image, photo
 from fpnlib.explore import explorer
 from fpnlib.metrics import instance_boundaries
-from fpnlib.notes.add_vs_concat.explorers.alignment import AlignmentExplorer
-from fpnlib.notes.add_vs_concat.explorers.fusion_costs import CostsExplorer
-from fpnlib.notes.add_vs_concat.explorers.edge_fusion import EdgeFusionExplorer
 from fpnlib.notes.add_vs_concat.experiments.edges import cafe_edges, outlines, photo_edges
-from fpnlib.notes.add_vs_concat.explorers.gradient_highway import HighwayExplorer
 from fpnlib.notes.add_vs_concat.explorers.add_is_tied_concat import IdentityExplorer
+from fpnlib.notes.add_vs_concat.explorers.alignment import AlignmentExplorer
+from fpnlib.notes.add_vs_concat.explorers.edge_fusion import EdgeFusionExplorer
+from fpnlib.notes.add_vs_concat.explorers.fusion_costs import CostsExplorer
+from fpnlib.notes.add_vs_concat.explorers.gradient_highway import HighwayExplorer
 from fpnlib.notes.add_vs_concat.explorers.lstm_memory import MemoryExplorer
 from fpnlib.notes.add_vs_concat.explorers.what_skips_carry import SkipExplorer
 from fpnlib.validation import require

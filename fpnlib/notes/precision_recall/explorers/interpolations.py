@@ -1,6 +1,7 @@
 """One ranking, four average precisions."""
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 import torch
@@ -84,7 +85,7 @@ class RankingExplorer(Explorer[RankingData]):
         strip.image(lambda data: data.ranking[None].astype(float), (0.5, 0, n + 0.5, 1), aspect="auto", **colours)
         if n <= 40:
             strip.strokes(lambda data: [[(edge + 0.5, 0), (edge + 0.5, 1)] for edge in range(1, n)], colors=PAPER)
-        pointer = {"color": INK, "ms": 8, "clip_on": False}
+        pointer: dict[str, Any] = {"color": INK, "ms": 8, "clip_on": False}
         strip.line(lambda data: (data.moved_from, -0.2), "^", grab={"item": lambda item: (item, -0.2)}, **pointer)
         strip.line(lambda data: (data.moved_to, 1.2), "v", grab={"rank": lambda rank: (rank, 1.2)}, **pointer)
 

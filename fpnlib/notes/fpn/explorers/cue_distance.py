@@ -1,25 +1,21 @@
 """How far away a cue may lie: the object, its cue and what P2 sees, and how often the class is named rightly."""
 
 import dataclasses
-from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 from ipywidgets import Widget
-from matplotlib.artist import Artist
-from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
 
 from fpnlib.claims import Result
-from fpnlib.explore import Explorer, choice, number, slider
-from fpnlib.explore.style import FAINT, GREEN, INK, MUTED, PURPLE, RED
-from fpnlib.notes.fpn.cue import CHANCE, DISTANCES, FIELD, SIDE, STRIDE, Weights, cue_pictures
-from fpnlib.notes.fpn.pixels import Pixels
+from fpnlib.explore import Explorer, Panel, choice, number, slider
+from fpnlib.explore.style import FAINT, GREEN, MUTED, PURPLE, RED
+from fpnlib.notes.fpn.experiments.cue import CHANCE, DISTANCES, FIELD, SIDE, STRIDE, Weights, cue_pictures
 
 BACKBONES: dict[str, Weights] = {"small ResNet, trained with it": "scratch", "ImageNet's weights, frozen": "imagenet"}
 PATHS = {"with the top-down path": "full", "without it": "none"}
 _COLOURS = {"full": GREEN, "none": PURPLE}
-_MARKS = {"full": "o-", "none": "s--"}
+_LOOKS: dict[str, dict[str, Any]] = {"full": {"marker": "o"}, "none": {"marker": "s", "ls": "--"}}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,58 +91,43 @@ class CueDistanceExplorer(Explorer[CueDistanceData]):
             other=float(self._curves[kind, other][place]),
         )
 
-    def build(self, figure: Figure) -> Iterable[Artist]:
+    def build(self, figure: Figure) -> None:
         """Lay out the picture and the curves."""
-        picture, curves = figure.subplots(1, 2, width_ratios=[1, 1.5])
-        picture.set(xticks=[], yticks=[], xlim=(0, SIDE), ylim=(SIDE, 0), aspect="equal")
-        picture.set_title("In the frame: what P2 sees at the disc")
-        picture.spines[:].set_visible(False)
-        self._image = Pixels(picture)
-        self._frame = picture.add_patch(Rectangle((0, 0), 1, 1, fill=False, lw=4))
-        curves.set(
-            title="Test objects named rightly, with 95 % intervals over seeds",
-            xlabel="distance of the cue from the object's middle (pixels)",
-            ylabel="share",
-            xlim=(-1.5, DISTANCES[-1] + 1.5),
-            ylim=(0.38, 1.06),
-        )
-        curves.set_xticks(DISTANCES)
-        curves.axhline(CHANCE, color=MUTED, ls=":", lw=1.2)
-        curves.text(0, CHANCE - 0.015, "chance", va="top", color=MUTED, fontsize=9)
-        self._cliff = curves.axvline(0, color=RED, lw=2, ls="--")
-        self._note = curves.text(0, 0.41, "  here the field of P2 alone ends", color=RED, fontsize=9)
-        self._lines, self._bars = {}, {}
-        for name, label in (("full", "with the top-down path"), ("none", "without it")):
-            (self._lines[name],) = curves.plot([], [], _MARKS[name], ms=5, color=_COLOURS[name], label=label)
-            self._bars[name] = curves.add_collection(LineCollection([], colors=_COLOURS[name], linewidths=1.5))
-        (self._point,) = curves.plot([], [], "o", ms=13, mfc="none", mec=INK, mew=2)
-        self.grab(curves, distance=lambda value: (value, None))
-        curves.legend(loc="center right", bbox_to_anchor=(1, 0.42))
-        curves.grid(color=FAINT, lw=0.6)
-        return [
-            self._image,
-            self._frame,
-            self._cliff,
-            self._note,
-            *self._lines.values(),
-            *self._bars.values(),
-            self._point,
-        ]
+        left, right = figure.subplots(1, 2, width_ratios=[1, 1.5])
+        picture = self.panel(left, bare=True, title="In the frame: what P2 sees at the disc")
+        picture.image(lambda data: (data.picture, (0, 0, SIDE, SIDE)))
+        left.set(xlim=(0, SIDE), ylim=(SIDE, 0))
 
-    def draw(self, data: CueDistanceData) -> None:
-        """Show the picture, the frame, the curves and the point."""
-        self._image.show(data.picture, 0, 0, SIDE, SIDE)
-        top, bottom, left, right = data.field
-        self._frame.set_bounds(left, top, right - left + 1, bottom - top + 1)
-        self._frame.set_edgecolor(_COLOURS[PATHS[data.path]])
-        self._cliff.set_xdata([data.reach + 0.5] * 2)
-        self._note.set_x(data.reach + 0.5)
-        for name, line in self._lines.items():
-            line.set_data(DISTANCES, data.curves[name])
-            self._bars[name].set_segments(
-                [[(x, low), (x, high)] for x, low, high in zip(DISTANCES, *data.intervals[name], strict=True)]
-            )
-        self._point.set_data([data.distance], [data.accuracy])
+        curves = self.panel(right, title="Test objects named rightly, with 95 % intervals over seeds", ylabel="share")
+        right.set(xlim=(-1.5, DISTANCES[-1] + 1.5), ylim=(0.38, 1.09), xticks=DISTANCES)
+        right.set_xlabel("distance of the cue from the object's middle (pixels)")
+        right.grid(color=FAINT, lw=0.6)
+        curves.level(CHANCE, color=MUTED, ls=":", lw=1.2)
+        curves.text("chance", 0, CHANCE - 0.015, va="top", color=MUTED, fontsize=9)
+        curves.upright(lambda data: data.reach + 0.5, color=RED, lw=2, ls="--")
+        curves.text(
+            "  here the field of P2 alone ends", at=lambda data: (data.reach + 0.5, 0.41), color=RED, fontsize=9
+        )
+        for words, name in PATHS.items():
+            self._path(words, name, picture, curves)
+        curves.dot(lambda data: (data.distance, data.accuracy), grab={"distance": lambda value: (value, None)})
+
+    @staticmethod
+    def _path(words: str, name: str, picture: Panel, curves: Panel) -> None:
+        """What is seen with the path or without it, and how often the class is then named rightly."""
+
+        def frame(data: CueDistanceData) -> tuple[int, ...] | None:
+            top, bottom, left, right = data.field
+            return (left, top, right + 1, bottom + 1) if PATHS[data.path] == name else None
+
+        def means(data: CueDistanceData) -> np.ndarray:
+            return np.column_stack([data.curves[name], *data.intervals[name]])
+
+        look: dict[str, Any] = {"color": _COLOURS[name]}
+        picture.box(frame, ec=_COLOURS[name], lw=4)
+        curves.means(lambda data: (DISTANCES, means(data)), **look).set(**_LOOKS[name], label=words)
+        end = {"ha": "right", "va": "bottom", "fontsize": 9, "weight": "bold"}
+        curves.text(words, at=lambda data: (DISTANCES[-1], means(data)[-1, 2] + 0.01), **look | end)
 
     def describe(self, data: CueDistanceData) -> str:
         """Say where the cue is, whether P2 alone sees it, and the two shares."""

@@ -5,7 +5,7 @@ import math
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any, Literal
 
 import numpy as np
@@ -17,13 +17,15 @@ from torch import Tensor
 from fpnlib.data.photos import image_batch, load_image, photo, photo_names
 from fpnlib.models import FPN, EfficientNetLite0
 from fpnlib.models.detector import Detector
-from fpnlib.notes.fpn.lite_pyramid import lite_pyramid
+from fpnlib.notes.fpn.experiments.lite_pyramid import lite_pyramid
+from fpnlib.notes.fpn.explorers.colours import preview
 from fpnlib.validation import require, require_finite
 
 Stage = Literal["C", "M", "P"]
 STAGES: tuple[Stage, ...] = ("C", "M", "P")
 PHOTOS = ("coffee", "chelsea", "astronaut", "china")
 LONGEST = 512  # pixels of a photo as the backbones see it
+_PANEL = 390  # pixels of a photo's longer side in a panel, on a dense screen
 _PROJECTED = 32  # channels of a pyramid that nobody trained
 # torchvision's constants, with which most public backbones were trained.
 _MEAN, _SPREAD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -62,6 +64,11 @@ class Pyramid:
     fpn: FPN
     maps: Mapping[Stage, tuple[Float[Tensor, "_ _ _"], ...]]
     _colours: dict[Stage, tuple[Tensor, ...]] = field(default_factory=dict)
+
+    @cached_property
+    def page(self) -> UInt8[np.ndarray, "rows columns 3"]:
+        """The photo as large as a panel shows it."""
+        return preview(self.photo, _PANEL)
 
     def place(self, level: int) -> int:
         """Where the level nearest to `level` stands in `levels`."""

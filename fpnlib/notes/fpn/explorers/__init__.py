@@ -8,13 +8,13 @@ from torch import Tensor
 
 from fpnlib.explore import explorer
 from fpnlib.models import FPN
-from fpnlib.notes.fpn.architecture import ArchitectureExplorer
-from fpnlib.notes.fpn.assignment import AssignmentExplorer
-from fpnlib.notes.fpn.cue_distance import CueDistanceExplorer
-from fpnlib.notes.fpn.detections import DetectionsExplorer, own_picture
-from fpnlib.notes.fpn.photo_pyramid import Library, own_backbone
-from fpnlib.notes.fpn.pyramid import PyramidExplorer
-from fpnlib.notes.fpn.step import StepExplorer
+from fpnlib.notes.fpn.explorers.architecture import ArchitectureExplorer
+from fpnlib.notes.fpn.explorers.cue_distance import CueDistanceExplorer
+from fpnlib.notes.fpn.explorers.detections import DetectionsExplorer, own_picture
+from fpnlib.notes.fpn.explorers.level_assignment import AssignmentExplorer
+from fpnlib.notes.fpn.explorers.photo_pyramid import Library, own_backbone
+from fpnlib.notes.fpn.explorers.pyramid import PyramidExplorer
+from fpnlib.notes.fpn.explorers.top_down_step import StepExplorer
 
 
 def _library(

@@ -1,4 +1,4 @@
-"""What note 04 says, and the test of each saying."""
+"""FP-1, FP-2: where C2 to C5 are taken, and how M and P are made of them."""
 
 from collections.abc import Sequence
 from itertools import pairwise, product
@@ -10,8 +10,7 @@ from torch import Tensor, nn
 
 from fpnlib.claims import Claim, Measurement, Said, within
 from fpnlib.models import FPN, ResNet, resnet18, resnet50
-from fpnlib.notes.fpn import ablation, cue, smoothing
-from fpnlib.notes.fpn.recorded import CHANNELS, OUT, SIZES, fill, pyramid_input, recorded
+from fpnlib.notes.fpn.experiments.recorded import CHANNELS, OUT, SIZES, fill, pyramid_input, recorded
 from fpnlib.ops import Add, receptive_field
 
 EQUAL = 1e-6  # largest difference between two ways to compute one pyramid
@@ -198,7 +197,4 @@ CLAIMS = (
             "holds": "The whole pyramid is a 1×1, an enlarging, a sum and a 3×3, and that gives torchvision's numbers."
         },
     ),
-    *cue.CLAIMS,
-    *smoothing.CLAIMS,
-    *ablation.CLAIMS,
 )

@@ -1,15 +1,13 @@
 """The architecture with the shapes that an input of any size gets."""
 
 import dataclasses
-from collections.abc import Iterable
 from itertools import pairwise
 
 from ipywidgets import Widget
-from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 
 from fpnlib.explore import Explorer, choice, number, slider
-from fpnlib.notes.fpn.diagram import LEVELS, SIZE, draw_architecture
+from fpnlib.notes.fpn.explorers.diagram import LEVELS, SIZE, draw_architecture
 
 BACKBONES = {
     "ResNet-18": (64, 128, 256, 512),
@@ -67,24 +65,13 @@ class ArchitectureExplorer(Explorer[ArchitectureData]):
             smoothing_macs=9 * channels**2 * sum(cells),
         )
 
-    def build(self, figure: Figure) -> Iterable[Artist]:
-        """Draw the boxes; the texts move."""
+    def build(self, figure: Figure) -> None:
+        """Draw the boxes and write the shapes."""
         figure.set_layout_engine("none")
-        self._texts = draw_architecture(figure.add_axes((0, 0, 1, 1)))
-        return self._texts.values()
-
-    def draw(self, data: ArchitectureData) -> None:
-        """Write the shapes."""
-        for place, level in enumerate(LEVELS):
-            rows, columns = data.sizes[place]
-            for name, channels in (("C", data.channels[place]), ("M", data.out_channels), ("P", data.out_channels)):
-                self._texts[f"{name}{level}"].set_text(f"{channels}×{rows}×{columns}")
-        for place, doubled in enumerate(data.doubled):
-            (fine, wide), (rough, narrow) = data.sizes[place : place + 2]
-            words = f"{rough}×{narrow} → {fine}×{wide}" + ("" if doubled else ", not twice")
-            self._texts[f"up{LEVELS[place]}"].set_text(words)
-        self._texts["image"].set_text(f"image 3×{data.image[0]}×{data.image[1]}")
-        self._texts["out"].set_text(f"{number(_total(data) / 1e6)} M weights")
+        panel = self.panel(figure.add_axes((0, 0, 1, 1)))
+        draw_architecture(
+            panel.axes, lambda name, x, y, **look: panel.text(lambda data: _words(data)[name], x, y, **look)
+        )
 
     def describe(self, data: ArchitectureData) -> str:
         """Say the shapes and the costs."""
@@ -116,5 +103,15 @@ class ArchitectureExplorer(Explorer[ArchitectureData]):
         }
 
 
-def _total(data: ArchitectureData) -> int:
-    return data.lateral_parameters + data.smoothing_parameters
+def _words(data: ArchitectureData) -> dict[str, str]:
+    """What the diagram's places say."""
+    weights = data.lateral_parameters + data.smoothing_parameters
+    words = {"image": f"image 3×{data.image[0]}×{data.image[1]}", "out": f"{number(weights / 1e6)} M weights"}
+    for level, into, (rows, columns) in zip(LEVELS, data.channels, data.sizes, strict=True):
+        for name, channels in (("C", into), ("M", data.out_channels), ("P", data.out_channels)):
+            words[f"{name}{level}"] = f"{channels}×{rows}×{columns}"
+    for level, doubled, ((fine, wide), (rough, narrow)) in zip(
+        LEVELS, data.doubled, pairwise(data.sizes), strict=False
+    ):
+        words[f"up{level}"] = f"{rough}×{narrow} → {fine}×{wide}" + ("" if doubled else ", not twice")
+    return words

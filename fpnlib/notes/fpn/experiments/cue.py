@@ -21,7 +21,7 @@ from fpnlib.claims import Claim, Criterion, Result, Said, all_of, exceeds, stays
 from fpnlib.data import photo
 from fpnlib.models import FPN, ResNet
 from fpnlib.models.resnet import BasicBlock
-from fpnlib.notes.fpn.levels import early_loss, scores, trained
+from fpnlib.notes.fpn.experiments.levels import early_loss, scores, trained
 from fpnlib.training.batches import minibatches
 from fpnlib.training.ensemble import Ensemble
 from fpnlib.training.examples import CHANNELS, Backbone

@@ -1,11 +1,11 @@
 """The drawing of the architecture, with room for words: fixed ones for the picture, moving ones for the explorer."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.patches import FancyArrowPatch, Rectangle
-from matplotlib.text import Text
 
 from fpnlib.explore.canvas import Canvas
 from fpnlib.explore.style import BLUE, FAINT, GREEN, INK, MUTED, ORANGE, PAPER, STYLE
@@ -19,14 +19,14 @@ _HEIGHT = 44
 _IMAGE = 12
 
 
-def draw_architecture(axes: Axes) -> dict[str, Text]:
-    """Draw boxes and arrows into axes of SIZE; return the texts, by name and empty.
+def draw_architecture(axes: Axes, write: Callable[..., object]) -> None:
+    """Draw boxes and arrows into axes of SIZE; `write(name, x, y, **look)` is to write what differs.
 
-    Names: "C2" … "P5" under the boxes' names, "image", "up2" … "up4" at the arrows that enlarge, "out" at the top.
+    Names: "C2" … "P5" under the boxes' names, "image", "up2" … "up4" at the arrows that enlarge, "out" below P2.
     """
     axes.set_axis_off()
     axes.set(xlim=(0, SIZE[0]), ylim=(0, SIZE[1]))
-    texts: dict[str, Text] = {}
+    middle_of: dict[str, Any] = {"ha": "center", "va": "center"}
     for (column, (x, colour)), heading in zip(
         _COLUMNS.items(), ("backbone, bottom-up", "merged, top-down", "pyramid"), strict=True
     ):
@@ -34,11 +34,11 @@ def draw_architecture(axes: Axes) -> dict[str, Text]:
         for level in LEVELS:
             y, width = _ROWS[level], _WIDTHS[level]
             axes.add_patch(Rectangle((x - width / 2, y), width, _HEIGHT, fc=PAPER, ec=colour, lw=2))
-            axes.text(x, y + 25, f"{column}{level}", ha="center", va="center", weight="bold", fontsize=12, color=INK)
-            texts[f"{column}{level}"] = axes.text(x, y + 9, "", ha="center", va="center", fontsize=8, color=INK)
+            axes.text(x, y + 25, f"{column}{level}", weight="bold", fontsize=12, color=INK, **middle_of)
+            write(f"{column}{level}", x, y + 9, fontsize=8, **middle_of)
     left, middle, right = (_COLUMNS[name][0] for name in "CMP")
     axes.add_patch(Rectangle((left - 90, _IMAGE), 180, 34, fc=FAINT, ec=MUTED, lw=1.5))
-    texts["image"] = axes.text(left, _IMAGE + 17, "", ha="center", va="center", fontsize=9, color=INK)
+    write("image", left, _IMAGE + 17, fontsize=9, **middle_of)
     _arrow(axes, (left, _IMAGE + 34), (left, _ROWS[2]), MUTED)
     for level in LEVELS:
         y, half = _ROWS[level] + _HEIGHT // 2, _WIDTHS[level] // 2
@@ -60,9 +60,8 @@ def draw_architecture(axes: Axes) -> dict[str, Text]:
         axes.text(plus, y - 1, "+", ha="center", va="center", color=INK, weight="bold", fontsize=13)
         _arrow(axes, (plus + 11, y), (middle - half, y), ORANGE)
         axes.text(middle + 8, above - 18, "×2", color=ORANGE, weight="bold", va="center")
-        texts[f"up{level}"] = axes.text(middle + 34, above - 18, "", color=INK, va="center", fontsize=8.5)
-    texts["out"] = axes.text(right, _IMAGE + 17, "", ha="center", va="center", fontsize=9, color=INK)
-    return texts
+        write(f"up{level}", middle + 34, above - 18, va="center", fontsize=8.5)
+    write("out", right, _IMAGE + 17, fontsize=9, **middle_of)
 
 
 def _arrow(axes: Axes, begin: tuple[float, float], end: tuple[float, float], colour: str) -> None:
@@ -83,7 +82,6 @@ def diagram() -> bytes:
     with rc_context(STYLE):
         canvas = Canvas(*SIZE)
         canvas.figure.set_layout_engine("none")
-        texts = draw_architecture(canvas.figure.add_axes((0, 0, 1, 1)))
-        for name, words in _WORDS.items():
-            texts[name].set_text(words)
+        axes = canvas.figure.add_axes((0, 0, 1, 1))
+        draw_architecture(axes, lambda name, x, y, **look: axes.text(x, y, _WORDS.get(name, ""), color=INK, **look))
         return canvas.encode_saved(32)[1]

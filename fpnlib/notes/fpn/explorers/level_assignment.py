@@ -1,24 +1,23 @@
 """Which level an object goes to, and the crop that each level would give it."""
 
 import dataclasses
+import itertools
 import math
-from collections.abc import Iterable
 from typing import Literal
 
 import numpy as np
 import torch
 from ipywidgets import Widget
-from matplotlib.artist import Artist
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
 
 from fpnlib.explore import Explorer, choice, number, slider
-from fpnlib.explore.style import BLUE, FAINT, INK, MUTED, ORANGE, faded
+from fpnlib.explore.handles import Place
+from fpnlib.explore.style import BLUE, FAINT, MUTED, faded
 from fpnlib.models.assignment import pyramid_level
 from fpnlib.models.detector import CANONICAL_SIZE
-from fpnlib.notes.fpn.colours import components, preview
-from fpnlib.notes.fpn.photo_pyramid import LONGEST, Library
-from fpnlib.notes.fpn.pixels import Pixels
+from fpnlib.notes.fpn.explorers.colours import components
+from fpnlib.notes.fpn.explorers.photo_pyramid import LONGEST, Library
 from fpnlib.ops import roi_align
 
 Rule = Literal["FPN paper: 224 px to P4", "small detector: 32 px to P4"]
@@ -28,17 +27,21 @@ RULES: dict[Rule, float] = {
 }
 _CANONICAL_LEVEL = 4
 BINS = 7
-_PREVIEW = 300
+_SIDES = np.geomspace(2, LONGEST, 400)
+_TICKS = (4, 8, 16, 32, 64, 128, 256, 512)
 
 
 @dataclasses.dataclass(frozen=True)
 class AssignmentData:
     """One box, the level it goes to, and the crop (BINS, BINS, 3) that every level would give it.
 
-    raw:   ⌊k₀ + log₂(side / canonical)⌋ before the cut to the levels there are
-    cells: width and height of the box in cells of each level
+    wanted: size, shape, x, y, as the controls have them
+    box:    x0, y0, x1, y1, cut at the photo's border
+    raw:    ⌊k₀ + log₂(side / canonical)⌋ before the cut to the levels there are
+    cells:  width and height of the box in cells of each level
     """
 
+    wanted: tuple[int, float, int, int]
     canonical: float
     box: tuple[int, int, int, int]
     side: float
@@ -71,20 +74,23 @@ class AssignmentExplorer(Explorer[AssignmentData]):
             "rule": choice("rule", tuple(RULES)),
         }
 
+    def _box(self, size: int, shape: float, x: int, y: int) -> tuple[int, int, int, int]:
+        """Cut the box at the photo's border; at least a pixel stays, wherever the centre is."""
+        height, width = self._pyramid.photo.shape[:2]
+        half = size / 2 * 2 ** (shape / 2), size / 2 * 2 ** (-shape / 2)
+        middle = (x / 100 * width, y / 100 * height)
+        x0 = min(max(0, round(middle[0] - half[0])), width - 1)
+        y0 = min(max(0, round(middle[1] - half[1])), height - 1)
+        x1 = max(x0 + 1, min(width, round(middle[0] + half[0])))
+        return x0, y0, x1, max(y0 + 1, min(height, round(middle[1] + half[1])))
+
     @torch.inference_mode()
     def compute(self, size: int, shape: float, x: int, y: int, rule: Rule) -> AssignmentData:
-        """Cut the box at the photo's border, choose its level, pool it on every level."""
-        height, width = self._pyramid.photo.shape[:2]
-        across, down = size * 2 ** (shape / 2), size * 2 ** (-shape / 2)
-        middle = (x / 100 * width, y / 100 * height)
-        # At least a pixel stays, wherever the centre is.
-        x0 = min(max(0, round(middle[0] - across / 2)), width - 1)
-        y0 = min(max(0, round(middle[1] - down / 2)), height - 1)
-        box = (x0, y0, max(x0 + 1, min(width, round(middle[0] + across / 2))), 0)
-        box = (*box[:3], max(y0 + 1, min(height, round(middle[1] + down / 2))))
+        """Choose the box's level, and pool it on every level."""
+        box = self._box(size, shape, x, y)
         as_tensor = torch.tensor([box], dtype=torch.float32)
         levels, canonical = self._pyramid.levels, RULES[rule]
-        side = math.sqrt((box[2] - box[0]) * (box[3] - box[1]))
+        side = _side(box)
         strides = self._pyramid.strides
         crops = tuple(
             components(
@@ -93,6 +99,7 @@ class AssignmentExplorer(Explorer[AssignmentData]):
             for one, (high, wide) in zip(self._colours, strides, strict=True)
         )
         return AssignmentData(
+            wanted=(size, shape, x, y),
             canonical=canonical,
             box=box,
             side=side,
@@ -103,67 +110,65 @@ class AssignmentExplorer(Explorer[AssignmentData]):
             crops=crops,
         )
 
-    def build(self, figure: Figure) -> Iterable[Artist]:
+    def build(self, figure: Figure) -> None:
         """Lay out photo, staircase and one crop a level."""
         levels = self._pyramid.levels
         crops = [f"P{level}" for level in levels]
-        panels = figure.subplot_mosaic(
+        axes = figure.subplot_mosaic(
             [["photo", *crops], ["photo", *["rule"] * len(crops)]],
-            width_ratios=[0.55 * len(crops), *[1] * len(crops)],
-            height_ratios=[1, 1.1],
+            width_ratios=[0.75 * len(crops), *[1] * len(crops)],
+            height_ratios=[1, 1.3],
         )
         height, width = self._pyramid.photo.shape[:2]
-        photo = panels["photo"]
-        photo.set(title="The box", xticks=[], yticks=[], xlim=(-4, width + 4), ylim=(height + 4, -4), aspect="equal")
-        photo.spines[:].set_visible(False)
-        photo.imshow(faded(preview(self._pyramid.photo, _PREVIEW), 0.8), extent=(0, width, height, 0))
-        photo.set(xlim=(-4, width + 4), ylim=(height + 4, -4))
-        self._box = photo.add_patch(Rectangle((0, 0), 1, 1, fill=False, ec=ORANGE, lw=2.5))
-        self.grab(photo, x=lambda value: (value / 100 * width, None), y=lambda value: (None, value / 100 * height))
-        self._crops, self._frames, self._sizes = [], [], []
-        for name in crops:
-            panel = panels[name]
-            panel.set(title=f"{name}, cells", xticks=[], yticks=[], xlim=(0, BINS), ylim=(BINS, 0), aspect="equal")
-            panel.spines[:].set_visible(False)
-            self._crops.append(Pixels(panel))
-            frame = Rectangle((0, 0), BINS, BINS, fill=False, ec=ORANGE, lw=5, clip_on=False)
-            self._frames.append(panel.add_patch(frame))
-            beside = {"transform": panel.transAxes, "ha": "right", "va": "bottom", "color": MUTED, "fontsize": 9}
-            self._sizes.append(panel.text(1, 1.06, "", **beside))
-            # What a text says must not move the panels.
-            self._sizes[-1].set_in_layout(False)
-        rule = panels["rule"]
-        self._sides = np.geomspace(2, LONGEST, 400)
-        rule.set(
-            title="Level against the side, √(width · height)",
-            xlabel="pixels",
-            xscale="log",
-            xlim=(2, LONGEST * 1.1),
-            ylim=(levels[0] - 0.6, levels[-1] + 0.6),
-        )
-        rule.set_yticks(levels, crops)
-        ticks = (4, 8, 16, 32, 64, 128, 256, 512)
-        rule.set_xticks(ticks, [str(tick) for tick in ticks])
-        rule.minorticks_off()
+        photo = self.panel(axes["photo"], bare=True, title="The box: drag its middle or a corner", anchor="N")
+        photo.image(faded(self._pyramid.photo, 0.8), (0, 0, width, height), interpolation="bilinear")
+        photo.axes.set(xlim=(-4, width + 4), ylim=(height + 4, -4))
+        photo.box(lambda data: data.box)
+        for across, down in itertools.product((0, 2), (1, 3)):
+            photo.grab(**self._corner(across, down))
+        photo.grab(x=lambda value: (value / 100 * width, None), y=lambda value: (None, value / 100 * height))
+        for place, name in enumerate(crops):
+            self._crop(axes[name], place, name)
+        rule = self.panel(axes["rule"], title="Level against the side", xlabel="side, √(width · height) (pixels)")
+        rule.axes.set(xscale="log", xlim=(2, LONGEST * 1.1), ylim=(levels[0] - 0.6, levels[-1] + 0.6))
+        rule.axes.set_yticks(levels, crops)
+        rule.axes.set_xticks(_TICKS, [str(tick) for tick in _TICKS])
+        rule.axes.minorticks_off()
         for level in levels:
-            rule.axhline(level, color=FAINT, lw=0.8, zorder=0)
-        (self._stairs,) = rule.plot([], [], color=BLUE, drawstyle="steps-post")
-        (self._point,) = rule.plot([], [], "o", ms=10, color=ORANGE, mec=INK)
-        return [self._box, *self._crops, *self._frames, *self._sizes, self._stairs, self._point]
+            rule.level(level, color=FAINT, lw=0.8, zorder=0)
+        rule.line(lambda data: (_SIDES, _stairs(data)), color=BLUE, drawstyle="steps-post")
+        rule.dot(
+            lambda data: (data.side, data.level),
+            grab={"size": lambda value, data: (_side(self._box(value, *data.wanted[1:])), None)},
+        )
 
-    def draw(self, data: AssignmentData) -> None:
-        """Move the box, show the crops, mark the level."""
-        x0, y0, x1, y1 = data.box
-        self._box.set_bounds(x0, y0, x1 - x0, y1 - y0)
-        for level, image, crop, frame, text, (across, down) in zip(
-            data.levels, self._crops, data.crops, self._frames, self._sizes, data.cells, strict=True
-        ):
-            image.show(crop, 0, 0, BINS, BINS)
-            frame.set_visible(level == data.level)
-            text.set_text(f"{number(across, 2)}×{number(down, 2)}")
-        levels = np.floor(_CANONICAL_LEVEL + np.log2(self._sides / data.canonical))
-        self._stairs.set_data(self._sides, levels.clip(data.levels[0], data.levels[-1]))
-        self._point.set_data([data.side], [data.level])
+    def _corner(self, across: int, down: int) -> dict[str, Place]:
+        """Where a corner of the box lies for every size and shape."""
+
+        def of_size(value: int, data: AssignmentData) -> tuple[float, float]:
+            box = self._box(value, *data.wanted[1:])
+            return box[across], box[down]
+
+        def of_shape(value: float, data: AssignmentData) -> tuple[float, float]:
+            box = self._box(data.wanted[0], value, *data.wanted[2:])
+            return box[across], box[down]
+
+        return {"size": of_size, "shape": of_shape}
+
+    def _crop(self, axes: Axes, place: int, name: str) -> None:
+        """The crop of one level, in a frame if it is the chosen one."""
+        panel = self.panel(axes, bare=True, title=name, xlim=(0, BINS), ylim=(BINS, 0))
+        panel.image(lambda data: data.crops[place], (0, 0, BINS, BINS))
+        panel.box(lambda data: (0, 0, BINS, BINS) if data.level == data.levels[place] else None, lw=5, clip_on=False)
+        panel.text(
+            lambda data: "{}×{} cells".format(*(number(one, 2) for one in data.cells[place])),
+            1,
+            1.06,
+            transform=axes.transAxes,
+            ha="right",
+            color=MUTED,
+            fontsize=9,
+        )
 
     def describe(self, data: AssignmentData) -> str:
         """Say the rule with its numbers, and what each level has for the box."""
@@ -190,3 +195,13 @@ class AssignmentExplorer(Explorer[AssignmentData]):
                 math.isclose(fine[0], 2 * coarse[0]) for fine, coarse in zip(data.cells, data.cells[1:], strict=False)
             ),
         }
+
+
+def _side(box: tuple[int, int, int, int]) -> float:
+    return math.sqrt((box[2] - box[0]) * (box[3] - box[1]))
+
+
+def _stairs(data: AssignmentData) -> np.ndarray:
+    """The level of each of _SIDES."""
+    levels = np.floor(_CANONICAL_LEVEL + np.log2(_SIDES / data.canonical))
+    return levels.clip(data.levels[0], data.levels[-1])

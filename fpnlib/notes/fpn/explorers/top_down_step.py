@@ -1,50 +1,35 @@
 """One step of the top-down path: lateral, enlarged level above, their sum, and the 3×3, as pictures and as spectra."""
 
 import dataclasses
-from collections.abc import Iterable
-from typing import Literal
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from ipywidgets import Widget
-from jaxtyping import Float
-from matplotlib.artist import Artist
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from torch import Tensor
 
-from fpnlib.explore import Explorer, choice, number, slider
+from fpnlib.explore import Explorer, Panel, choice, number, slider
 from fpnlib.explore.style import BLUE, GREEN, INK, MUTED, ORANGE
-from fpnlib.notes.fpn.colours import heat, heat_range
-from fpnlib.notes.fpn.photo_pyramid import Library
-from fpnlib.notes.fpn.pixels import Pixels
-from fpnlib.notes.fpn.spectrum import COARSE_NYQUIST, RINGS, fine_share, sum_energies
+from fpnlib.notes.fpn.experiments.spectrum import COARSE_NYQUIST, RINGS, fine_share
+from fpnlib.notes.fpn.experiments.step import UPSAMPLINGS, Upsampling, step_of
+from fpnlib.notes.fpn.explorers.colours import heat, heat_range
+from fpnlib.notes.fpn.explorers.photo_pyramid import Library
 from fpnlib.validation import require
 
-Upsampling = Literal["nearest", "bilinear"]
-UPSAMPLINGS: tuple[Upsampling, ...] = ("nearest", "bilinear")
-_PARTS = {"lateral": BLUE, "above": ORANGE, "sum": INK, "smoothed": GREEN}
+# Each with its colour, the title of its map, and what it is called beside the spectra.
+_PARTS = {
+    "lateral": (BLUE, "lateral", "lateral"),
+    "above": (ORANGE, "+ level above", "level above"),
+    "sum": (INK, "= sum (M)", "sum"),
+    "smoothed": (GREEN, "3×3 of it (P)", "after 3×3"),
+}
+_FREQUENCIES = (np.arange(RINGS) + 0.5) * 0.5 / RINGS
 _LEAST = 1e-4  # of the energy; less is drawn as this
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Step:
-    """Two terms of one level, before and after the 3×3, which is linear: `bias` is all that neither term brings.
-
-    terms, smoothed: lateral and level above, each (c, h, w)
-    energies, smoothed_energies: (3, RINGS): of the first, common to both (twice), of the second
-    """
-
-    terms: tuple[Tensor, Tensor]
-    smoothed: tuple[Tensor, Tensor]
-    bias: Tensor
-    energies: Float[Tensor, "3 rings"]
-    smoothed_energies: Float[Tensor, "3 rings"]
 
 
 @dataclasses.dataclass(frozen=True)
 class StepData:
-    """One channel of the four maps, (h, w, 3) in colours; spectra of all channels, (RINGS,), each summing to 1."""
+    """One channel of the four maps, (h, w), and in colours; spectra of all channels, (RINGS,), each summing to 1."""
 
     level: int
     channel: int
@@ -53,6 +38,7 @@ class StepData:
     size: tuple[int, int]
     stride: tuple[float, float]
     coarse: tuple[int, int]
+    maps: dict[str, np.ndarray]
     pictures: dict[str, np.ndarray]
     spectra: dict[str, np.ndarray]
     fine: dict[str, float]
@@ -73,7 +59,7 @@ class StepExplorer(Explorer[StepData]):
         require(whole, "fpn", "a pyramid with a part left out", "one with top-down path, laterals, adding and 3×3")
         # All of them now, so that no move of a slider waits for one.
         self._steps = {
-            (place, upsampling): self._make_step(place, upsampling)
+            (place, upsampling): step_of(self._pyramid.fpn, self._pyramid.maps, place, upsampling)
             for place in range(len(self._pyramid.levels) - 1)
             for upsampling in UPSAMPLINGS
         }
@@ -89,18 +75,6 @@ class StepExplorer(Explorer[StepData]):
             "upsampling": choice("enlarged by", UPSAMPLINGS),
         }
 
-    @torch.inference_mode()
-    def _make_step(self, place: int, upsampling: Upsampling) -> Step:
-        fpn, maps = self._pyramid.fpn, self._pyramid.maps
-        fine, coarse = maps["C"][place][None], maps["M"][place + 1][None]
-        lateral = fpn.inner_blocks[place](fine)
-        above = F.interpolate(coarse, fine.shape[2:], mode=upsampling)
-        weight, bias = fpn.layer_blocks[place].parameters()
-        terms = (lateral[0], above[0])
-        smoothed = F.conv2d(torch.cat((lateral, above)), weight, padding=1)
-        both = (smoothed[0], smoothed[1])
-        return Step(terms, both, bias[:, None, None], sum_energies(*terms), sum_energies(*both))
-
     def compute(self, mix: float, level: int, channel: int, upsampling: Upsampling) -> StepData:
         """Add the terms of one channel, and the energies of all channels."""
         place = self._pyramid.place(level)
@@ -111,8 +85,8 @@ class StepExplorer(Explorer[StepData]):
         result = first + mix * second + step.bias[channel - 1]
         # One scale for what is added, each around its own mean, so that the sum can be seen to be one.
         reach = heat_range(lateral + above)[1]
-        shown = {"lateral": lateral, "above": mix * above, "sum": total}
-        pictures = {name: heat(one, one.mean().item(), reach) for name, one in shown.items()}
+        maps = {"lateral": lateral, "above": mix * above, "sum": total}
+        pictures = {name: heat(one, one.mean().item(), reach) for name, one in maps.items()}
         pictures["smoothed"] = heat(result, *heat_range(result))
         own = mix == 1 and upsampling == self._pyramid.fpn.upsampling
         coarse = self._pyramid.maps["M"][place + 1].shape[1:]
@@ -132,57 +106,40 @@ class StepExplorer(Explorer[StepData]):
             size=(lateral.shape[0], lateral.shape[1]),
             stride=self._pyramid.strides[place],
             coarse=(coarse[0], coarse[1]),
+            maps={name: one.numpy() for name, one in (maps | {"smoothed": result}).items()},
             pictures=pictures,
             spectra=spectra,
             fine={name: fine_share(one) for name, one in energies.items()},
             off=float((result - self._pyramid.maps["P"][place][channel - 1]).abs().max()) if own else None,
         )
 
-    def build(self, figure: Figure) -> Iterable[Artist]:
+    def build(self, figure: Figure) -> None:
         """Lay out four maps and the spectra."""
-        panels = figure.subplot_mosaic([[*_PARTS], ["spectra", "spectra", "spectra", "key"]], height_ratios=[1.35, 1])
-        height, width = self._pyramid.photo.shape[:2]
-        titles = {"lateral": "lateral", "above": "+ level above", "sum": "= sum (M)", "smoothed": "3×3 of it (P)"}
-        self._images = {}
-        for name, title in titles.items():
-            panel = panels[name]
-            panel.set(xticks=[], yticks=[], xlim=(0, width), ylim=(height, 0), aspect="equal", anchor="S")
-            panel.set_title(title, color=_PARTS[name], weight="bold")
-            panel.spines[:].set_visible(False)
-            self._images[name] = Pixels(panel)
-        spectra = panels["spectra"]
-        spectra.set(
-            title="Share of the energy, all channels", xlabel="cycles a cell", xlim=(0, 0.5), ylim=(_LEAST, 1.5)
-        )
-        spectra.set_yscale("log")
-        spectra.axvspan(COARSE_NYQUIST, 0.5, color=MUTED, alpha=0.12, lw=0)
-        spectra.text(0.495, 0.8, "finer than the level above can hold", ha="right", va="top", color=MUTED, fontsize=9)
-        self._lines = {name: spectra.plot([], [], color=colour)[0] for name, colour in _PARTS.items()}
-        self._lines["above"].set_linestyle("--")
-        key = panels["key"]
-        key.set_axis_off()
-        key.set_title("Share that is finer")
-        self._shares = {}
-        for row, (name, colour) in enumerate(_PARTS.items()):
-            y = 0.85 - 0.25 * row
-            key.text(
-                0,
-                y,
-                {"lateral": "lateral", "above": "level above", "sum": "sum", "smoothed": "after 3×3"}[name],
-                color=colour,
-            )
-            self._shares[name] = key.text(0.62, y, "", color=colour, weight="bold")
-        self._frequency = (np.arange(RINGS) + 0.5) * 0.5 / RINGS
-        return [*self._images.values(), *self._lines.values(), *self._shares.values()]
+        axes = figure.subplot_mosaic([[*_PARTS], ["spectra", "spectra", "spectra", "key"]], height_ratios=[1.35, 1])
+        spectra = self.panel(axes["spectra"], title="Share of the energy, all channels", yscale="log")
+        spectra.axes.set(xlabel="cycles a cell", xlim=(0, 0.5), ylim=(_LEAST, 1.5))
+        spectra.axes.axvspan(COARSE_NYQUIST, 0.5, color=MUTED, alpha=0.12, lw=0)
+        spectra.text("finer than the level above can hold", 0.495, 0.8, ha="right", va="top", color=MUTED, fontsize=9)
+        key = self.panel(axes["key"], title="Share that is finer")
+        key.axes.set_axis_off()
+        for row, name in enumerate(_PARTS):
+            self._part(name, axes[name], spectra, key, 0.85 - 0.25 * row)
 
-    def draw(self, data: StepData) -> None:
-        """Show the maps, the lines, the shares."""
-        rows, columns = data.size
-        for name, image in self._images.items():
-            image.show(data.pictures[name], 0, 0, columns * data.stride[1], rows * data.stride[0])
-        for name, line in self._lines.items():
-            line.set_data(self._frequency, data.spectra[name].clip(_LEAST))
-            self._shares[name].set_text(number(data.fine[name]))
+    def _part(self, name: str, axes: Axes, spectra: Panel, key: Panel, y: float) -> None:
+        """One of the four: its map, its spectrum, and its share in words."""
+        colour, title, words = _PARTS[name]
+        height, width = self._pyramid.photo.shape[:2]
+        panel = self.panel(axes, bare=True, anchor="S")
+        axes.set_title(title, color=colour, weight="bold")
+        panel.image(
+            lambda data: (data.pictures[name], (0, 0, *np.multiply(data.size, data.stride)[::-1])),
+            says=lambda data, row, column: f"{words} {number(data.maps[name][row, column])}",
+        )
+        axes.set(xlim=(0, width), ylim=(height, 0))
+        style = "--" if name == "above" else "-"
+        spectra.line(lambda data: (_FREQUENCIES, data.spectra[name].clip(_LEAST)), style, color=colour, label=words)
+        key.text(words, 0, y, color=colour)
+        key.text(lambda data: number(data.fine[name]), 0.62, y, color=colour, weight="bold")
 
     def describe(self, data: StepData) -> str:
         """Say the sizes and the four shares."""

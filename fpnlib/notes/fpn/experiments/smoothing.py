@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from itertools import product
 
 from fpnlib.claims import Claim, Result, Said, all_of, exceeds
-from fpnlib.notes.fpn.aliasing import aliasing
-from fpnlib.notes.fpn.levels import early_loss, scores, trained
+from fpnlib.notes.fpn.experiments.aliasing import aliasing
+from fpnlib.notes.fpn.experiments.levels import early_loss, scores, trained
 
 NETS = {
     f"{adding}_{smoothing}": {"top_down": adding == "added", "smooth": smoothing == "smoothed"}

@@ -1,6 +1,6 @@
 """A small pyramid on EfficientNet-Lite0, trained on scenes; the backbone with its ImageNet weights stays as it is.
 
-    python -m fpnlib.notes.fpn.lite_pyramid
+    python -m fpnlib.notes.fpn.experiments.lite_pyramid
 
 trains it anew and writes the weights (two minutes on one core). Every level alone has to say which class lies where, by
 one classifier that all levels share.
