@@ -1,4 +1,4 @@
-"""What is stored of each explorer is what the kernel gives, every file is as the manifest says, and within its bytes."""
+"""What is stored of each explorer is what the kernel gives, every file is as the manifest says, all is small enough."""
 
 import math
 
