@@ -227,9 +227,9 @@ MUTANTS = (
     ),
     _measured(
         "BN-3",
-        "batch_norm/claims.py",
-        "_off(scale * scaled_gradient, by_weight)",
-        "_off(scaled_gradient, by_weight)",
+        "batch_norm/experiments/scale_and_bias.py",
+        "off(scale * scaled_gradient, by_weight)",
+        "off(scaled_gradient, by_weight)",
     ),
     _measured(
         "FP-2",

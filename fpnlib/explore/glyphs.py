@@ -6,6 +6,7 @@ of a font is rendered once.
 
 import functools
 import math
+import re
 import threading
 
 import numpy as np
@@ -17,6 +18,7 @@ from matplotlib.font_manager import FontProperties
 from matplotlib.text import Text
 
 _LOCK = threading.RLock()  # explorers draw in several threads, with one workshop
+_CHARACTERS = re.compile("(?s:.)[\u0300-\u036f]*")  # accents stand on the letter before them
 _MARGIN = 2  # pixels a glyph may reach beyond its advance, left and right
 
 
@@ -58,7 +60,7 @@ class Words(Text):
 
 def _line(line: str, font: FontProperties, dpi: float, colour: tuple[float, float, float]) -> tuple[np.ndarray, float]:
     """Return a line's RGBA picture, bottom row first as Agg takes it, and the line's width in pixels."""
-    glyphs = [_glyph(character, font, dpi) for character in line]
+    glyphs = [_glyph(character, font, dpi) for character in _CHARACTERS.findall(line)]
     width = sum(advance for _, advance in glyphs)
     picture = np.zeros((len(glyphs[0][0]), math.ceil(width) + 2 * _MARGIN + 2, 4), np.uint8)
     picture[..., :3] = np.round(np.multiply(colour, 255))

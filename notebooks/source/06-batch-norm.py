@@ -147,7 +147,7 @@ source(batch_norm_forward)
 source(batch_norm_backward)
 
 # %%
-from fpnlib.notes.batch_norm.claims import surviving_share
+from fpnlib.notes.batch_norm.experiments.gradients import surviving_share
 
 for n in (2, 3, 4, 8, 32):
     print(f"{n} values: {surviving_share(n):.2f} of a gradient gets through")
@@ -345,9 +345,9 @@ verdicts("BN")
 #
 # Ioffe and Szegedy promised two things in their abstract: much larger learning rates, and less care with the initial
 # weights. So here are both. On the right each square is a learning rate and a number that the initial weights of all
-# convolutions are multiplied by, and white means that all seeds learn there.
+# convolutions are multiplied by, and blue means that all seeds learn there.
 #
-# **Make the initial weights ten times smaller, then ten times larger. Look where the two maps are white.**
+# **Make the initial weights ten times smaller, then ten times larger. Look where the two maps are blue.**
 
 # %%
 from fpnlib.notes.batch_norm.explorers import learning_rates

@@ -30,7 +30,7 @@ def extent(dark):
 @pytest.mark.parametrize("linespacing", ["normal", 1.7])
 @pytest.mark.parametrize("ha", ["left", "center", "right"])
 @pytest.mark.parametrize("va", ["top", "center", "bottom", "baseline"])
-@pytest.mark.parametrize("content", ["0.978", "TP 145, FP 55\nAP −0.5 (β = 1)\n\n89 / (89 + 2)"])
+@pytest.mark.parametrize("content", ["0.978", "γ x̂ + β", "TP 145, FP 55\nAP −0.5 (β = 1)\n\n89 / (89 + 2)"])
 def test_drawn_where_and_as_dark_as_by_matplotlib(ha, va, content, linespacing):
     look = {"linespacing": linespacing, "ha": ha, "va": va, "fontsize": 11, "weight": "bold", "color": "#204060"}
     ours, theirs = ink(Words, content, **look), ink(Text, content, **look)

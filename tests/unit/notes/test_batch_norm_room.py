@@ -10,11 +10,12 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fpnlib.notes.batch_norm import digits
-from fpnlib.notes.batch_norm.claims import _folded_forward, constant_statistics, split_gain, surviving_share
-from fpnlib.notes.batch_norm.explorers import distribution, folding, passes, running_statistics
-from fpnlib.notes.batch_norm.graph import (
+from fpnlib.notes.batch_norm.experiments import digits
+from fpnlib.notes.batch_norm.experiments.folding import _folded_forward
+from fpnlib.notes.batch_norm.experiments.gradients import constant_statistics, surviving_share
+from fpnlib.notes.batch_norm.experiments.graph import (
     BIASED_RUNNING,
+    CHECKS,
     CONSTANT_MEAN,
     CONSTANT_STATISTICS,
     CONSTANT_VARIANCE,
@@ -23,7 +24,8 @@ from fpnlib.notes.batch_norm.graph import (
     VARIANTS,
     forward_backward,
 )
-from fpnlib.notes.batch_norm.passes import CHECKS
+from fpnlib.notes.batch_norm.experiments.learning_rates import split_gain
+from fpnlib.notes.batch_norm.explorers import distribution, folding, passes, running_statistics
 from fpnlib.ops import batch_norm_backward, batch_norm_forward
 
 SOURCE = Path(__file__).resolve().parents[3] / "notebooks" / "source" / "06-batch-norm.py"

@@ -21,7 +21,6 @@ NAMES = sorted(all_explorers())
 NOTHING_TO_GRAB = {
     "architecture": "sizes and channels, which are words in a fixed diagram",
     "folding": "the numbers of two layers, which are words",
-    "passes": "numbers at fixed nodes",
     "three_tasks": "a choice and pixels of error: the picture shows what comes of them",
     "top_down_step": "mix, level and channel: maps and spectra show what comes of them",
 }

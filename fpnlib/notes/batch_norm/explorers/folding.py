@@ -1,31 +1,27 @@
-"""Explorer (e): a convolution with batch norm, the one convolution that replaces both, and their difference."""
+"""A convolution with batch norm, the one convolution that replaces both, and their difference."""
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Callable
 
 import numpy as np
 import torch
 from ipywidgets import Widget
 from jaxtyping import UInt8
-from matplotlib.artist import Artist
+from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from torch import nn
 
-from fpnlib.explore import Explorer, choice, number, slider
-from fpnlib.explore.style import FAINT, INK, MUTED
+from fpnlib.explore import Explorer, Panel, choice, number, slider
+from fpnlib.explore.style import BLUE, FAINT, MUTED, ORANGE, PAPER
 from fpnlib.models import BatchNorm2d
+from fpnlib.notes.batch_norm.experiments.folding import KERNELS
 from fpnlib.ops import fold_batch_norm
 from fpnlib.validation import require
 
 EVAL, TRAINING = "eval", "training"
-KERNELS = {
-    "edges": ((-1.0, 0.0, 1.0), (-2.0, 0.0, 2.0), (-1.0, 0.0, 1.0)),
-    "blur": ((0.0625, 0.125, 0.0625), (0.125, 0.25, 0.125), (0.0625, 0.125, 0.0625)),
-    "sharpen": ((0.0, -1.0, 0.0), (-1.0, 5.0, -1.0), (0.0, -1.0, 0.0)),
-}
 EQUAL = 1e-4  # differences up to here are rounding
 _SIDE = 96  # pixels of the photo's longer side
-_SHOWN = 3.0  # outputs from −3 to 3 are told apart by their grey
+_SHOWN = 3.0  # outputs from −3 to 3 are told apart by their colour
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,8 +50,8 @@ class FoldedExplorer(Explorer[FoldedData]):
         require(min(height, width) >= 8, "photo", f"sides {height}×{width}", "sides of 8 or more")
         every = max(1, max(height, width) // _SIDE)
         rows, columns = height // every, width // every
-        blocks = photo[: rows * every, : columns * every].mean(2).reshape(rows, every, columns, every)
-        grey = blocks.mean((1, 3))
+        self._colours = photo[: rows * every : every, : columns * every : every]
+        grey = photo[: rows * every, : columns * every].mean(2).reshape(rows, every, columns, every).mean((1, 3))
         self._photo = torch.tensor((grey - grey.mean()) / max(grey.std(), 1.0), dtype=torch.float32)[None, None]
         super().__init__()
 
@@ -95,49 +91,30 @@ class FoldedExplorer(Explorer[FoldedData]):
             mode=mode,
         )
 
-    def build(self, figure: Figure) -> Iterable[Artist]:
-        """Lay out three pictures, and the numbers below the two that have some."""
-        rows = figure.subplots(2, 3, height_ratios=[1.1, 1])
-        empty, maps = np.zeros(self._photo.shape[2:]), []
-        for axes, title in zip(
-            rows[0], ("Convolution, then batch norm", "One convolution", "Difference (grey is 0)"), strict=True
-        ):
-            axes.set(title=title, xticks=[], yticks=[])
-            axes.spines[:].set_visible(False)
-            maps.append(axes.imshow(_grey(empty)))
-        self._two, self._one, self._difference = maps
-        for axes in rows[1]:
-            axes.set_axis_off()
-            axes.set(xlim=(0, 1), ylim=(0, 1))
-        place = {"ha": "right", "va": "center", "color": INK}
-        self._cells = []
-        for axes, words in ((rows[1][0], "bias, then batch norm"), (rows[1][1], "bias")):
-            axes.text(0.14, 0.86, "weights", fontsize=9.5, color=MUTED)
-            axes.axhline(0.24, 0.1, 0.9, color=FAINT, lw=1)
-            axes.text(0.14, 0.08, words, fontsize=9.5, color=MUTED)
-            cells = [
-                axes.text(0.36 + 0.25 * column, 0.7 - 0.18 * row, "", fontsize=10, **place)
-                for row in range(3)
-                for column in range(3)
-            ]
-            self._cells.append([*cells, axes.text(0.86, 0.11, "", fontsize=10, weight="bold", **place)])
-        rows[1][2].text(0.05, 0.72, "largest difference", fontsize=9.5, color=MUTED)
-        self._largest = rows[1][2].text(0.05, 0.5, "", fontsize=13, weight="bold", color=INK)
-        self._verdict = rows[1][2].text(0.05, 0.22, "", fontsize=11, color=INK)
-        texts = [text for cells in self._cells for text in cells]
-        return [self._two, self._one, self._difference, *texts, self._largest, self._verdict]
-
-    def draw(self, data: FoldedData) -> None:
-        """Show both outputs and all numbers."""
-        self._two.set_data(_grey(data.two))
-        self._one.set_data(_grey(data.one))
-        self._difference.set_data(_grey(data.one - data.two))
-        pairs = ((data.kernel, data.bias), (data.folded_kernel, data.folded_bias))
-        for cells, (kernel, bias) in zip(self._cells, pairs, strict=True):
-            for cell, value in zip(cells, [*kernel.ravel(), bias], strict=True):
-                cell.set_text(number(value))
-        self._largest.set_text(_rounded(data.largest))
-        self._verdict.set_text("✓ equal" if data.largest <= EQUAL else "✗ not equal")
+    def build(self, figure: Figure) -> None:
+        """Lay out the photo and three maps, and below them the numbers that make them."""
+        signs = LinearSegmentedColormap.from_list("signs", [BLUE, PAPER, ORANGE])
+        (photo, *maps), (rule, two, one, apart) = figure.subplots(2, 4, height_ratios=[1.1, 1])
+        self.panel(photo, bare=True, title="The photo; its grey goes in").image(self._colours)
+        shown = (
+            ("Convolution, then batch norm", lambda data: data.two),
+            ("One convolution", lambda data: data.one),
+            ("Difference", lambda data: data.one - data.two),
+        )
+        for axes, (title, of) in zip(maps, shown, strict=True):
+            self.panel(axes, bare=True, title=title).image(of, cmap=signs, vmin=-_SHOWN, vmax=_SHOWN)
+            axes.spines[:].set(visible=True, color=FAINT)  # where all is 0 there is nothing else to see
+        maps[0].set_xlabel("below 0 blue, above 0 orange", color=MUTED, fontsize=9)
+        _layer(self.panel(two), "bias, then batch norm", lambda data: (*data.kernel.ravel(), data.bias))
+        _layer(self.panel(one), "bias", lambda data: (*data.folded_kernel.ravel(), data.folded_bias))
+        self.panel(rule).formulas([("each weight × γ / √(variance + ε)", lambda data: number(data.factor))])
+        self.panel(apart).formulas(
+            [
+                ("largest difference", lambda data: _rounded(data.largest)),
+                ("the two outputs are", lambda data: "✓ equal" if data.largest <= EQUAL else "✗ not equal"),
+            ],
+            fall=0.4,
+        )
 
     def describe(self, data: FoldedData) -> str:
         """Say the factor, the new bias and the difference."""
@@ -151,18 +128,22 @@ class FoldedExplorer(Explorer[FoldedData]):
 
     def invariants(self, data: FoldedData) -> dict[str, bool]:
         """Check that folding is exact in eval mode."""
+        one_factor = np.allclose(data.folded_kernel, data.factor * data.kernel, atol=1e-5)
         return {
             "in eval mode both are equal": data.mode == TRAINING or data.largest <= EQUAL,
-            "the weights are multiplied by one factor": bool(
-                np.allclose(data.folded_kernel, data.factor * data.kernel, atol=1e-5)
-            ),
+            "the weights are multiplied by one factor": one_factor,
         }
 
 
-def _grey(values: np.ndarray) -> UInt8[np.ndarray, "h w 3"]:
-    """Grey levels: black −3 or less, white 3 or more. Bytes are drawn faster than numbers with a colour map."""
-    levels = np.clip((values / _SHOWN + 1) * 127.5, 0, 255).astype(np.uint8)
-    return np.repeat(levels[..., None], 3, axis=2)
+def _layer(panel: Panel, words: str, numbers: Callable[[FoldedData], tuple[float, ...]]) -> None:
+    """A layer's nine weights and, below a line, its bias."""
+    panel.axes.set(xlim=(0, 1), ylim=(0, 1))
+    panel.axes.set_axis_off()
+    panel.text("weights", 0.04, 0.86, fontsize=9.5, color=MUTED)
+    panel.table(lambda data: np.reshape([*map(number, numbers(data)[:9])], (3, 3)), (0.3, 0.6, 0.9), (0.7, 0.52, 0.34))
+    panel.axes.axhline(0.24, 0.04, 0.92, color=FAINT, lw=1)
+    panel.text(words, 0.04, 0.08, fontsize=9.5, color=MUTED)
+    panel.table(lambda data: [[number(numbers(data)[9])]], (0.9,), (0.11,), weight="bold")
 
 
 def _rounded(difference: float) -> str:

@@ -1,12 +1,10 @@
-"""Explorer (a): what batch norm does to a distribution, and how far the batch's statistics are those of all."""
+"""What batch norm does to a distribution, and how far the batch's statistics are those of all."""
 
 import dataclasses
-from collections.abc import Iterable
 
 import numpy as np
 import torch
 from ipywidgets import Widget
-from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 
 from fpnlib.explore import Explorer, choice, number, slider
@@ -19,6 +17,7 @@ BATCHES = 100
 _BINS = 40
 _STRIP = 0.3  # height of the dots below a histogram, as a share of the highest bar
 _SPAN = 6.0  # outputs shown
+_BAR = 1.08  # height of γ's bar
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,9 +34,9 @@ class DistributionData:
     line: float  # the spread after, by the formula
     means: np.ndarray
     stds: np.ndarray
+    gamma: float
     beta: float
     power: int
-    size: int
 
 
 class DistributionExplorer(Explorer[DistributionData]):
@@ -52,8 +51,7 @@ class DistributionExplorer(Explorer[DistributionData]):
         require(bool(np.isfinite(values).all()), "values", "NaN or infinite ones", "finite numbers")
         require(bool(values.std() > 0), "values", "equal ones", "values that differ")
         self._all = values
-        self._low, self._high = float(values.min()), float(values.max())
-        self._edges = np.linspace(self._low, self._high, _BINS + 1)
+        self._edges = np.linspace(values.min(), values.max(), _BINS + 1)
         counts, _ = np.histogram(values, self._edges)
         self._shares = counts / counts.max()
         rng = np.random.default_rng(0)
@@ -78,8 +76,7 @@ class DistributionExplorer(Explorer[DistributionData]):
         """Normalise one batch. The picture shows x as it was before it was multiplied."""
         factor, eps = 10.0**scale, 10.0**epsilon
         x = torch.tensor(factor * self._batches[batch, :batch_size])[:, None]
-        weight, bias = torch.tensor([gamma], dtype=torch.float64), torch.tensor([beta], dtype=torch.float64)
-        y, cache = batch_norm_forward(x, weight, bias, eps=eps)
+        y, cache = batch_norm_forward(x, *torch.tensor([[gamma], [beta]], dtype=torch.float64), eps=eps)
         mean, variance, inverse_std = (float(s) for s in (cache.mean, cache.variance, cache.inverse_std))
         batches = self._batches[:, :batch_size]
         return DistributionData(
@@ -93,64 +90,46 @@ class DistributionExplorer(Explorer[DistributionData]):
             line=abs(gamma) * (variance / (variance + eps)) ** 0.5,
             means=batches.mean(1),
             stds=batches.std(1),
+            gamma=gamma,
             beta=beta,
             power=scale,
-            size=batch_size,
         )
 
-    def build(self, figure: Figure) -> Iterable[Artist]:
-        """Lay out three panels."""
+    def build(self, figure: Figure) -> None:
+        """Lay out three panels; β, the end of γ's bar, and the batch among the others can be dragged."""
         before, after, spread = figure.subplots(1, 3, width_ratios=[1, 1, 0.9])
-        for panel in (before, after):
-            panel.set(ylim=(-_STRIP - 0.05, 1.08), yticks=[])
-            panel.spines["left"].set_visible(False)
-            panel.axhline(0, color=FAINT, lw=1)
-        before.stairs(self._shares, self._edges, fill=True, color=FAINT)
-        before.set(title="x: all values, and the batch as dots", xlabel="x", xlim=self._room())
-        (self._dots,) = before.plot([], [], "o", ms=5, color=BLUE, alpha=0.7, mew=0)
-        self._mean_line = before.axvline(0, color=BLUE, lw=2)
-        self._after = after.stairs(self._shares, self._edges, fill=True, color=FAINT)
-        (self._after_dots,) = after.plot([], [], "o", ms=5, color=ORANGE, alpha=0.8, mew=0)
-        self._beta_line = after.axvline(0, color=ORANGE, lw=2)
-        self.grab(after, beta=lambda value: (value, None))
-        after.set(title="y, by this batch's mean and variance", xlabel="y", xlim=(-_SPAN, _SPAN))
-        (self._cloud,) = spread.plot([], [], "o", ms=4, color=MUTED, alpha=0.6, mew=0)
-        (self._this,) = spread.plot([], [], "o", ms=10, color=BLUE, mec=INK)
-        (every,) = spread.plot(
-            [self._all.mean()], [self._all.std()], "P", ms=12, color=INK, mec=PAPER, label="all values", zorder=5
-        )
-        spread.set(
-            title=f"{BATCHES} batches of this size",
-            xlabel="mean",
-            ylabel="standard deviation",
-            xlim=self._room(),
-            ylim=(-0.03 * self._all.std(), 0.52 * (self._high - self._low)),
-        )
-        spread.legend(loc="upper left")
-        return [
-            *(self._dots, self._mean_line, self._after, self._after_dots, self._beta_line),
-            *(self._cloud, self._this, every),
-        ]
-
-    def draw(self, data: DistributionData) -> None:
-        """Move dots, lines and the histogram."""
-        heights = self._heights[: data.size]
-        self._dots.set_data(data.batch, heights)
-        self._mean_line.set_xdata([data.mean, data.mean])
-        flipped = data.edges_after[0] > data.edges_after[-1]
-        turn = slice(None, None, -1 if flipped else 1)
-        self._after.set_data(values=self._shares[turn], edges=data.edges_after[turn])
-        self._after_dots.set_data(data.after, heights)
-        self._beta_line.set_xdata([data.beta, data.beta])
-        self._cloud.set_data(data.means, data.stds)
-        self._this.set_data([data.mean], [data.std])
+        given = self.panel(before, title="x: all values, and the batch as dots", xlabel="x", xlim=self._room())
+        made = self.panel(after, title="y, by this batch's mean and variance", xlabel="y", xlim=(-_SPAN, _SPAN))
+        for panel in (given, made):
+            panel.axes.set(ylim=(-_STRIP - 0.05, 1.2), yticks=[])
+            panel.axes.spines["left"].set_visible(False)
+            panel.level(0, color=FAINT, lw=1)
+        given.steps((self._shares, self._edges), color=FAINT)
+        given.line(lambda data: (data.batch, self._heights[: len(data.batch)]), "o", ms=5, color=BLUE, alpha=0.8)
+        given.upright(lambda data: data.mean, color=BLUE)
+        made.steps(lambda data: (self._shares, data.edges_after), color=FAINT)
+        made.line(lambda data: (data.after, self._heights[: len(data.batch)]), "o", ms=5, color=ORANGE, alpha=0.8)
+        made.upright(lambda data: data.beta, color=ORANGE, grab="beta")
+        made.text("β", at=lambda data: (data.beta - np.copysign(0.4, data.gamma), 1.12), ha="center", color=ORANGE)
+        made.strokes(lambda data: [[(data.beta, _BAR), (data.beta + data.gamma, _BAR)]], color=INK, lw=1.5)
+        end = {"gamma": lambda value, data: (data.beta + value, _BAR)}
+        made.dot(lambda data: (data.beta + data.gamma, _BAR), ms=8, grab=end)
+        made.text("γ", at=lambda data: (data.beta + data.gamma + np.copysign(0.4, data.gamma), _BAR), ha="center")
+        batches = self.panel(spread, title=f"{BATCHES} batches of this size; + is all", xlim=self._room())
+        spread.set(xlabel="mean", ylabel="standard deviation")
+        spread.set_ylim(-0.03 * self._all.std(), 0.52 * np.ptp(self._all))
+        batches.line(lambda data: (data.means, data.stds), "o", ms=4, color=MUTED, alpha=0.6, mew=0)
+        other = {"batch": lambda value, data: (data.means[value], data.stds[value])}
+        batches.dot(lambda data: (data.mean, data.std), color=BLUE, grab=other)
+        whole = self._all.mean(), self._all.std()
+        batches.line(lambda data: whole, "P", ms=12, color=INK, mec=PAPER, label="all values")
 
     def describe(self, data: DistributionData) -> str:
         """Say mean and spread before and after, and how much the batches differ."""
         divided = f" (x is divided by {10**-data.power})" if data.power else ""
         return (
-            f"This batch of {data.size}: mean {number(data.mean)}, standard deviation {number(data.std)}{divided}. "
-            f"After: mean {_small(data.after_mean)}, standard deviation {_small(data.after_std)}.\n"
+            f"This batch of {len(data.batch)}: mean {number(data.mean)}, standard deviation {number(data.std)}"
+            f"{divided}. After: mean {_small(data.after_mean)}, standard deviation {_small(data.after_std)}.\n"
             f"All values: mean {number(self._all.mean())}, standard deviation {number(self._all.std())}. The means of "
             f"{BATCHES} batches of this size scatter by {number(data.means.std())}."
         )
@@ -163,8 +142,8 @@ class DistributionExplorer(Explorer[DistributionData]):
         }
 
     def _room(self) -> tuple[float, float]:
-        margin = 0.04 * (self._high - self._low)
-        return self._low - margin, self._high + margin
+        margin = 0.04 * np.ptp(self._all)
+        return self._all.min() - margin, self._all.max() + margin
 
 
 def _small(value: float) -> str:

@@ -1,24 +1,26 @@
-"""Explorer (c): running statistics batch by batch, and how far eval mode is from training mode."""
+"""Running statistics batch by batch, and how far eval mode is from training mode."""
 
 import dataclasses
 import functools
-from collections.abc import Iterable
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from ipywidgets import Widget
-from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 
 from fpnlib.explore import Explorer, choice, number, slider, toggle
 from fpnlib.explore.style import BLUE, FAINT, INK, MUTED, ORANGE
+from fpnlib.notes.batch_norm.experiments.running import AVERAGE, BATCHES, LAST, MEAN, STD, run, true_mean
 
 SIZES = (2, 4, 8, 16, 32, 64)
-BATCHES = 300
-LAST = 100  # batches that the gap is about
-MEAN, STD = 3.0, 2.0  # of the values after training; the running statistics begin at 0 and 1
-EPS = 1e-5
 MOMENTA = ("0.01", "0.03", "0.1", "0.3", "1")
-AVERAGE = "None (plain average)"
+_STEPS = np.arange(BATCHES)
+_LOOKS: dict[str, dict[str, Any]] = {
+    "batch": {"label": "of each batch", "color": BLUE, "style": ".", "ms": 3, "alpha": 0.5},
+    "true": {"label": "true", "color": INK, "lw": 1.2, "style": "--"},
+    "running": {"label": "running", "color": ORANGE},
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,7 +46,7 @@ class RunningExplorer(Explorer[RunningData]):
     size = (1000, 400)
 
     def __init__(self) -> None:
-        self._runs = functools.lru_cache(maxsize=256)(_run)
+        self._runs = functools.lru_cache(maxsize=256)(run)
         super().__init__()
 
     def make_controls(self) -> dict[str, Widget]:
@@ -60,10 +62,9 @@ class RunningExplorer(Explorer[RunningData]):
         """Feed the batches one after another."""
         runs = [self._runs(momentum, size, drift, unbiased) for size in SIZES]
         at = SIZES.index(batch_size)
-        true_mean = _true_mean(drift)
         batch_mean, batch_variance, running_mean, running_variance, _ = runs[at]
         return RunningData(
-            true_mean=true_mean,
+            true_mean=true_mean(drift),
             true_variance=np.full(BATCHES, STD**2),
             batch_mean=batch_mean,
             batch_variance=batch_variance,
@@ -75,48 +76,28 @@ class RunningExplorer(Explorer[RunningData]):
             settled=float(running_variance[-LAST:].mean() / STD**2),
         )
 
-    def build(self, figure: Figure) -> Iterable[Artist]:
-        """Lay out three panels."""
+    def build(self, figure: Figure) -> None:
+        """Lay out three panels; the end of the true mean and the batch size can be dragged."""
         means, variances, gaps = figure.subplots(1, 3, width_ratios=[1.2, 1.2, 1])
-        steps = np.arange(BATCHES)
-        means.set(title="Mean", xlabel="batch", xlim=(0, BATCHES), ylim=(-2.5, 12.5))
-        variances.set(title="Variance", xlabel="batch", xlim=(0, BATCHES), ylim=(0, 16))
-        gaps.set(
-            title="Gap between the two modes",
-            xlabel="values per channel in a batch",
-            ylabel="median |x̂ − x̂ in eval mode|",
-            xlim=(1.6, 80),
-            ylim=(0.02, 4),
-            xscale="log",
-            yscale="log",
+        mean = self.panel(means, title="Mean", xlabel="batch", ylabel="mean", xlim=(0, BATCHES), ylim=(-2.5, 12.5))
+        variance = self.panel(variances, title="Variance", xlabel="batch", ylabel="variance")
+        variances.set(xlim=(0, BATCHES), ylim=(0, 16))
+        for panel, name in ((mean, "mean"), (variance, "variance")):
+            for kind, look in _LOOKS.items():
+                panel.line(_along(f"{kind}_{name}"), **look)
+        for row, look in enumerate(_LOOKS.values()):
+            mean.text(look["label"], 290, -0.5 - 0.8 * row, ha="right", color=look["color"], weight="bold", fontsize=9)
+        mean.dot(
+            lambda data: (BATCHES - 1, data.true_mean[-1]), grab={"drift": lambda value: (BATCHES - 1, MEAN + value)}
         )
+        gap = self.panel(gaps, title="Gap between the two modes", xscale="log", yscale="log", xlim=(1.6, 80))
+        gaps.set(ylim=(0.02, 4), xlabel="values per channel in a batch", ylabel="median |x̂ − x̂ in eval mode|")
         gaps.set_xticks(SIZES, [str(size) for size in SIZES])
         gaps.set_yticks([0.1, 1.0], ["0.1", "1"])
         gaps.minorticks_off()
-        self._lines = []
-        for panel in (means, variances):
-            (of_batch,) = panel.plot(steps, steps, ".", ms=3, color=BLUE, alpha=0.5, label="of each batch")
-            (true,) = panel.plot(steps, steps, color=INK, lw=1.2, ls="--", label="true")
-            (running,) = panel.plot(steps, steps, color=ORANGE, label="running")
-            self._lines += [of_batch, true, running]
-        means.legend(loc="lower right", ncols=1)
-        self.grab(means, drift=lambda value: (BATCHES - 1, MEAN + value))
-        gaps.axhline(1, color=FAINT, lw=1)
-        (self._gaps,) = gaps.plot([], [], "o-", color=MUTED, ms=5)
-        (self._gap,) = gaps.plot([], [], "o", ms=10, color=ORANGE, mec=INK)
-        self.grab(gaps, batch_size=lambda value: (value, None))
-        return [*self._lines, self._gaps, self._gap]
-
-    def draw(self, data: RunningData) -> None:
-        """Move lines and points."""
-        shown = (
-            *(data.batch_mean, data.true_mean, data.running_mean),
-            *(data.batch_variance, data.true_variance, data.running_variance),
-        )
-        for line, values in zip(self._lines, shown, strict=True):
-            line.set_ydata(values)
-        self._gaps.set_data(SIZES, data.gaps)
-        self._gap.set_data([SIZES[data.at]], [data.gaps[data.at]])
+        gap.level(1, color=FAINT, lw=1)
+        gap.line(lambda data: (SIZES, data.gaps), "o-", color=MUTED, ms=5)
+        gap.dot(lambda data: (SIZES[data.at], data.gaps[data.at]), grab={"batch_size": lambda value: (value, None)})
 
     def describe(self, data: RunningData) -> str:
         """Say where the running statistics end, and how far the two modes are apart."""
@@ -138,27 +119,5 @@ class RunningExplorer(Explorer[RunningData]):
         }
 
 
-def _true_mean(drift: float) -> np.ndarray:
-    return MEAN + drift * np.linspace(0, 1, BATCHES)
-
-
-def _run(
-    momentum: str, size: int, drift: float, unbiased: bool
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, float]:
-    """Batch means and variances, running ones after each batch, and the gap."""
-    rng = np.random.default_rng(size)
-    x = _true_mean(drift)[:, None] + STD * rng.standard_normal((BATCHES, size))
-    means, variances = x.mean(1), x.var(1)
-    stored = variances * (size / (size - 1) if unbiased else 1.0)
-    running_means, running_variances = np.empty(BATCHES), np.empty(BATCHES)
-    running_mean, running_variance = 0.0, 1.0
-    for step in range(BATCHES):
-        weight = 1 / (step + 1) if momentum == AVERAGE else float(momentum)
-        running_mean += weight * (means[step] - running_mean)
-        running_variance += weight * (stored[step] - running_variance)
-        running_means[step], running_variances[step] = running_mean, running_variance
-    # A batch meets the running statistics of those before it.
-    now, before = slice(BATCHES - LAST, BATCHES), slice(BATCHES - LAST - 1, BATCHES - 1)
-    training = (x[now] - means[now, None]) / np.sqrt(variances[now, None] + EPS)
-    evaluated = (x[now] - running_means[before, None]) / np.sqrt(running_variances[before, None] + EPS)
-    return means, variances, running_means, running_variances, float(np.median(abs(training - evaluated)))
+def _along(name: str) -> Callable[[RunningData], tuple[np.ndarray, np.ndarray]]:
+    return lambda data: (_STEPS, getattr(data, name))

@@ -4,11 +4,11 @@ from typing import Any
 
 from fpnlib.data.photos import load_image, photo
 from fpnlib.explore import explorer
-from fpnlib.notes.batch_norm.distribution import DistributionExplorer
-from fpnlib.notes.batch_norm.folded import FoldedExplorer
-from fpnlib.notes.batch_norm.passes import PassesExplorer
-from fpnlib.notes.batch_norm.rates import RatesExplorer
-from fpnlib.notes.batch_norm.running import RunningExplorer
+from fpnlib.notes.batch_norm.explorers.distribution import DistributionExplorer
+from fpnlib.notes.batch_norm.explorers.folding import FoldedExplorer
+from fpnlib.notes.batch_norm.explorers.learning_rates import RatesExplorer
+from fpnlib.notes.batch_norm.explorers.passes import PassesExplorer
+from fpnlib.notes.batch_norm.explorers.running_statistics import RunningExplorer
 
 
 @explorer
