@@ -248,7 +248,14 @@ for k, stage in enumerate((net.layer1, net.layer2, net.layer3, net.layer4), 2):
 
 # %%
 from fpnlib.notes.fpn.experiments.recipe import plain_pyramid
-from fpnlib.notes.fpn.experiments.recorded import CHANNELS, OUT, SIZES, fill, pyramid_input, recorded
+from fpnlib.notes.fpn.experiments.recorded import (
+    CHANNELS,
+    OUT,
+    SIZES,
+    fill,
+    pyramid_input,
+    recorded,
+)
 
 pyramid_fpn = FPN(CHANNELS, OUT).double().eval()
 fill(pyramid_fpn)
