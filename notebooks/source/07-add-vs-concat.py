@@ -188,9 +188,9 @@ what_skips_carry()
 # With the longer training all three come to a mIoU of about <span title="AC-10 miou_concat_longer">0.75</span>. After
 # half as many steps they are further apart, and so are nets of one kind: some have not yet learnt to name one of the
 # tinted squares. The bars say that the map at stride 16 carries most: without it concat loses
-# <span title="AC-10 cut16_concat_longer">0.30</span>. The finest map counts more the longer the nets are trained. The
+# <span title="AC-10 cut16_concat_longer">0.31</span>. The finest map counts more the longer the nets are trained. The
 # coarsest is not missed. With little data concat is even better off without it, and loses
-# <span title="AC-10 cut32_concat_little">-0.030</span>: what it learnt of that map on the training photos does not hold
+# <span title="AC-10 cut32_concat_little">-0.027</span>: what it learnt of that map on the training photos does not hold
 # on others.
 
 # %% [markdown]
