@@ -106,9 +106,8 @@ class Panel:
 
         `says` gives words for the data and a point's number, where x and y are not what a pointer should hear.
         """
-        (line,) = self.axes.plot(*(([], []) if callable(of) else of), style, **look)
+        (line,) = self.axes.plot(*(([], []) if callable(of) else of), *([style] if style else []), **look)
         if callable(of):
-            line.set_in_layout(False)  # where points lie must not move the panels; none at all count as lying at 0
             self._add([line], lambda data: line.set_data(*np.atleast_1d(*of(data))), grab)
         words = says and partial(self._tell, says)
         self._said[line] = lambda x, y: _point_words(line, x, y, self._named, words)
@@ -304,7 +303,6 @@ class Panel:
     def text(self, of: Of | str, x: float = 0.0, y: float = 0.0, *, at: Of | None = None, **look: Any) -> Words:
         """Words at a fixed place, or where `at` puts them; `transform=panel.axes.transAxes` for shares of the axes."""
         words = self._words(x, y, "" if callable(of) else of, **look)
-        words.set_in_layout(not callable(of))  # what a text says must not move the panels
 
         def say(data: Any) -> None:
             if callable(of):
@@ -338,6 +336,8 @@ class Panel:
                 words[place].set_y(height)
 
         self._add(words, put)
+        for one in words:
+            one.set_in_layout(True)  # so that there is room for them
 
     def formulas(self, rows: Sequence[tuple[str, Of]], *, top: float = 0.9, fall: float = 0.2, **look: Any) -> None:
         """Rows of words that stay, each with words below it that follow the data; the axes are switched off."""
@@ -349,7 +349,7 @@ class Panel:
 
     def table(self, of: Of, columns: Sequence[float], rows: Sequence[float], **look: Any) -> None:
         """Words in rows and columns, right-aligned at these places; fewer rows than places leave the rest empty."""
-        look = {"ha": "right", "va": "center", "in_layout": False, **look}
+        look = {"ha": "right", "va": "center", **look}
         cells = [[self._words(x, y, "", **look) for x in columns] for y in rows]
 
         def fill(data: Any) -> None:
@@ -383,6 +383,8 @@ class Panel:
         return self.axes.add_artist(Words(x, y, words, **look))
 
     def _add(self, artists: Sequence[Artist], follow: Callable[[Any], Any], grab: Grab = None) -> None:
+        for artist in artists:
+            artist.set_in_layout(False)  # where a mark lies, or what it says, must not move the panels
         self.artists += [artist for artist in artists if artist not in self.artists]
         self._follow.append(follow)
         if grab:

@@ -58,7 +58,8 @@ fusion_costs()
 # Two images of the same digit by two writers go into a small network. At alignment 1 pixel meets pixel. At 0 the second
 # image is the same, but its pixels are shuffled, always in the same way. In between, each pixel is a mixture: at one
 # half it is half of itself and, with a weight of $0.87$, another pixel. Each of the 64 pixels is a channel here. Blue
-# says that adding is better, orange that concatenating is, a dot that the interval excludes zero.
+# says that adding is better, purple that concatenating is; the numbers say by how many points of accuracy, in brackets
+# where the interval holds zero.
 #
 # **Go down from alignment 1 to 0. Then choose the network's channels as data.**
 
@@ -171,8 +172,9 @@ lstm_memory()
 # looks at scenes of photos with faces, coins, digits and tinted squares in them. A small pyramid joins its maps at
 # strides 8, 16 and 32, and says for every place to which class it belongs. FPN adds the three maps, after a 1×1 has
 # brought each to the same number of channels. Its sibling concatenates them instead, as a U-Net does with its skips, so
-# the 3×3 that follows can weigh each map for itself. Blue and orange have equally many channels; green adds, but is as
-# wide as it takes to have orange's weights. The scenes for training and for testing share neither photos nor cut-outs.
+# the 3×3 that follows can weigh each map for itself. Blue and purple have equally many channels; light blue adds, but
+# is as wide as it takes to have purple's weights. The scenes for training and for testing share neither photos nor
+# cut-outs.
 #
 # **Go from little data to much, and then to the longer training.** On the right one map at a time is cut: each of its
 # channels says its mean everywhere.
@@ -405,7 +407,7 @@ print("concat's mIoU less add's, with the 95 % interval")
 for kind, width in (("add", "equal width"), ("wide", "equal parameters")):
     for course, (scenes, steps) in COURSES.items():
         name = f"gain_{kind}_{course}"
-        gain, low, high = (stored.number(f"{name}{end}") for end in ("", "_low", "_high"))
+        gain, low, high = stored.with_interval(name)
         print(f"{width:17}{scenes:4} scenes {steps} steps {gain:7.3f} ({low:.3f} to {high:.3f})")
 
 # %% [markdown]

@@ -152,6 +152,16 @@ def test_names_lie_at_their_places_or_as_near_as_they_can_and_apart():
     assert lie(20, 10, 10) == [1.0, 0.8, 0.9]
 
 
+def test_where_marks_lie_when_first_drawn_moves_no_panel():
+    places = []
+    for place in (0, 2):
+        shown = EveryMark().set(place=place, shift=place / 2)
+        shown.frame()
+        places.append([axes.get_position().extents.tolist() for axes in shown.axes.values()])
+        shown.close()
+    assert places[0] == places[1]
+
+
 def test_all_that_moves_is_drawn_over_the_background_alone(every):
     before = every.frame()
     every.set(place=2, shift=1.0)

@@ -45,6 +45,7 @@ TOLD_APART = {
     ("cue_distance", "GREEN", "RED"): "a curve and an upright line with its words",
     ("cue_distance", "PURPLE", "RED"): "as above",
     ("gradient_highway", "GREEN", "PURPLE"): "different dashes",
+    ("what_skips_carry", "ORANGE", "SKY"): "a ring and strokes, a curve and bars with their names",
     ("inside_the_head", "GREEN", "PURPLE"): "nothing: six classes in one map, with the truth beside it",
     ("inside_the_head", "ORANGE", "SKY"): "a line and a class in a map",
 }

@@ -10,8 +10,6 @@ from hypothesis import strategies as st
 from fpnlib.claims import Result
 from fpnlib.models import LSTMCell
 from fpnlib.notes.add_vs_concat.experiments import alignment, gradients, skips
-from fpnlib.notes.add_vs_concat.explorers.gradient_highway import gradient_per_block
-from fpnlib.notes.add_vs_concat.explorers.lstm_memory import gradients_per_lag
 from fpnlib.training.examples import STRIDES, examples
 from fpnlib.training.segmenter import predict, score_segmenter, void_classes
 
@@ -136,12 +134,31 @@ def test_stacks_of_a_seed_share_their_first_kernels():
 
 @pytest.mark.parametrize("start", gradients.STARTS)
 def test_the_scale_leads_from_plain_to_residual(start):
-    np.testing.assert_allclose(
-        gradient_per_block("scaled", start, 0.0), gradient_per_block("plain", start, 0.5), atol=1e-9
-    )
-    np.testing.assert_allclose(
-        gradient_per_block("scaled", start, 1.0), gradient_per_block("residual", start, 0.5), atol=1e-9
-    )
+    scaled = gradients.gradient_per_block("scaled", start, (0.0, 0.3, 1.0))
+    for place, skip in ((0, "plain"), (2, "residual")):
+        np.testing.assert_allclose(scaled[place], gradients.gradient_per_block(skip, start)[0], atol=1e-9)
+    np.testing.assert_allclose(scaled[1], gradients.gradient_per_block("scaled", start, (0.3,))[0], atol=1e-9)
+
+
+def test_what_arrives_at_a_block_is_the_gradient_of_a_net_that_begins_there():
+    stem, stack = gradients.make_stack(0, "residual", "torch", gradients.DEPTHS[-1])
+    pixels, labels = gradients.digits()
+    with torch.no_grad():
+        states = [stem(pixels[:2].view(-1, 1, 8, 8))]
+        states += stack.states(states[0])
+    torch.manual_seed(0)
+    head = torch.nn.Linear(gradients.WIDTH, 10).double()
+
+    def arriving(blocks):
+        first = states[-1 - blocks].clone().requires_grad_()
+        x = first
+        for block in stack.blocks[len(stack.blocks) - blocks :]:
+            x = x + block(x)
+        return torch.autograd.grad(F.cross_entropy(head(x.mean((2, 3))), labels[:2]), first)[0].norm().log10().item()
+
+    found = gradients.gradient_per_block("residual", "torch")[0]
+    for blocks in (1, 2, 30):
+        assert found[blocks - 1] == pytest.approx(arriving(blocks) - arriving(1), abs=1e-9)
 
 
 def test_many_gates_at_once_are_the_gates_one_by_one():
@@ -167,12 +184,12 @@ def test_all_lstm_cells_of_a_seed_have_the_same_weights_but_for_the_forget_bias(
 
 
 def test_a_wider_gate_hands_more_on():
-    forced = gradients_per_lag()["forced"]
+    forced = gradients.gradients_per_lag()["forced"]
     assert (np.diff(forced[[0, 30, 50, 70, 90, 100], 99]) > 0).all()
 
 
 def test_behind_an_open_gate_only_the_beginning_of_a_row_counts_more():
-    whole, begun = gradients_per_lag()["forced"][100], gradients_per_lag(0)["forced"][100]
+    whole, begun = gradients.gradients_per_lag()["forced"][100], gradients.gradients_per_lag(0)["forced"][100]
     assert abs(whole[19:]).max() < 0.5
     assert abs(begun[19:150]).max() < 0.5
     assert begun[-1] > 1

@@ -19,13 +19,10 @@ from fpnlib.explore.controls import ends
 NAMES = sorted(all_explorers())
 # Every other explorer has a part that can be grabbed. Who gives one of these a part takes it off the list.
 NOTHING_TO_GRAB = {
-    "add_is_tied_concat": "the numbers of a convolution: no place in the picture stands for one of them",
     "architecture": "sizes and channels, which are words in a fixed diagram",
-    "edge_fusion": "five weights: the map and the curve show what comes of them",
     "folding": "the numbers of two layers, which are words",
     "three_tasks": "a choice and pixels of error: the picture shows what comes of them",
     "top_down_step": "mix, level and channel: maps and spectra show what comes of them",
-    "what_skips_carry": "not yet",
 }
 
 

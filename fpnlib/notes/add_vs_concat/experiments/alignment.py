@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
-from fpnlib.claims import Claim, Said, all_of, exceeds
+from fpnlib.claims import Claim, Result, Said, all_of, exceeds, interval_of_mean
 from fpnlib.data import image_batch, photo, photo_names
 from fpnlib.models import EfficientNetLite0
 from fpnlib.models.unet import Merge, merge_module
@@ -244,6 +244,33 @@ def alignment_map(seeds: Sequence[int]) -> dict[str, list[float]]:
     """Accuracy in every cell of both maps, and what add gains over concat in aligned channels and in shuffled ones."""
     outcomes = {name: values for data_set in DATA_SETS for name, values in accuracies(data_set, seeds).items()}
     return gains(outcomes) | outcomes
+
+
+@functools.cache
+def stored_map(data_set: DataSet, kind: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Gain of `kind` over concat (alignments, sizes), its interval's ends (…, 2), and both accuracies (…, 2, 3)."""
+    stored = Result.load("AC-4")
+    gain, ends, scores = (np.empty((len(ALIGNMENTS), len(SIZES), *shape)) for shape in ((), (2,), (2, 3)))
+    for i, alignment in enumerate(ALIGNMENTS):
+        for j, size in enumerate(SIZES):
+            names = [f"{data_set}_{one}_{round(100 * alignment)}_{size}" for one in (kind, "concat")]
+            ours, theirs = (np.array(stored.per_seed[name]) for name in names)
+            gain[i, j] = (ours - theirs).mean()
+            ends[i, j] = interval_of_mean(ours - theirs)
+            scores[i, j] = [stored.with_interval(name) for name in names]
+    return gain, ends, scores
+
+
+@functools.cache
+def example_pair(data_set: DataSet, alignment: float) -> np.ndarray:
+    """One pair of the set, its second input misaligned, and half their sum, as pictures (3, rows, columns)."""
+    train, _ = pools(data_set, 0)
+    channels = train.first.shape[1]
+    # Digits are shown with their mean put back, so that paper is black and ink is white.
+    shown = digits()[0].mean(0) - digits()[0].min() if data_set == "digits" else torch.zeros(channels)
+    second = misalign(train.second[:1] + shown, alignment, shuffled(channels, 0))[0]
+    first = train.first[0] + shown
+    return torch.stack([first, second, (first + second) / 2]).view(3, -1, 8).numpy()
 
 
 def moving_pairs(seed: int) -> tuple[Pairs, Pairs]:

@@ -1,14 +1,18 @@
 """AC-2, AC-5 and AC-6: what add and concat cost, counted."""
 
 import dataclasses
+import functools
 import itertools
+import time
 
 import torch
 from torch import nn
 
 from fpnlib.claims import Claim, Measurement, Said, exceeds, within
 from fpnlib.models import cost, resnet50
+from fpnlib.models.cost import count_parameters
 from fpnlib.models.cpn import RefineNet
+from fpnlib.models.fusion import Add, Concat, tie_concat
 from fpnlib.models.unet import UNet
 from fpnlib.notes.add_vs_concat.experiments.pyramids import (
     CHANNELS,
@@ -21,6 +25,7 @@ from fpnlib.notes.add_vs_concat.experiments.pyramids import (
 
 _IMAGE = (512, 512)
 _PERSON = (256, 192)  # CPN's input: one person, height and width
+_TIMED_SIDE, _ROUNDS = 16, 3  # places across the maps that are timed, and how often; the least time counts
 
 
 def next_convolution() -> Measurement:
@@ -67,6 +72,38 @@ def pyramid_costs() -> Measurement:
     for name in ("concat", "concat_uncut"):
         numbers[f"{name}_more"] = (numbers[f"{name}_macs"] - numbers["fpn_macs"]) / numbers["resnet_macs"]
     return Measurement.exact(numbers["concat_more"], n=len(RESNET50), **numbers)
+
+
+def convolution_weights(maps: int, channels: int, kernel: int) -> int:
+    """Weights of a convolution from so many maps' channels, concatenated, to those of one; without bias."""
+    with torch.device("meta"):  # to be counted, not run
+        return count_parameters(nn.Conv2d(maps * channels, channels, kernel, bias=False))
+
+
+@functools.cache
+def counted_pyramids(levels: int) -> dict[str, tuple[float, float]]:
+    """Millions of parameters and billions of multiply-adds of each pyramid on the finest `levels` maps at 512×512."""
+    maps = RESNET50[:levels]
+    with torch.device("meta"):  # to be counted, not run
+        nets = whole_pyramids(maps=maps)
+    counts = {name: cost(net, map_shapes(*_IMAGE, maps)) for name, net in nets.items()}
+    return {name: (one.parameters / 1e6, one.macs / 1e9) for name, one in counts.items()}
+
+
+@functools.lru_cache(maxsize=256)
+def measured_milliseconds(maps: int, channels: int, kernel: int) -> tuple[float, float]:
+    """Time the convolution after an add and after a concat, joining included; measured once for each shape."""
+    conv = nn.Conv2d(channels, channels, kernel, padding=kernel // 2)
+    inputs = torch.randn(maps, 1, channels, _TIMED_SIDE, _TIMED_SIDE)
+    paths = ((Add(), conv), (Concat(), tie_concat(conv, maps)))
+    best = [float("inf")] * len(paths)
+    with torch.inference_mode():
+        for _ in range(_ROUNDS):  # in turn, so that a busy moment meets both
+            for place, (join, following) in enumerate(paths):
+                begin = time.perf_counter()
+                following(join(*inputs))
+                best[place] = min(best[place], 1e3 * (time.perf_counter() - begin))
+    return best[0], best[1]
 
 
 def cuts_before_the_add() -> Measurement:

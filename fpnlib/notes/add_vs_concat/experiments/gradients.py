@@ -5,6 +5,7 @@ import math
 from collections.abc import Sequence
 from typing import Any, cast
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
@@ -106,6 +107,31 @@ def depth_decades(seeds: Sequence[int]) -> dict[str, list[float]]:
     return {name: [row[name] for row in rows] for name in rows[0]}
 
 
+@functools.lru_cache(maxsize=32)
+def gradient_per_block(skip: Skip, start: str, scales: tuple[float, ...] = (0.5,)) -> Float[np.ndarray, "s blocks"]:
+    """Decades of the loss's gradient at the input of each of 60 blocks, against the last block's, which comes first.
+
+    One net of seed 0 on two digits, for all `scales` of a scaled skip at once.
+    """
+    pixels, labels = digits()
+    stem, stack = make_stack(0, skip, start, DEPTHS[-1])
+
+    def states(scale: Any, x: Tensor) -> list[Tensor]:
+        stack.scale = scale
+        return stack.states(x)
+
+    x = stem(pixels[:2].view(-1, 1, 8, 8)).detach().expand(len(scales), -1, -1, -1, -1).clone().requires_grad_()
+    after = torch.vmap(states)(torch.tensor(scales, dtype=torch.float64), x)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        head = nn.Linear(after[-1].shape[2], 10).double()
+    # The mean is over all scales' digits, which no ratio of gradients notices.
+    loss = F.cross_entropy(head(after[-1].mean((3, 4))).flatten(0, 1), labels[:2].repeat(len(scales)))
+    norms = torch.stack([one.flatten(1).norm(dim=1) for one in torch.autograd.grad(loss, [x, *after[:-1]])], 1)
+    decades = norms.log10().flip(1)
+    return (decades - decades[:, :1]).numpy()
+
+
 @functools.cache
 def scanlines() -> Float[Tensor, "rows columns 3"]:
     """Rows of real photos as sequences of colours, mean 0 and standard deviation 1; `BURN_IN` steps and the lags."""
@@ -198,6 +224,26 @@ def lag_decades(seeds: Sequence[int]) -> dict[str, list[float]]:
         row["effect"] = row[f"forget_100_{LAGS[-1]}"]
         rows.append(row)
     return {name: [row[name] for row in rows] for name in rows[0]}
+
+
+@functools.cache
+def gradients_per_lag(burn_in: int = BURN_IN) -> dict[str, np.ndarray]:
+    """Decades against lag 1 at all lags, over eight rows: `forced` (101, 200), gates by lags, `lstm` and `rnn` (200,).
+
+    `burn_in`: how many pixels the cell has read before the furthest lag's.
+    """
+    cells, gates = make_cells(0), torch.arange(101, dtype=torch.float64) / 100
+    rows = scanlines()[0:400:50, BURN_IN - burn_in :]
+    forced, _ = cells["forced"]
+    forced.forget = gates.repeat_interleave(len(rows))[:, None]
+    found = {}
+    for name, (cell, count) in {"forced": (forced, len(gates)), "lstm": cells["lstm"], "rnn": cells["rnn"]}.items():
+        x = rows.transpose(0, 1)[:, None].expand(-1, count, -1, -1).flatten(1, 2).clone().requires_grad_()
+        reading = torch.full((HIDDEN,), HIDDEN**-0.5, dtype=torch.float64)
+        (gradient,) = torch.autograd.grad((last_output(cell, x) @ reading).sum(), x)
+        decades = log_norm(gradient.view(len(x), count, -1)).flip(0)[1 : LAGS[-1] + 1].T
+        found[name] = (decades - decades[:, :1]).numpy()
+    return {"forced": found["forced"], "lstm": found["lstm"][0], "rnn": found["rnn"][0]}
 
 
 _GAP = "decades from the product of gains"

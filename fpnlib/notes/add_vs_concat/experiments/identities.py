@@ -1,6 +1,6 @@
 """AC-1 and AC-3: when a concatenation is an addition, and that every net that adds lies in one that concatenates."""
 
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from fpnlib.claims import Claim, Measurement, Said, all_of, exceeds, within
-from fpnlib.models.fusion import Add, embed_add_in_concat, tie_concat
+from fpnlib.models.fusion import Add, Concat, embed_add_in_concat, tie_concat
 from fpnlib.models.unet import UNet
 
 Net = TypeVar("Net", bound=nn.Module)
@@ -81,6 +81,58 @@ def tied_kernels() -> Measurement:
         least_nudged=min(nudged_apart),
         least_relu=min(relu_apart),
     )
+
+
+def named_kernel(name: str, size: int) -> Float[Tensor, "k k"]:
+    """A kernel to look at: "edges", left minus right; "blur", a mean; or fixed "random" numbers."""
+    if name == "blur":
+        return torch.full((size, size), 1 / size**2, dtype=torch.float64)
+    if name == "random":
+        generator = torch.Generator().manual_seed(size)
+        return torch.randn(size, size, generator=generator, dtype=torch.float64) / size
+    ramp = torch.linspace(1, -1, size, dtype=torch.float64) if size > 1 else torch.ones(1, dtype=torch.float64)
+    return ramp.expand(size, size) / size
+
+
+class BothWays(NamedTuple):
+    """The kernel after an add, its halves after a concat, and both outputs."""
+
+    kernel: Float[Tensor, "k k"]
+    halves: Float[Tensor, "2 k k"]
+    added: Float[Tensor, "h w"]
+    joined: Float[Tensor, "h w"]
+
+
+@torch.no_grad()
+def both_ways(
+    x: Float[Tensor, "h w"],
+    y: Float[Tensor, "h w"],
+    kernel: Float[Tensor, "k k"],
+    nudge: float,
+    *,
+    tie: bool,
+    relu: bool,
+    stride: int,
+    dilation: int,
+) -> BothWays:
+    """Add and convolve, and concatenate and convolve; `nudge` moves the middle weight of y's half.
+
+    With `tie` the halves are one, so what moves y's moves x's and the kernel after the add. `relu` puts a ReLU before
+    the convolution.
+    """
+    middle = len(kernel) // 2
+    conv = nn.Conv2d(1, 1, len(kernel), stride, dilation=dilation, bias=False).double()
+    conv.weight[0, 0] = kernel
+    if tie:
+        conv.weight[0, 0, middle, middle] += nudge
+    after_concat = tie_concat(conv)
+    if not tie:
+        after_concat.weight[0, 1, middle, middle] += nudge
+    total, both = x[None, None] + y[None, None], Concat()(x[None, None], y[None, None])
+    if relu:
+        total, both = total.relu(), both.relu()
+    kernels = conv.weight.detach()[0, 0], after_concat.weight.detach()[0]
+    return BothWays(*kernels, conv(total)[0, 0], after_concat(both)[0, 0])
 
 
 class RandomAddNet(nn.Module):

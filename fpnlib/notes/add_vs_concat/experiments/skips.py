@@ -12,11 +12,12 @@ import itertools
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from jaxtyping import Int64
 from torch import Tensor, nn
 
-from fpnlib.claims import Claim, Criterion, Said, all_of, exceeds
+from fpnlib.claims import Claim, Criterion, Result, Said, all_of, exceeds
 from fpnlib.data.voc import VOID
 from fpnlib.metrics import confusion_matrix, iou_per_class
 from fpnlib.models import FPN
@@ -35,6 +36,7 @@ COURSES = {"little": (LITTLE, STEPS), "much": (MUCH, STEPS), "longer": (MUCH, 2 
 """Training scenes and steps."""
 LEVELS = STRIDES[1:]
 """Strides of the maps that the pyramids join; the answer has the first."""
+SCORES = ("miou", "boundary_iou")
 SEEDS = 32
 _WIDTH, _RATE = 24, 6e-3
 _TEST = 64  # scenes
@@ -107,7 +109,7 @@ def miou(model: nn.Module, given: Examples, target: Int64[Tensor, "n h w"]) -> f
 
 def _scores(model: nn.Module, name: str) -> dict[str, float]:
     scores = score_segmenter(predict(model, _test()[0]), _test()[0])
-    return {f"{score}_{name}": scores[score] for score in ("miou", "boundary_iou")}
+    return {f"{score}_{name}": scores[score] for score in SCORES}
 
 
 @functools.cache
@@ -123,7 +125,7 @@ def outcomes_of(seed: int) -> dict[str, float]:
         model, _ = train(seed, kind, course)
         name = f"{kind}_{course}"
         scores = score_segmenter(predict(model, given), given)
-        found |= {f"{score}_{name}": scores[score] for score in ("miou", "boundary_iou")}
+        found |= {f"{score}_{name}": scores[score] for score in SCORES}
         if kind != "alone":
             cuts = {stride: miou(model, without(given, stride), target) for stride in LEVELS}
             found |= {f"cut{stride}_{name}": scores["miou"] - left for stride, left in cuts.items()}
@@ -135,6 +137,23 @@ def outcomes_of(seed: int) -> dict[str, float]:
     found["more_data"] = found["miou_concat_much"] - found["miou_concat_little"]
     found["top_down"] = found["miou_add_much"] - found["miou_alone_much"]
     return found
+
+
+@functools.cache
+def stored_scores() -> dict[str, np.ndarray]:
+    """AC-10's scores by name (kinds, courses, 3), `alone_…` (3,), and under "lost" what a cut costs.
+
+    That is (kinds, courses, maps, 3); the last axis has mean, low and high over seeds.
+    """
+    three = Result.load("AC-10").with_interval
+    names = [[f"{kind}_{course}" for course in COURSES] for kind in KINDS]
+    found: dict[str, Any] = {
+        "lost": [[[three(f"cut{stride}_{name}") for stride in LEVELS] for name in row] for row in names]
+    }
+    for score in SCORES:
+        found[score] = [[three(f"{score}_{name}") for name in row] for row in names]
+        found[f"alone_{score}"] = three(f"{score}_alone_much")
+    return {name: np.array(values) for name, values in found.items()}
 
 
 def early_losses(seeds: Sequence[int]) -> dict[str, list[float]]:

@@ -1,13 +1,12 @@
 """Five weights for HED's five side outputs, and how well the fused edges find the outlines."""
 
 import dataclasses
-from collections.abc import Iterable
 
 import numpy as np
 import torch
 from ipywidgets import Widget
 from jaxtyping import Bool
-from matplotlib.artist import Artist
+from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from torch import Tensor
@@ -18,9 +17,7 @@ from fpnlib.metrics import BoundaryReference
 from fpnlib.notes.add_vs_concat.experiments.edges import SIDES, Edges, tolerance
 from fpnlib.validation import require
 
-_GREYS = 4  # few, so that a saved picture stays small
 _POINTS = 60  # of a curve as it is drawn
-_EVERY = 4  # pixels between two that are drawn, so that a saved picture stays small
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,7 +25,7 @@ class EdgeFusionData:
     """The fused edge map with its curve and best point."""
 
     weights: tuple[float, ...]
-    fused: np.ndarray  # (h, w) probabilities, at a quarter of the size
+    fused: np.ndarray  # (h, w) probabilities, at half the size
     recall: np.ndarray
     precision: np.ndarray
     f: float
@@ -58,7 +55,7 @@ class EdgeFusionExplorer(Explorer[EdgeFusionData]):
         """Fuse the logits, thin, and find the best threshold."""
         values = tuple(weights.values())
         fused = self._edges.fused(torch.tensor(values))
-        picture = fused[::_EVERY, ::_EVERY].sigmoid().numpy()
+        picture = fused[::2, ::2].sigmoid().numpy()
         if not any(values):  # nothing is fused, so nothing is found
             nothing = np.zeros(_POINTS)
             return EdgeFusionData(values, picture, nothing, nothing, 0.0, 0.0, 0.0)
@@ -74,47 +71,45 @@ class EdgeFusionExplorer(Explorer[EdgeFusionData]):
             best_precision=curve.precision[curve.best].item(),
         )
 
-    def build(self, figure: Figure) -> Iterable[Artist]:
-        """Lay out the photo and the sides above, the fusion and its curve below."""
-        top, bottom = figure.add_gridspec(2, 1, height_ratios=[1, 2.1])
-        panels = top.subgridspec(1, SIDES + 1).subplots()
-        below = bottom.subgridspec(1, 2, width_ratios=[1.25, 1]).subplots()
-        shades = LinearSegmentedColormap.from_list("edges", [PAPER, INK], _GREYS)
-        edges = {"cmap": shades, "vmin": 0, "vmax": 1}
-        panels[0].imshow(self._image[::2, ::2], interpolation="antialiased")
-        panels[0].set_title("the photo")
-        for panel, side, curve, name in zip(panels[1:], self._edges.sides, self._curves, range(1, 6), strict=True):
-            panel.imshow(side[::5, ::5].sigmoid().numpy(), **edges)
-            panel.set_title(f"side {name}: F {number(curve.f)}")
-        fusion, plot = below
-        self._fused = fusion.imshow(np.zeros(self._edges.sides[0, ::_EVERY, ::_EVERY].shape), **edges)
-        fusion.set_title("the weighted sum of the five")
-        for panel in (*panels, fusion):
-            panel.set(xticks=[], yticks=[])
-            panel.spines[:].set_visible(True)
-            panel.spines[:].set_color(FAINT)
+    def build(self, figure: Figure) -> None:
+        """Lay out the sides and their weights above, the photo, the fusion and its curve below."""
+        height, width = self._image.shape[:2]
+        grid = figure.add_gridspec(2, 1, height_ratios=[1, 1.35])
+        above = grid[0].subgridspec(2, SIDES, height_ratios=[1, 0.12], hspace=0).subplots()
+        below = grid[1].subgridspec(1, 3, width_ratios=[1, 1, 1.25]).subplots()
+        edges = {"cmap": LinearSegmentedColormap.from_list("edges", [PAPER, INK]), "vmin": 0, "vmax": 1}
+        whole = (0, 0, width, height)
+        maps = {"xticks": [], "yticks": [], "xlim": (0, width), "ylim": (height, 0)}
+        for n, (side, curve) in enumerate(zip(self._edges.sides, self._curves, strict=True), 1):
+            panel = self.panel(above[0, n - 1], title=f"side {n}: F {number(curve.f)}", **maps)
+            panel.image(side[::2, ::2].sigmoid().numpy(), whole, **edges)
+            panel.axes.spines[:].set(visible=True, color=FAINT)
+            self._weight(above[1, n - 1], n)
+        photo, fusion = (
+            self.panel(axes, title=title, **maps)
+            for axes, title in zip(below[:2], ("the photo", "the weighted sum of the five"), strict=True)
+        )
+        photo.image(self._image, whole)
+        fusion.image(lambda data: data.fused, whole, **edges)
+        for panel in (photo, fusion):
+            panel.axes.spines[:].set(visible=True, color=FAINT)
+        plot = self.panel(below[2], title="Precision and recall at the outlines", xlim=(0, 1.02), ylim=(0, 1.02))
+        plot.axes.set(xlabel="recall (grey: each side output at its best)", ylabel="precision")
         for n, curve in enumerate(self._curves, 1):
             recall, precision = curve.recall[curve.best].item(), curve.precision[curve.best].item()
-            plot.plot(recall, precision, "o", ms=5, color=MUTED)
-            plot.annotate(str(n), (recall, precision), (5, -11), textcoords="offset points", color=MUTED, fontsize=9)
-        (self._curve,) = plot.plot([], [], color=BLUE)
-        (self._point,) = plot.plot([], [], "o", ms=10, color=ORANGE, mec=INK)
-        self._text = plot.text(0.97, 0.93, "", ha="right", va="top", fontsize=15, weight="bold", color=INK)
-        plot.set(
-            title="Precision and recall at the labelled outlines",
-            xlabel="recall (grey: each side output at its best)",
-            ylabel="precision",
-            xlim=(0, 1.02),
-            ylim=(0, 1.02),
-        )
-        return [self._fused, self._curve, self._point, self._text]
+            plot.line(([recall], [precision]), "o", ms=5, color=MUTED, label=f"side {n}")
+            plot.text(str(n), recall + 0.01, precision - 0.09, color=MUTED, fontsize=9)
+        plot.line(lambda data: (data.recall, data.precision), color=BLUE)
+        plot.dot(lambda data: (data.best_recall, data.best_precision), label="the sum at its best")
+        plot.text(lambda data: f"F {number(data.f)}", 0.97, 0.95, ha="right", va="top", fontsize=15, weight="bold")
 
-    def draw(self, data: EdgeFusionData) -> None:
-        """Show the fusion and move its curve."""
-        self._fused.set_data(data.fused)
-        self._curve.set_data(data.recall, data.precision)
-        self._point.set_data([data.best_recall], [data.best_precision])
-        self._text.set_text(f"F {number(data.f)}")
+    def _weight(self, axes: Axes, n: int) -> None:
+        """A side output's weight as a bar that is dragged, from 0 to 1 below its map."""
+        panel = self.panel(axes, bare=True, xlim=(-0.06, 1.3), ylim=(-1, 1))
+        panel.line(([0, 1], [0, 0]), color=FAINT, lw=3, solid_capstyle="round")
+        panel.strokes(lambda data: [[(0, 0), (data.weights[n - 1], 0)]], colors=ORANGE, linewidths=3)
+        panel.text(lambda data: f"× {number(data.weights[n - 1])}", 1.07, 0, va="center", fontsize=9)
+        panel.dot(lambda data: (data.weights[n - 1], 0), grab={f"side_{n}": lambda value: (value, 0)})
 
     def describe(self, data: EdgeFusionData) -> str:
         """Say the weights, and F beside the side outputs'."""

@@ -1,26 +1,17 @@
 """What adding and concatenating cost: the next convolution, and whole pyramids on ResNet-50's maps."""
 
 import dataclasses
-import functools
-import time
-from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
-import torch
 from ipywidgets import Widget
-from matplotlib.artist import Artist
 from matplotlib.figure import Figure
-from torch import nn
 
-from fpnlib.explore import Explorer, number, slider, toggle
-from fpnlib.explore.style import BLUE, FAINT, INK, MUTED, ORANGE
-from fpnlib.models import cost
-from fpnlib.models.cost import count_parameters
-from fpnlib.models.fusion import Add, Concat, tie_concat
-from fpnlib.notes.add_vs_concat.experiments.pyramids import RESNET50, map_shapes, whole_pyramids
+from fpnlib.explore import Explorer, Panel, number, slider, toggle
+from fpnlib.explore.style import BLUE, FAINT, ORANGE, PURPLE
+from fpnlib.notes.add_vs_concat.experiments.counts import convolution_weights, counted_pyramids, measured_milliseconds
 
-MAPS = (2, 3, 4, 5)
-LEVELS = (2, 3, 4)
+MAPS, LEVELS = (2, 3, 4, 5), (2, 3, 4)
 NAMES = {
     "fpn": "FPN, adds",
     "global_net": "CPN's GlobalNet, adds",
@@ -29,7 +20,6 @@ NAMES = {
 }
 _SIDE = 512  # pixels at which the pyramids are counted; a convolution's products grow with the area
 _PLACES = 64 * 64  # of the next convolution's output
-_TIMED_SIDE, _ROUNDS = 16, 3  # places across the maps that are timed, and how often; the least time counts
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,11 +56,7 @@ class CostsExplorer(Explorer[CostsData]):
 
     def compute(self, maps: int, channels: int, kernel: int, timed: bool, levels: int, side: int) -> CostsData:
         """Count, and measure where that is asked for."""
-        with torch.device("meta"):  # to be counted, not run
-            one, *rest = (
-                count_parameters(nn.Conv2d(count * channels, channels, kernel, bias=False)) for count in (1, *MAPS)
-            )
-        macs = np.array([[one] * len(MAPS), rest]) * _PLACES / 1e6
+        one, *rest = (convolution_weights(count, channels, kernel) for count in (1, *MAPS))
         area = (32 * side / _SIDE) ** 2
         return CostsData(
             maps=maps,
@@ -79,61 +65,66 @@ class CostsExplorer(Explorer[CostsData]):
             side=32 * side,
             levels=levels,
             weights=(one, rest[MAPS.index(maps)]),
-            macs=macs,
-            pyramids={name: (weights, area * products) for name, (weights, products) in _counted(levels).items()},
+            macs=np.array([[one] * len(MAPS), rest]) * _PLACES / 1e6,
+            pyramids={name: (weights, area * macs) for name, (weights, macs) in counted_pyramids(levels).items()},
             milliseconds=measured_milliseconds(maps, channels, kernel) if timed else None,
         )
 
-    def build(self, figure: Figure) -> Iterable[Artist]:
-        """Lay out the chart and the bars."""
-        chart, bars = figure.subplots(1, 2, width_ratios=[1, 1.25])
-        chart.set(xlim=(1.8, 5.2), xticks=MAPS, xlabel="maps that are joined", ylim=(-0.15, 5.6), yticks=range(6))
-        chart.set_ylabel("multiply-adds, add = 1")
-        chart.set_title("The next convolution")
-        chart.grid(color=FAINT, lw=0.6)
-        chart.plot(MAPS, [1] * len(MAPS), color=BLUE, marker="o", label="after an add")
-        chart.plot(MAPS, MAPS, "--", color=ORANGE, marker="s", label="after a concat")
-        chart.legend(loc="upper left")
-        (self._now,) = chart.plot([], [], "o", color=INK, ms=11, mfc="none", mew=2)
-        self.grab(chart, maps=lambda value: (value, None))
-        texts = {"fontsize": 10, "va": "center", "color": INK, "weight": "bold"}
-        self._counts = [chart.text(0, 0, "", **texts) for _ in range(2)]
-        bars.set(xscale="log", xlim=(0.05, 2000), ylim=(len(NAMES) - 0.4, -0.7))
-        bars.set_yticks(range(len(NAMES)), NAMES.values())
-        bars.set_xlabel("billions of multiply-adds")
-        bars.set_title("Pyramids of 256 channels on ResNet-50")
-        (self._bars,) = bars.plot([], [], "o", color=BLUE, ms=11)
-        self._amounts = [bars.text(0, row - 0.3, "", ha="center", **texts) for row in range(len(NAMES))]
-        small = {"fontsize": 9, "color": MUTED}
-        self._weights = [bars.text(0.06, row + 0.28, "", **small) for row in range(len(NAMES))]
-        for row in range(len(NAMES)):
-            bars.axhline(row, color=FAINT, lw=1, zorder=0)
-        self._times = [chart.text(0, 0, "", va="center", **small) for _ in range(2)]
-        return [self._now, self._bars, *self._counts, *self._times, *self._amounts, *self._weights]
+    def build(self, figure: Figure) -> None:
+        """Lay out the chart and the pyramids."""
+        left, right = figure.subplots(1, 2, width_ratios=[1, 1.25])
+        chart = self.panel(left, title="The next convolution", xlim=(1.8, 5.2), ylim=(-0.15, 5.6))
+        chart.axes.set(xlabel="maps that are joined", ylabel="multiply-adds, add = 1", xticks=MAPS, yticks=range(6))
+        chart.axes.grid(color=FAINT, lw=0.6)
+        self._path(chart, 0, "after an add", color=BLUE, marker="o")
+        self._path(chart, 1, "after a concat", color=PURPLE, marker="s", ls="--")
+        chart.dot(lambda data: ([data.maps] * 2, [1, data.maps]), ms=13, mfc="none", mec=ORANGE, mew=2.5)
+        chart.grab(maps=lambda value: (value, None))
+        pyramids = self.panel(right, title="Pyramids of 256 channels on ResNet-50", xscale="log", yticks=[])
+        pyramids.axes.set(xlim=(0.05, 2000), ylim=(len(NAMES) - 0.4, -0.7), xlabel="multiply-adds (billions)")
+        pyramids.axes.spines["left"].set_visible(False)
+        for row, key in enumerate(NAMES):
+            self._pyramid(pyramids, row, key, PURPLE if "concat" in key else BLUE)
 
-    def draw(self, data: CostsData) -> None:
-        """Move the marks and write the counts."""
-        self._now.set_data([data.maps] * 2, [1, data.maps])
-        place = MAPS.index(data.maps)
-        for text, macs in zip(self._counts, data.macs[:, place], strict=True):
-            text.set_text(_amount(float(macs)))
-        measured = [f"{number(taken, 2)} ms on 16×16" for taken in data.milliseconds or ()]
-        for text, words in zip(self._times, measured or ("", ""), strict=True):
-            text.set_text(words)
-        left = min(data.maps + 0.12, MAPS[-1] - 1.1)  # inside the chart, and below both lines
-        for texts, fall in ((self._counts, 0.0), (self._times, 0.35)):
-            for text, line in zip(texts, (1.0, left), strict=True):
-                text.set_position((left, line - 0.42 - fall))
-        self._bars.set_data([products for _, products in data.pyramids.values()], range(len(NAMES)))
-        for text, (_, products) in zip(self._amounts, data.pyramids.values(), strict=True):
-            text.set_x(products)
-            text.set_text(number(products))
-        for text, (parameters, _) in zip(self._weights, data.pyramids.values(), strict=True):
-            text.set_text(f"{number(parameters)} million weights")
+    @staticmethod
+    def _path(chart: Panel, path: int, name: str, **look: Any) -> None:
+        """A line of the chart, and below it its name with the count at the chosen maps and the time."""
+
+        def words(data: CostsData) -> str:
+            time = f"\n{number(data.milliseconds[path], 2)} ms on 16×16" if data.milliseconds else ""
+            return f"{name}: {_amount(data.macs[path, MAPS.index(data.maps)])}{time}"
+
+        chart.line((MAPS, MAPS if path else [1] * len(MAPS)), label=name, **look)
+        chart.text(words, 5.15, 2.5 if path else 0.75, ha="right", va="top", color=look["color"], weight="bold")
+
+    @staticmethod
+    def _pyramid(pyramids: Panel, row: int, key: str, colour: str) -> None:
+        """A row: a dot at its multiply-adds, which grow with the area, and its name and weights."""
+
+        def macs(data: CostsData) -> float:
+            return data.pyramids[key][1]
+
+        pyramids.strokes(lambda data: [[(0.05, row), (macs(data), row)]], colors=FAINT, zorder=0)
+        pyramids.text(
+            lambda data: f"{NAMES[key]}: {number(data.pyramids[key][0])} million weights",
+            0.06,
+            row - 0.3,
+            va="center",
+            color=colour,
+        )
+        pyramids.text(
+            lambda data: number(macs(data)), at=lambda data: (1.3 * macs(data), row), va="center", weight="bold"
+        )
+        pyramids.dot(
+            lambda data: (macs(data), row),
+            color=colour,
+            label=NAMES[key],
+            grab={"side": lambda value, data: (macs(data) * (32 * value / data.side) ** 2, row)},
+        )
 
     def describe(self, data: CostsData) -> str:
         """Say both costs and the pyramids'."""
-        add, concat = map(_amount, data.macs[:, MAPS.index(data.maps)].tolist())
+        add, concat = map(_amount, data.macs[:, MAPS.index(data.maps)])
         products = {name: number(macs) for name, (_, macs) in data.pyramids.items()}
         # Measured times differ from run to run, so they stand in the picture alone.
         measured = " The times measured here, on 16×16 places, stand in the picture." if data.milliseconds else ""
@@ -157,29 +148,3 @@ class CostsExplorer(Explorer[CostsData]):
 
 def _amount(millions: float) -> str:
     return f"{number(millions)} million" if millions < 1000 else f"{number(millions / 1000)} billion"
-
-
-@functools.cache
-def _counted(levels: int) -> dict[str, tuple[float, float]]:
-    """Return millions of parameters and billions of multiply-adds of each pyramid at `_SIDE`."""
-    maps = RESNET50[:levels]
-    with torch.device("meta"):  # to be counted, not run
-        nets = whole_pyramids(maps=maps)
-    counts = {name: cost(net, map_shapes(_SIDE, _SIDE, maps)) for name, net in nets.items()}
-    return {name: (counts[name].parameters / 1e6, counts[name].macs / 1e9) for name in NAMES}
-
-
-@functools.lru_cache(maxsize=256)
-def measured_milliseconds(maps: int, channels: int, kernel: int) -> tuple[float, float]:
-    """Time the convolution after an add and after a concat, joining included; measured once for each shape."""
-    conv = nn.Conv2d(channels, channels, kernel, padding=kernel // 2)
-    inputs = torch.randn(maps, 1, channels, _TIMED_SIDE, _TIMED_SIDE)
-    paths = ((Add(), conv), (Concat(), tie_concat(conv, maps)))
-    best = [float("inf")] * len(paths)
-    with torch.inference_mode():
-        for _ in range(_ROUNDS):  # in turn, so that a busy moment meets both
-            for place, (join, following) in enumerate(paths):
-                begin = time.perf_counter()
-                following(join(*inputs))
-                best[place] = min(best[place], 1e3 * (time.perf_counter() - begin))
-    return best[0], best[1]

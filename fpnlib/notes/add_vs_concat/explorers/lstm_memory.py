@@ -1,26 +1,20 @@
 """How far an LSTM looks back: the gradient against the lag, with its forget gate held at a value."""
 
 import dataclasses
-import functools
-import math
-from collections.abc import Iterable
 
 import numpy as np
-import torch
 from ipywidgets import Widget
-from matplotlib.artist import Artist
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
-from torch import nn
 
 from fpnlib.explore import Explorer, choice, counted, number, slider
-from fpnlib.explore.style import BLUE, FAINT, INK, MUTED, ORANGE
-from fpnlib.notes.add_vs_concat.experiments.gradients import BURN_IN, LAGS, last_output, log_norm, make_cells, scanlines
+from fpnlib.explore.style import BLUE, FAINT, GREEN, INK, MUTED, ORANGE, PAPER
+from fpnlib.notes.add_vs_concat.experiments.gradients import BURN_IN, LAGS, gradients_per_lag, scanlines
 
 _LAGS = LAGS[-1]
-_GATES = np.arange(101) / 100
 _FLOOR = -14.0  # decades shown
 _ROW = 180  # the row of the photos that is shown
-_ROWS = range(0, 400, 50)  # those that are read
+_EACH = np.arange(1, _LAGS + 1)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,31 +33,6 @@ class MemoryData:
     def at_lag(self) -> float:
         """Decades at the chosen lag."""
         return float(self.forced[self.lag - 1])
-
-
-@functools.cache
-def gradients_per_lag(burn_in: int = BURN_IN) -> dict[str, np.ndarray]:
-    """Decades against lag 1, over eight rows: `forced` (101, 200), gates by lags, `lstm` and `rnn` (200,).
-
-    `burn_in`: how many pixels the cell has read before the furthest lag's.
-    """
-    cells = make_cells(0)
-    rows = scanlines()[list(_ROWS), BURN_IN - burn_in :]
-    forced, _ = cells["forced"]
-    forced.forget = torch.from_numpy(_GATES).repeat_interleave(len(_ROWS))[:, None]
-    found = {}
-    for name, (cell, count) in {"forced": (forced, len(_GATES)), "lstm": cells["lstm"], "rnn": cells["rnn"]}.items():
-        found[name] = _against_lag_1(cell, rows, count)
-    return {"forced": found["forced"], "lstm": found["lstm"][0], "rnn": found["rnn"][0]}
-
-
-def _against_lag_1(cell: nn.Module, rows: torch.Tensor, count: int) -> np.ndarray:
-    x = rows.transpose(0, 1)[:, None].expand(-1, count, -1, -1).flatten(1, 2).clone().requires_grad_()
-    out = last_output(cell, x)
-    reading = torch.ones(out.shape[1], dtype=out.dtype) / out.shape[1] ** 0.5
-    (gradient,) = torch.autograd.grad((out @ reading).sum(), x)
-    decades = log_norm(gradient.view(len(x), count, -1)).flip(0)[1 : _LAGS + 1].T
-    return (decades - decades[:, :1]).numpy()
 
 
 class MemoryExplorer(Explorer[MemoryData]):
@@ -87,7 +56,6 @@ class MemoryExplorer(Explorer[MemoryData]):
         steps = np.arange(_LAGS)
         with np.errstate(divide="ignore"):
             alone = np.maximum(steps * np.log10(forget), -400.0) if forget else np.where(steps, -400.0, 0.0)
-        seen = np.concatenate([np.clip(1 + forced / 6, 0, 1)[::-1], [1.0]])
         return MemoryData(
             forget=forget,
             lag=lag,
@@ -95,50 +63,48 @@ class MemoryExplorer(Explorer[MemoryData]):
             others={name: curves[name] for name in ("rnn", "lstm")},
             forced=forced,
             gate_alone=alone,
-            seen=seen,
+            seen=np.concatenate([np.clip(1 + forced / 6, 0, 1)[::-1], [1.0]]),
         )
 
-    def build(self, figure: Figure) -> Iterable[Artist]:
-        """Lay out the curve above the row and what is seen of it."""
-        panels = figure.subplot_mosaic([["curve"], ["row"], ["seen"]], height_ratios=[6, 1, 1])
-        curve, row, seen = panels["curve"], panels["row"], panels["seen"]
-        self._others = {
-            name: curve.plot([], [], color=colour, ls="--", label=label)[0]
-            for name, colour, label in (("rnn", MUTED, "RNN"), ("lstm", ORANGE, "LSTM at torch's start, gate free"))
-        }
-        (self._alone,) = curve.plot([], [], color=FAINT, lw=4, label="the cell state alone: gate^(lag − 1)")
-        (self._forced,) = curve.plot([], [], color=BLUE, label="LSTM, gate held")
-        (self._point,) = curve.plot([], [], "o", ms=9, color=BLUE, mec=INK, clip_on=False)
-        curve.set(xlim=(_LAGS, 0), ylim=(_FLOOR, 2), ylabel="decades against lag 1", xlabel="lag (steps back)")
-        curve.set_title("How much an input counts, steps later (eight rows of a photo)")
-        curve.legend(loc="lower left", ncols=2)
+    def build(self, figure: Figure) -> None:
+        """Lay out the curves above the row and what is seen of it."""
+        above, middle, lowest = figure.subplots(3, 1, height_ratios=[6, 1, 1])
+        curve = self.panel(above, title="How much an input counts, steps later (eight rows of a photo)")
+        curve.axes.set(xlabel="lag (steps back)", ylabel="decades against lag 1", xlim=(_LAGS, 0), ylim=(_FLOOR, 2.4))
+        curve.level(0, color=FAINT, lw=1, zorder=0)
+        curve.line(lambda data: (_EACH, data.gate_alone), color=MUTED, ls=":", label="the cell state alone")
+        curve.line(lambda data: (_EACH, data.others["rnn"]), color=GREEN, ls="--", label="RNN")
+        curve.line(lambda data: (_EACH, data.others["lstm"]), color=BLUE, ls="--", label="LSTM, gate free")
+        curve.line(lambda data: (_EACH, data.forced), color=ORANGE, lw=2.5, label="LSTM, gate held")
+        curve.text("RNN", at=lambda data: (_lag_at(-11, data.others["rnn"]) - 5, -11.3), color=GREEN)
+        free = "LSTM at torch's start, gate free"
+        curve.text(free, at=lambda data: (_lag_at(-11, data.others["lstm"]) + 5, -11.3), ha="right", color=BLUE)
+        held, alone = "LSTM, gate held at", "the cell state alone:"
+        curve.text(lambda data: f"{held} {number(data.forget)}", 70, 1.1, ha="right", color=ORANGE, weight="bold")
+        curve.text(lambda data: f"{alone} {number(data.forget)}^(lag − 1)", 1, 1.1, ha="right", color=MUTED)
+        curve.dot(
+            lambda data: (data.lag, max(data.at_lag, _FLOOR)),
+            grab={"lag": lambda value: (value, None), "forget": lambda value, data: (None, _held(value, data))},
+        )
         pixels = scanlines()[_ROW, BURN_IN:].numpy()
         colours = (pixels - pixels.min()) / (pixels.max() - pixels.min())
-        across = (_LAGS + 0.5, -0.5, 1, 0)
-        row.imshow(colours[None], extent=across, aspect="auto")
-        self._seen = seen.imshow(np.zeros((1, _LAGS + 1)), extent=across, aspect="auto", cmap="gray", vmin=0, vmax=1)
-        self._marks = [panel.axvline(1, color=ORANGE, lw=2) for panel in (row, seen)]
-        for panel, name in ((row, "a row"), (seen, "seen of it")):
-            panel.set(xlim=(_LAGS, 0), xticks=[])
-            panel.set_yticks([0.5], [name])
-            panel.tick_params(axis="y", length=0)
-        seen.set_xlabel("white: counts as much as at lag 1; black: a millionth or less")
-        self.grab(curve, forget=_end_of_gate_alone)
-        for panel in (curve, row, seen):
-            self.grab(panel, lag=lambda value: (value, None))
-        return [*self._others.values(), self._alone, self._forced, self._point, self._seen, *self._marks]
+        paper = np.array(to_rgb(PAPER))
 
-    def draw(self, data: MemoryData) -> None:
-        """Move curve, point, marks and the strip."""
-        lags = np.arange(1, _LAGS + 1)
-        for name, line in self._others.items():
-            line.set_data(lags, np.maximum(data.others[name], _FLOOR - 1))
-        self._forced.set_data(lags, np.maximum(data.forced, _FLOOR - 1))
-        self._alone.set_data(lags, np.maximum(data.gate_alone, _FLOOR - 1))
-        self._point.set_data([data.lag], [max(data.at_lag, _FLOOR)])
-        self._seen.set_data(data.seen[None])
-        for mark in self._marks:
-            mark.set_xdata([data.lag, data.lag])
+        def seen(data: MemoryData) -> np.ndarray:
+            shares = data.seen[:, None]
+            return np.rint(255 * (shares * colours + (1 - shares) * paper)).astype(np.uint8)[None]
+
+        for axes, name, of in (
+            (middle, "a row", np.rint(255 * colours).astype(np.uint8)[None]),
+            (lowest, "seen", seen),
+        ):
+            strip = self.panel(axes, bare=True, xlim=(_LAGS, 0), ylim=(0, 1))
+            strip.image(of, (_LAGS + 0.5, 0, -0.5, 1), aspect="auto")
+            strip.axes.set_yticks([0.5], [name])
+            strip.axes.tick_params(axis="y", length=0)
+            strip.upright(lambda data: data.lag, color=INK, lw=5)  # so that it is seen on any colour
+            strip.upright(lambda data: data.lag, color=ORANGE, lw=2, grab="lag")
+        lowest.set_xlabel("seen in full: counts as much as at lag 1; gone: a millionth or less")
 
     def describe(self, data: MemoryData) -> str:
         """Say what is left at the lag."""
@@ -163,10 +129,14 @@ class MemoryExplorer(Explorer[MemoryData]):
         }
 
 
-def _end_of_gate_alone(forget: float) -> tuple[float, float]:
-    """Return lag and decades where the curve of the cell state alone leaves the picture."""
-    fall = math.log10(forget) if forget else -math.inf  # at each step
-    return (_LAGS, (_LAGS - 1) * fall) if (_LAGS - 1) * fall >= _FLOOR else (1 + _FLOOR / fall, _FLOOR)
+def _lag_at(decades: float, curve: np.ndarray) -> int:
+    """Return the first lag at which a falling curve is below so many decades."""
+    return int(np.argmax(curve < decades)) + 1
+
+
+def _held(forget: float, data: MemoryData) -> float:
+    """Return the decades shown at the chosen lag with the gate held at another value."""
+    return max(float(gradients_per_lag(data.burn_in)["forced"][round(100 * forget), data.lag - 1]), _FLOOR)
 
 
 def times(decades: float) -> str:
