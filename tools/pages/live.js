@@ -150,7 +150,9 @@ async function enliven(place) {
 // What the theme leaves without a name or out of the keyboard's reach.
 document.querySelector(".sidebar-drawer")?.setAttribute("aria-label", "The book");
 document.querySelector(".toc-drawer")?.setAttribute("aria-label", "This page");
-for (const code of document.querySelectorAll("pre")) code.tabIndex = 0;
+for (const wide of document.querySelectorAll("pre, .table-wrapper, .cell_output")) {
+  if (wide.scrollWidth > wide.clientWidth) wide.tabIndex = 0;
+}
 
 // The theme that the page shows, as the explorers look for it.
 const dark = matchMedia("(prefers-color-scheme: dark)");
