@@ -13,13 +13,15 @@ NBVAL := --nbval --nbval-current-env --nbval-cell-timeout=60
 SHAPES := --jaxtyping-packages=fpnlib,shape_checks.check
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test test-threads test-avx2 test-default install assets notebooks claims bench mutants lint
+.PHONY: help lab test test-threads test-avx2 test-default site site-open test-site install assets notebooks claims bench mutants lint
 
 help:
 	@echo "make lab        install what is needed and open the notes in JupyterLab"
 	@echo "make test       install what is needed and run every test"
 	@echo "make test-threads  run the notes again with two threads"
 	@echo "make test-avx2  training, models, ops and claims again, as a processor without AVX-512 computes"
+	@echo "make site       build the notes as live web pages into site/; make site-open shows them too"
+	@echo "make test-site  test the built pages"
 	@echo "make notebooks  build notebooks/*.ipynb from notebooks/source/*.py   (NOTES=\"01 04\" builds only these)"
 	@echo "make claims     measure every claim of the ledger again"
 	@echo "make bench      run the benchmarks and write their table into the README"
@@ -49,6 +51,16 @@ test-avx2 test-default: install assets
 	@echo "$@: training, models, ops and claims"
 	@OMP_NUM_THREADS=1 $(PYTEST) $(SHAPES) tests/unit/training tests/unit/models tests/unit/ops tests/unit/claims
 
+# What has not changed since the last time is kept.
+site: install assets
+	@OMP_NUM_THREADS=1 $(BIN)/python tools/pages build --workers $(WORKERS) $(NOTES)
+
+site-open: site
+	@$(BIN)/python tools/pages serve
+
+test-site: site
+	@OMP_NUM_THREADS=1 $(PYTEST) tests/site
+
 install:
 	@if $(MAKE) --no-print-directory --question $(STAMP); \
 	then echo "install: skipped, .venv is newer than pyproject.toml and constraints.txt"; \
@@ -61,7 +73,7 @@ $(STAMP): pyproject.toml constraints.txt
 	$(or $(PYTHON),python3) is $$found; try: make PYTHON=/path/to/python3.11" >&2; exit 1;; esac
 	@test -x $(BIN)/pip || "$(PYTHON)" -m venv .venv || { rm -rf .venv; echo "install: $(PYTHON) cannot make a virtual \
 	environment (on Debian and Ubuntu the package python3-venv is missing)" >&2; exit 1; }
-	$(BIN)/pip install -c constraints.txt -e ".[lab,test]"
+	$(BIN)/pip install -c constraints.txt -e ".[lab,site,test]"
 	@touch $@
 
 # A machine without network can still read and run all that needs no weights.

@@ -53,6 +53,17 @@ class Canvas:
 
         The picture shares memory with the canvas.
         """
+        renderer = self._restored(density)
+        for artist in self._moving:
+            artist.draw(renderer)
+        return self._image()
+
+    def background(self, density: float = 1) -> Image.Image:
+        """Draw what does not move, as `render` does."""
+        self._restored(density)
+        return self._image()
+
+    def _restored(self, density: float) -> Any:
         self.figure.set_dpi(_DPI * density)
         if density not in self._backgrounds:
             if len(self._backgrounds) == _DENSITIES:
@@ -61,8 +72,9 @@ class Canvas:
             self._backgrounds[density] = self._agg.copy_from_bbox(self.figure.bbox)
         renderer = self._agg.get_renderer()
         self._agg.restore_region(self._backgrounds[density])
-        for artist in self._moving:
-            artist.draw(renderer)
+        return renderer
+
+    def _image(self) -> Image.Image:
         return Image.frombuffer("RGBX", self._agg.get_width_height(), self._agg.buffer_rgba(), "raw", "RGBX", 0, 1)
 
     def encode(self, format: str = "png", density: float = 1) -> bytes:

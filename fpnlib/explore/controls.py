@@ -28,17 +28,17 @@ def toggle(label: str, value: bool = False) -> ipywidgets.Checkbox:
     return ipywidgets.Checkbox(value=value, description=label)
 
 
-def on_page(control: ipywidgets.Widget) -> dict[str, Any]:
-    """What a page needs to draw a control."""
+def on_page(control: ipywidgets.Widget, values: Sequence[Any] | None = None) -> dict[str, Any]:
+    """What a page needs to draw a control, with all of its values or only these."""
     if isinstance(control, ipywidgets.Checkbox):
         return {"kind": "toggle", "label": control.description}
     if isinstance(control, ipywidgets.Dropdown):
-        return {"kind": "choice", "label": control.description, "options": list(control.options)}
+        return {"kind": "choice", "label": control.description, "options": list(values or control.options)}
     shown = {"kind": "slider", "label": control.description}
     shown |= {"min": control.min, "max": control.max, "step": control.step}
     if isinstance(control, ipywidgets.FloatSlider):
         shown["decimals"] = len(f"{control.step:.10f}".rstrip("0").partition(".")[2])
-    return shown
+    return shown | ({"values": list(values)} if values else {})
 
 
 def from_page(name: str, control: ipywidgets.Widget, value: object) -> object:

@@ -5,13 +5,14 @@ import inspect
 import threading
 import time
 from base64 import b64encode
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, ClassVar, Generic, Self, TypeVar
 
 import ipywidgets
+import numpy as np
+from jaxtyping import UInt8
 from matplotlib import rc_context
-from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -19,9 +20,10 @@ from fpnlib.discovery import by_name
 from fpnlib.explore import style
 from fpnlib.explore.canvas import Canvas
 from fpnlib.explore.controls import checked, from_page, on_page
-from fpnlib.explore.handles import Handle, Place, checked_places
+from fpnlib.explore.handles import Handle, Place, Values, checked_places, stops
 from fpnlib.explore.panels import Panel
 from fpnlib.explore.picture import Picture
+from fpnlib.explore.stored import thinned
 from fpnlib.explore.style import Theme
 from fpnlib.validation import require
 
@@ -67,14 +69,9 @@ class Explorer(Generic[Data]):
         """Return a frozen dataclass of numbers. Same state, same data."""
         raise NotImplementedError
 
-    def build(self, figure: Figure) -> Iterable[Artist] | None:
+    def build(self, figure: Figure) -> None:
         """Fill the empty figure with panels, whose marks follow the data. All else is background."""
         raise NotImplementedError
-
-    def draw(self, data: Data) -> None:
-        """Move all marks to where `data` puts them."""
-        for panel in self._panels:
-            panel.draw(data)
 
     def describe(self, data: Data) -> str:
         """Say in words and at most 4 significant digits what the picture shows."""
@@ -97,6 +94,13 @@ class Explorer(Generic[Data]):
     def invariants(self, data: Data) -> dict[str, bool]:
         """Return what must hold in every state, by name."""
         return {}
+
+    def stored(self, states: int) -> Values:
+        """Return the controls that pages without a kernel offer, and their values, the present ones among them.
+
+        All their combinations are stored, `states` at most. A control that is left out keeps its present value.
+        """
+        return thinned(self._controls, self.state, states)
 
     # What a reader or a test uses.
 
@@ -139,6 +143,43 @@ class Explorer(Generic[Data]):
         """
         with self._drawn(self.data, theme) as canvas:
             return canvas.encode(format, density)
+
+    def still(
+        self, data: Data, state: Mapping[str, Any], density: float, theme: Theme, offered: Values
+    ) -> tuple[UInt8[np.ndarray, "h w 4"], dict[str, Any]]:
+        """Return a state's picture as pixels, and what a page shows with it, where it has only the `offered` controls.
+
+        Args:
+            data: what `compute` gave for `state`.
+            density, theme: as for `frame`, of whose picture these are the pixels.
+            offered: as `stored` returns it.
+        """
+        with self._drawn(data, theme) as canvas:
+            words = {
+                "readout": self.describe(data),
+                "code": self._call(state),
+                "handles": self._moved_to(offered, data),
+            }
+            return np.array(canvas.render(density)), words
+
+    def background(self, density: float, theme: Theme) -> tuple[UInt8[np.ndarray, "h w 4"], bool]:
+        """Return what does not move as pixels, and whether the picture has as many colours as photos have."""
+        with self._drawn(self.data, theme) as canvas:
+            return np.array(canvas.background(density)), canvas.photographic
+
+    def spec(self, offered: Values | None = None) -> dict[str, Any]:
+        """Return what a page needs before it has a picture: with all controls, or with those offered."""
+        values = self._values if offered is None else offered
+        with self._drawn(self.data, "light"):
+            handles = [handle.on_page(values, self.data) for handle in self._grabbed(values)]
+        return {
+            "alt": self.title,
+            "size": self.size,
+            "controls": {name: on_page(self._controls[name], offered[name] if offered else None) for name in values},
+            "handles": handles,
+            "start": self._start if offered is None else {name: self.state[name] for name in offered},
+            "ahead": self.ahead,
+        }
 
     def say(self, words: str) -> None:
         """Show words in place of the readout while `compute` takes its time."""
@@ -201,29 +242,22 @@ class Explorer(Generic[Data]):
                 self._handles, self._panels = [], []
                 with rc_context(style.STYLE):
                     canvas = Canvas(*self.size)
-                    moving = list(self.build(canvas.figure) or ())
-                    moving += [artist for panel in self._panels for artist in panel.artists]
-                    self.draw(data)
-                    canvas.freeze(moving)
+                    self.build(canvas.figure)
+                    self._draw(data)
+                    canvas.freeze(artist for panel in self._panels for artist in panel.artists)
                 self._canvas, self._theme = canvas, theme
-            self.draw(data)
+            self._draw(data)
             yield self._canvas
+
+    def _draw(self, data: Data) -> None:
+        for panel in self._panels:
+            panel.draw(data)
 
     # The page's side.
 
     def _view(self) -> Picture:
         if self._widget is None:
-            with self._drawn(self.data, "light"):
-                handles = [handle.on_page(self._controls, self.data) for handle in self._handles]
-            spec = {
-                "alt": self.title,
-                "size": self.size,
-                "controls": {name: on_page(widget) for name, widget in self._controls.items()},
-                "handles": handles,
-                "start": self._start,
-                "ahead": self.ahead,
-            }
-            self._widget = Picture(spec=spec, state=self.state)
+            self._widget = Picture(spec=self.spec(), state=self.state)
             self._widget.on_msg(self._heard)
         return self._widget
 
@@ -261,10 +295,19 @@ class Explorer(Generic[Data]):
         with self._drawn(data, theme) as canvas:
             format = "png" if final and not canvas.photographic else "jpeg"
             answer |= {"density": density, "format": format, "final": final or canvas.photographic}
-            answer["handles"] = {
-                place: handle.tables(self._controls, data) for place, handle in enumerate(self._handles) if handle.moves
-            }
+            answer["handles"] = self._moved_to(self._values, data)
             return canvas.encode(format, density)
+
+    @property
+    def _values(self) -> Values:
+        return {name: stops(widget) for name, widget in self._controls.items()}
+
+    def _grabbed(self, values: Values) -> list[Handle]:
+        return [handle for handle in self._handles if any(name in values for name in handle.places)]
+
+    def _moved_to(self, values: Values, data: Data) -> dict[int, dict[str, list[list[Any]]]]:
+        handles = enumerate(self._grabbed(values))
+        return {place: handle.tables(values, data) for place, handle in handles if handle.moves}
 
     def _said_at(self, across: float, down: float) -> dict[str, Any]:
         """What a panel says of a place, and where that is; all places are shares of the picture, y down."""

@@ -20,6 +20,9 @@ Place = Callable[..., tuple[float | None, float | None]]
 Where places depend on more than the value, the function takes the explorer's data too: `lambda value, data: …`.
 """
 
+Values = Mapping[str, Sequence[Any]]
+"""Values of controls, by name."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Handle:
@@ -33,21 +36,20 @@ class Handle:
         """Whether its places depend on the data."""
         return any(map(_takes_data, self.places.values()))
 
-    def on_page(self, controls: Mapping[str, ipywidgets.Widget], data: Any) -> dict[str, Any]:
-        """What the page needs: the axes' rectangle and a table of [value, x, y] for each control.
+    def on_page(self, values: Values, data: Any) -> dict[str, Any]:
+        """What the page needs: the axes' rectangle and a table of [value, x, y] for each control that has `values`.
 
         All are shares of the picture's width and height, y down. The axes' own transform makes them, so a page knows
         nothing of logarithms, categories or axes that point down.
         """
         x0, y0, x1, y1 = self._shares(np.array(self.axes.bbox.extents).reshape(2, 2)).ravel()
-        return {"region": [x0, y1, x1, y0], "tables": self.tables(controls, data)}
+        return {"region": [x0, y1, x1, y0], "tables": self.tables(values, data)}
 
-    def tables(self, controls: Mapping[str, ipywidgets.Widget], data: Any) -> dict[str, list[list[Any]]]:
+    def tables(self, values: Values, data: Any) -> dict[str, list[list[Any]]]:
         """Where each value of each control lies in this state, as `on_page` says."""
-        return {name: self._table(controls[name], place, data) for name, place in self.places.items()}
+        return {name: self._table(values[name], place, data) for name, place in self.places.items() if name in values}
 
-    def _table(self, control: ipywidgets.Widget, place: Place, data: Any) -> list[list[Any]]:
-        values = stops(control)
+    def _table(self, values: Sequence[Any], place: Place, data: Any) -> list[list[Any]]:
         more = (data,) if _takes_data(place) else ()
         known = np.array([place(value, *more) for value in values], float)  # None becomes NaN
         # An open coordinate takes some place inside the axes while the other goes through the transform.
@@ -66,19 +68,19 @@ def _takes_data(place: Place) -> bool:
     return len(inspect.signature(place).parameters) > 1
 
 
-def stops(control: ipywidgets.Widget) -> Sequence[Any]:
-    """Return a control's values, of a slider with many as many as a table has."""
+def stops(control: ipywidgets.Widget, count: int | None = _STOPS) -> Sequence[Any]:
+    """Return a control's values, of a slider with more than `count` so many of them; with None all."""
     if isinstance(control, ipywidgets.Checkbox):
         return (False, True)
     if isinstance(control, ipywidgets.Dropdown):
         return tuple(control.options)
-    return _stops(control.min, control.max, control.step, isinstance(control, ipywidgets.IntSlider))
+    return _stops(control.min, control.max, control.step, isinstance(control, ipywidgets.IntSlider), count)
 
 
 @lru_cache
-def _stops(low: float, high: float, step: float, whole: bool) -> Sequence[Any]:
-    count = round((high - low) / step)
-    numbers = np.unique(np.linspace(0, count, min(count, _STOPS) + 1).round())
+def _stops(low: float, high: float, step: float, whole: bool, count: int | None) -> Sequence[Any]:
+    last = round((high - low) / step)
+    numbers = np.unique(np.linspace(0, last, min(last, count or last) + 1).round())
     values = [min(high, low + n * step) for n in numbers.tolist()]
     return tuple(int(value) if whole else round(value, 10) for value in values)
 

@@ -208,8 +208,8 @@ SortableLedger(verdicts())
 #   what the branches add to it at each block must be kept small: by small weights, by batch norm, or by a factor.
 # - [AC-9](07-add-vs-concat.ipynb#Measure) *holds*: An LSTM's cell state is added to, as a ResNet's features are: with
 #   the forget gate open, a gradient comes back through two hundred steps nearly as large as through one.
-# - [AC-10](07-add-vs-concat.ipynb#Measure) *depends*: With data enough and trained for long enough, concat does no harm
-#   in a small pyramid; that it needs the data more than add does is not shown.
+# - [AC-10](07-add-vs-concat.ipynb#Measure) *depends*: With data enough concat does no harm in a small pyramid; that it
+#   needs the data more than add does is not shown.
 # - [FP-1](04-fpn.ipynb#Measure) *holds*: C2 to C5 are what leaves the last add and ReLU of a stage, at strides 4, 8, 16
 #   and 32.
 # - [FP-2](04-fpn.ipynb#Measure) *holds*: The whole pyramid is a 1×1, an enlarging, a sum and a 3×3, and that gives
@@ -285,8 +285,8 @@ SortableLedger(verdicts())
 #
 # **What we say**
 #
-# - [AC-11](07-add-vs-concat.ipynb#Measure) *depends*: In a small pyramid that is trained for long enough, add is as
-#   good as a concat of equal parameters; against one of equal width our nets cannot tell.
+# - [AC-11](07-add-vs-concat.ipynb#Measure) *depends*: In a small pyramid add is as good as concat if it is trained for
+#   long enough; after half the steps a concat of equal width is ahead.
 # - [AC-12](07-add-vs-concat.ipynb#Measure) *depends*: Adding maps whose channels do not match can be worse than
 #   throwing one of the two away.
 # - [BN-7](06-batch-norm.ipynb#Measure) *depends*: In a shallow net batch norm already helps at the plain net's own
@@ -295,10 +295,10 @@ SortableLedger(verdicts())
 #   padding; where about half is gone, a few black pixels bring many faces back.
 # - [PD-4](02-padding-pitfall.ipynb#Measure) *depends*: A thin black frame does as much as a thick one; a mirror image
 #   needs half the receptive field.
-# - [PD-5](02-padding-pitfall.ipynb#Measure) *not shown*: Trained to the end, a tiny net without padding is a little
-#   worse at the border; whether by more than another seed would make it, sixteen nets do not settle.
 # - [PD-7](02-padding-pitfall.ipynb#Measure) *depends*: Around a photo its mean colour or its mirror image is better
 #   than black, and the mirror does not work by completing the face.
+# - [PD-5](02-padding-pitfall.ipynb#Measure) *not shown*: Trained to the end, a tiny net without padding is a little
+#   worse at the border; whether by more than another seed would make it, sixteen nets do not settle.
 # - [WU-6](05-warmup.ipynb#Measure) *depends*: Batch norm lets you go to higher rates, and there warm-up saves nets
 #   again, with Adam for certain.
 #

@@ -187,9 +187,9 @@ what_skips_carry()
 # With the longer training all three come to a mIoU of about <span title="AC-10 miou_concat_longer">0.75</span>. After
 # half as many steps they are further apart, and so are nets of one kind: some have not yet learnt to name one of the
 # tinted squares. The bars say that the map at stride 16 carries most: without it concat loses
-# <span title="AC-10 cut16_concat_longer">0.30</span>. The finest map counts more the longer the nets are trained. The
+# <span title="AC-10 cut16_concat_longer">0.31</span>. The finest map counts more the longer the nets are trained. The
 # coarsest is not missed. With little data concat is even better off without it, and loses
-# <span title="AC-10 cut32_concat_little">-0.030</span>: what it learnt of that map on the training photos does not hold
+# <span title="AC-10 cut32_concat_little">-0.027</span>: what it learnt of that map on the training photos does not hold
 # on others.
 
 # %% [markdown]
@@ -395,7 +395,7 @@ print(
 
 # %% [markdown]
 # **With data and compute to spare concat will do too: it depends. In a small FPN add can replace concat: it depends.**
-# Both are about the small pyramids of *What skips carry*, over <span title="AC-10 seeds">16</span> seeds.
+# Both are about the small pyramids of *What skips carry*, over <span title="AC-10 seeds">32</span> seeds.
 
 # %%
 from fpnlib.claims import Result
@@ -410,24 +410,27 @@ for kind, width in (("add", "equal width"), ("wide", "equal parameters")):
         print(f"{width:17}{scenes:4} scenes {steps} steps {gain:7.3f} ({low:.3f} to {high:.3f})")
 
 # %% [markdown]
-# - *Concat will do with much data*: holds after the longer training, at equal width and at equal parameters. After the
-#   shorter one it holds at equal width, where concat is even ahead, and is not shown at equal parameters.
-# - *Add will do*: holds after the longer training at equal parameters, and is not shown anywhere else. Against a concat
-#   of equal width, which has half as many weights again, the interval reaches beyond the bound.
+# - *Concat will do with much data*: holds in all four cases, at equal width and at equal parameters, after the shorter
+#   training and the longer.
+# - *Add will do*: holds after the longer training, at equal parameters and even at equal width, where concat has half
+#   as many weights again. After the shorter one a concat of equal width is ahead, for sure, by
+#   <span title="AC-10 gain_add_much">0.065</span>; at equal parameters the interval reaches beyond the bound. With
+#   little data it is not shown.
 #
 # So what looks like an advantage of concat after a short training is mostly gone after a longer one. The seed matters
 # more than the kind: most of what keeps the intervals wide comes from single nets that stay behind, of either kind.
 #
-# The control asks that the instrument sees effects of this size, and it is met only in part. Concat's mIoU with most
-# data, <span title="AC-10 miou_concat_longer">0.75</span>, is above $0.6$, and much data in place of little gains it
-# <span title="AC-10 more_data">0.22</span>. But what the coarser maps hand down gains FPN
-# <span title="AC-10 top_down">0.043</span> after the shorter training, from
-# <span title="AC-10 top_down_low">0.017</span> to <span title="AC-10 top_down_high">0.070</span>, and the bound lies
-# just inside. So nothing could have failed here.
+# The control asks that the instrument sees effects of this size. Concat's mIoU with most data,
+# <span title="AC-10 miou_concat_longer">0.75</span>, is above $0.6$; much data in place of little gains it
+# <span title="AC-10 more_data">0.22</span>; and what the coarser maps hand down gains FPN
+# <span title="AC-10 top_down">0.060</span> after the shorter training, from
+# <span title="AC-10 top_down_low">0.043</span> to <span title="AC-10 top_down_high">0.078</span>. With the first
+# sixteen seeds the last of these missed its bound by a hair, $0.017$ where $0.02$ is asked, and nothing could have
+# failed. We doubled the seeds once and changed no criterion.
 #
 # The source's *data enough* suggests that concat needs more of it than add. We cannot say so: what much data gains
-# concat, beyond what it gains add at equal parameters, is <span title="AC-10 needs_data">0.007</span>
-# (<span title="AC-10 needs_data_low">-0.025</span> to <span title="AC-10 needs_data_high">0.039</span>). Boundaries
+# concat, beyond what it gains add at equal parameters, is <span title="AC-10 needs_data">0.001</span>
+# (<span title="AC-10 needs_data_low">-0.020</span> to <span title="AC-10 needs_data_high">0.024</span>). Boundaries
 # tell the same as areas: at equal parameters and after the longer training the boundary IoU differs by
 # <span title="AC-10 boundary_gain_wide_longer">0.002</span>.
 #

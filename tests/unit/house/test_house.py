@@ -16,9 +16,9 @@ from packaging.specifiers import SpecifierSet
 ROOT = Path(__file__).resolve().parents[3]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 PINS = (ROOT / "constraints.txt").read_text().splitlines()
-INSTALL = '-c constraints.txt -e ".[lab,test]"'
+INSTALL = '-c constraints.txt -e ".[lab,site,test]"'
 # What tools make and git ignores; hidden folders other than these two are tools' too.
-MADE = {"__pycache__", "build", "out", "fpnlib.egg-info"}
+MADE = {"__pycache__", "build", "out", "site", "fpnlib.egg-info"}
 HIDDEN = {".ci", ".github"}
 
 
@@ -45,7 +45,7 @@ def test_conda_installs_what_pip_installs():
     python, pip, by_pip = environment["dependencies"]
     assert python == "python=3.11"
     assert pip == "pip"
-    assert " ".join(by_pip["pip"]).replace(".[lab,test]", '".[lab,test]"') == INSTALL
+    assert " ".join(by_pip["pip"]).replace(".[lab,site,test]", '".[lab,site,test]"') == INSTALL
 
 
 def test_make_and_the_workflow_install_the_same():
@@ -61,7 +61,7 @@ def test_make_and_the_workflow_install_the_same():
 
 
 def test_every_part_of_ci_runs_and_any_can_fail_it(tmp_path):
-    parts = ["test", "test-threads", "test-avx2", "test-default"]
+    parts = ["test", "test-threads", "test-avx2", "test-default", "test-site"]
     for failing in (*parts, "nothing"):
         for name in ("make", "chromium"):
             (tmp_path / name).write_text(f'#!/bin/sh\necho "made $1"\n[ "$1" != {failing} ]\n')

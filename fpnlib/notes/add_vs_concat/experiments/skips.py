@@ -235,8 +235,8 @@ CLAIMS = (
         control=_CONTROL,
         recheck=early_losses,
         told={
-            "depends": "With data enough and trained for long enough, concat does no harm in a small pyramid; that it "
-            "needs the data more than add does is not shown."
+            "depends": "With data enough concat does no harm in a small pyramid; that it needs the data more than add "
+            "does is not shown."
         },
     ),
     Claim(
@@ -249,8 +249,8 @@ CLAIMS = (
         control=_CONTROL,
         recheck=early_losses,
         told={
-            "depends": "In a small pyramid that is trained for long enough, add is as good as a concat of equal "
-            "parameters; against one of equal width our nets cannot tell."
+            "depends": "In a small pyramid add is as good as concat if it is trained for long enough; after half the "
+            "steps a concat of equal width is ahead."
         },
     ),
 )

@@ -109,11 +109,11 @@ class DistributionExplorer(Explorer[DistributionData]):
         given.upright(lambda data: data.mean, color=BLUE)
         made.steps(lambda data: (self._shares, data.edges_after), color=FAINT)
         made.line(lambda data: (data.after, self._heights[: len(data.batch)]), "o", ms=5, color=ORANGE, alpha=0.8)
-        made.upright(lambda data: data.beta, color=ORANGE, grab="beta")
         made.text("β", at=lambda data: (data.beta - np.copysign(0.4, data.gamma), 1.12), ha="center", color=ORANGE)
         made.strokes(lambda data: [[(data.beta, _BAR), (data.beta + data.gamma, _BAR)]], color=INK, lw=1.5)
         end = {"gamma": lambda value, data: (data.beta + value, _BAR)}
         made.dot(lambda data: (data.beta + data.gamma, _BAR), ms=8, grab=end)
+        made.upright(lambda data: data.beta, color=ORANGE, grab="beta")  # last: a tap anywhere is its
         made.text("γ", at=lambda data: (data.beta + data.gamma + np.copysign(0.4, data.gamma), _BAR), ha="center")
         batches = self.panel(spread, title=f"{BATCHES} batches of this size; + is all", xlim=self._room())
         spread.set(xlabel="mean", ylabel="standard deviation")
