@@ -58,8 +58,7 @@ fusion_costs()
 # Two images of the same digit by two writers go into a small network. At alignment 1 pixel meets pixel. At 0 the second
 # image is the same, but its pixels are shuffled, always in the same way. In between, each pixel is a mixture: at one
 # half it is half of itself and, with a weight of $0.87$, another pixel. Each of the 64 pixels is a channel here. Blue
-# says that adding is better, purple that concatenating is; the numbers say by how many points of accuracy, in brackets
-# where the interval holds zero.
+# says that adding is better, purple that concatenating is, a dot that the interval excludes zero.
 #
 # **Go down from alignment 1 to 0. Then choose the network's channels as data.**
 

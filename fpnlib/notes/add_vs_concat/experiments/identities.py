@@ -135,6 +135,16 @@ def both_ways(
     return BothWays(*kernels, conv(total)[0, 0], after_concat(both)[0, 0])
 
 
+def largest_differences(
+    x: Float[Tensor, "h w"], y: Float[Tensor, "h w"], nudges: Float[np.ndarray, " n"], name: str, size: int, **how: Any
+) -> Float[np.ndarray, " n"]:
+    """How far the outputs of `both_ways` are apart at most, with a kernel that has a name, for many nudges at once."""
+    still, moved = (both_ways(x, y, named_kernel(name, size), nudge, **how) for nudge in (0.0, 1.0))
+    first, last = ((one.added - one.joined).numpy() for one in (still, moved))
+    # A convolution is linear in its weights, so the difference is linear in the move.
+    return abs(first + nudges[:, None, None] * (last - first)).max((1, 2))
+
+
 class RandomAddNet(nn.Module):
     """A stem, then blocks that add two or three branches, with or without a layer after the add."""
 

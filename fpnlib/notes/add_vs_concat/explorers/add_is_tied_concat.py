@@ -1,6 +1,7 @@
 """A convolution after an add and one after a concat: equal as long as the kernel's halves are."""
 
 import dataclasses
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from torch import Tensor
 
 from fpnlib.explore import Explorer, choice, number, slider, toggle
 from fpnlib.explore.style import BLUE, FAINT, MUTED, PAPER, PURPLE
-from fpnlib.notes.add_vs_concat.experiments.identities import both_ways, named_kernel
+from fpnlib.notes.add_vs_concat.experiments.identities import both_ways, largest_differences, named_kernel
 from fpnlib.validation import require
 
 _LARGEST = 5
@@ -53,6 +54,7 @@ class IdentityExplorer(Explorer[IdentityData]):
         least = 3 * (_LARGEST - 1) + 1
         require(min(x.shape) >= least, "x", f"sides {tuple(x.shape)}", f"sides of {least} or more")
         self._x, self._y = (one.double() - one.double().mean() for one in (x, y))
+        self._largest_for = lru_cache(maxsize=64)(partial(largest_differences, self._x, self._y, _MOVES))
         super().__init__()
 
     def make_controls(self) -> dict[str, Widget]:
@@ -69,17 +71,15 @@ class IdentityExplorer(Explorer[IdentityData]):
 
     def compute(self, nudge: float, kernel: str, kernel_size: int, **how: Any) -> IdentityData:
         """Run both convolutions in float64."""
-        weights = named_kernel(kernel, kernel_size)
-        found, still, moved = (both_ways(self._x, self._y, weights, by, **how) for by in (nudge, 0.0, 1.0))
-        difference, first, last = ((one.added - one.joined).numpy() for one in (found, still, moved))
+        found = both_ways(self._x, self._y, named_kernel(kernel, kernel_size), nudge, **how)
+        difference = (found.added - found.joined).numpy()
         return IdentityData(
             **{name: how[name] for name in ("tie", "relu")},
             nudge=nudge,
             **{name: of.numpy() for name, of in found._asdict().items()},
             difference=difference,
             largest=float(abs(difference).max()),
-            # A convolution is linear in its weights, so the difference is linear in the move.
-            largest_for=abs(first + _MOVES[:, None, None] * (last - first)).max((1, 2)),
+            largest_for=self._largest_for(kernel, kernel_size, **how),
         )
 
     def build(self, figure: Figure) -> None:

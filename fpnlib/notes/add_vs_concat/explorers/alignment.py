@@ -9,7 +9,7 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
 from fpnlib.explore import Explorer, choice, number, slider
-from fpnlib.explore.style import BLUE, ORANGE, PAPER, PURPLE
+from fpnlib.explore.style import BLUE, INK, ORANGE, PAPER, PURPLE
 from fpnlib.notes.add_vs_concat.experiments.alignment import (
     ALIGNMENTS,
     DATA_SETS,
@@ -88,14 +88,17 @@ class AlignmentExplorer(Explorer[AlignmentData]):
             width_ratios=[1.35, 1, 0.42],
         )
         shades = LinearSegmentedColormap.from_list("concat to add", [PURPLE, PAPER, BLUE])
-        grid = self.panel(axes["map"], title="Test accuracy, add − concat, in points; (not sure)")
+        grid = self.panel(axes["map"], title="Where add (blue) or concat (purple) wins; dot: sure")
         grid.heat_map(
             lambda data: data.gain[::-1],
             *(ALIGNMENTS[::-1], SIZES, lambda data: (_row(data.alignment), data.cell[1])),
             **{"words": number, "cmap": shades, "vmin": -_MOST, "vmax": _MOST},
         )
         grid.axes.set(xlabel="training pairs", ylabel="alignment")
-        grid.table(_words, range(len(SIZES)), range(len(ALIGNMENTS)), ha="center", fontsize=9)
+        grid.add(
+            grid.axes.plot([], [], "o", ms=4, color=INK)[0],
+            lambda dots, data: dots.set_data(*data.sure[::-1].nonzero()[::-1]),
+        )
         grid.grab(alignment=lambda value: (None, _row(value)), pairs=lambda value: (SIZES.index(value), None))
         curves = self.panel(axes["curves"], title="At this alignment", xlabel="training pairs", ylabel="test accuracy")
         curves.axes.set(xscale="log", xlim=(SIZES[0] / 1.3, SIZES[-1] * 1.05), ylim=(0, 1.02))
@@ -139,11 +142,3 @@ class AlignmentExplorer(Explorer[AlignmentData]):
 def _row(alignment: float) -> int:
     """Return the nearest row of the map, from the top: a value that was typed may lie between two."""
     return min(range(len(ALIGNMENTS)), key=lambda row: abs(ALIGNMENTS[-1 - row] - alignment))
-
-
-def _words(data: AlignmentData) -> list[list[str]]:
-    """Write the map's gains in points, from the top row down, in brackets where the interval holds 0."""
-    return [
-        [(f"{gain:+.1f}" if sure else f"({gain:+.1f})").replace("-", "−") for gain, sure in zip(*row, strict=True)]
-        for row in zip(100 * data.gain[::-1], data.sure[::-1], strict=True)
-    ]
