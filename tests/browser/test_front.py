@@ -296,7 +296,7 @@ def test_the_number_under_the_pointer_is_the_datas(opened):
         axes = page.explorer._panels[0].axes
         across, up = axes.transData.transform((data.x[200], data.y[200])) / canvas.figure.bbox.size
     box = page.page.locator(".fpnlib-stage").bounding_box()
-    page.page.mouse.move(box["x"] + across * box["width"], box["y"] + (1 - up) * box["height"] + 3)
+    page.page.mouse.move(box["x"] + across * box["width"], box["y"] + (1 - up) * box["height"])
     page.settle()
     assert hint.inner_text() == f"wave: time {number(data.x[200])}, height {number(data.y[200])}"
     page.page.mouse.move(box["x"] + across * box["width"], box["y"] + 5)

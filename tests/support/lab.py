@@ -45,6 +45,7 @@ SETTLED = """() => {
   return markdown.every(cell => cell.querySelector(".jp-RenderedMarkdown")?.childElementCount)
     && images.every(image => image.getAttribute("src") && image.complete);
 }"""
+MOVED = "([explorer, before]) => explorer.dataset.state !== before"
 AT_REST = """explorer => {
   const picture = explorer.querySelector(".fpnlib-picture");
   return picture.dataset.final === "true" && picture.dataset.state === explorer.dataset.state && !explorer.ariaBusy;
@@ -243,7 +244,9 @@ class OpenExplorer:
         """Press keys on the first slider and return what the explorer shows then."""
         self.slider.focus()
         for key in keys:
+            before = self.root.get_attribute("data-state")
             self.page.keyboard.press(key)
+            self.page.wait_for_function(MOVED, arg=[self.root.element_handle(), before], polling=LOOK_EVERY)
         return self.at_rest()
 
     def step(self) -> tuple[str, str]:

@@ -16,6 +16,7 @@ from PIL import Image
 from torch import nn
 
 from fpnlib.claims import Result
+from fpnlib.explore.handles import stops
 from fpnlib.models import FPN, BasicBlock, EfficientNetLite0, ResNet, resnet18, resnet50
 from fpnlib.notes.fpn.experiments import lite_pyramid
 from fpnlib.notes.fpn.experiments.spectrum import RINGS, fine_share, sum_energies
@@ -420,7 +421,7 @@ def test_a_dragged_corner_follows_the_pointer_and_the_rest_of_the_box_its_middle
     middle = np.add(explorer.data.box[:2], explorer.data.box[2:]) / 2
     for pointer in np.linspace((330, 235), (290, 290), 12):
         (wanted,) = handle._shares(handle.axes.transData.transform([pointer]))
-        tables = handle.tables(explorer.controls(), explorer.data)
+        tables = handle.tables({name: stops(one) for name, one in explorer.controls().items()}, explorer.data)
         far = {name: [np.hypot(x - wanted[0], y - wanted[1]) for _, x, y in table] for name, table in tables.items()}
         explorer.set(**{name: tables[name][int(np.argmin(one))][0] for name, one in far.items()})
         explorer.frame()
@@ -434,7 +435,7 @@ def test_the_frame_on_the_sheet_is_dragged_to_any_map():
     explorer = pyramid()
     explorer._repr_mimebundle_()
     handle = next(one for one in explorer._handles if "stage" in one.places)
-    tables = handle.tables(explorer.controls(), explorer.data)
+    tables = handle.tables({name: stops(one) for name, one in explorer.controls().items()}, explorer.data)
     across, down = [row[1] for row in tables["level"]], [row[2] for row in tables["stage"]]
     assert across == sorted(across)
     assert down == sorted(down)
