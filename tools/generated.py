@@ -146,14 +146,15 @@ def filled(path: Path) -> str:
     blocks |= {f"claims {number}": functools.partial(claims_line, number, file) for number, _, file in notes()}
     text = path.read_text()
     lead = "# " if path == INDEX else ""
-    for name, make in blocks.items():
-        begin, end = f"{lead}<!-- begin: {name} -->\n", f"{lead}<!-- end: {name} -->"
-        if begin in text:
-            before, rest = text.split(begin, 1)
-            gap = f"{lead.rstrip()}\n"
-            text = f"{before}{begin}{gap}{make()}\n{gap}{end}{rest.split(end, 1)[1]}"
-        elif (path == INDEX) == (name in ("told", "glossary", "credits") or name.startswith("claims")):
+    begins = {name: f"{lead}<!-- begin: {name} -->\n" for name in blocks}
+    here = {name: begin for name, begin in begins.items() if begin in text}
+    for name in blocks.keys() - here.keys():
+        if (path == INDEX) == (name in ("told", "glossary", "credits") or name.startswith("claims")):
             raise ValueError(f"{path}: the marks of the block “{name}” are gone")
+    for name, begin in here.items():
+        before, rest = text.split(begin, 1)
+        gap, end = f"{lead.rstrip()}\n", f"{lead}<!-- end: {name} -->"
+        text = f"{before}{begin}{gap}{blocks[name]()}\n{gap}{end}{rest.split(end, 1)[1]}"
     return text
 
 
