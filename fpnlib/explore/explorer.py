@@ -266,29 +266,34 @@ class Explorer(Generic[Data]):
 
         Or for words about what lies under the pointer, at shares x and y of the picture.
         """
-        if asked["kind"] == "hover":
-            return page.send({"id": asked["id"], **self._said_at(asked["x"], asked["y"])})
         start = time.perf_counter()
         answer: dict[str, Any] = {"id": asked["id"]}
         picture = None
         with self._lock:
             try:
                 state = {name: from_page(name, self._controls[name], value) for name, value in asked["state"].items()}
-                if asked["kind"] == "ahead":
-                    data = self.compute(**state)
-                    answer["readout"] = self.describe(data)
+                if asked["kind"] == "hover":
+                    # The page may show a state from its store that nobody has told us of.
+                    data = self.data if state == self.state else self.compute(**state)
+                    answer |= self._said_at(data, asked["x"], asked["y"])
                 else:
-                    self._screen = asked["density"], asked["theme"]
-                    self._assign(state)
-                    self._recompute()
-                    data, answer["readout"] = self.data, self.readout
-                answer["code"] = self._call(state)
-                screen = asked["density"], asked["theme"]
-                picture = self._encoded(data, answer, *screen, final=asked["kind"] == "rest")
+                    picture = self._picture_of(asked, state, answer)
             except Exception as error:
                 answer |= self._error_words(error, asked["state"])
         answer["milliseconds"] = 1000 * (time.perf_counter() - start)
         page.send(answer, [picture] if picture else None)
+
+    def _picture_of(self, asked: dict[str, Any], state: dict[str, Any], answer: dict[str, Any]) -> bytes:
+        if asked["kind"] == "ahead":
+            data = self.compute(**state)
+            answer["readout"] = self.describe(data)
+        else:
+            self._screen = asked["density"], asked["theme"]
+            self._assign(state)
+            self._recompute()
+            data, answer["readout"] = self.data, self.readout
+        answer["code"] = self._call(state)
+        return self._encoded(data, answer, asked["density"], asked["theme"], final=asked["kind"] == "rest")
 
     def _encoded(self, data: Data, answer: dict[str, Any], density: float, theme: Theme, *, final: bool) -> bytes:
         # Of a chart a JPEG is soon made, but only a PNG has clean edges.
@@ -309,9 +314,9 @@ class Explorer(Generic[Data]):
         handles = enumerate(self._grabbed(values))
         return {place: handle.tables(values, data) for place, handle in handles if handle.moves}
 
-    def _said_at(self, across: float, down: float) -> dict[str, Any]:
+    def _said_at(self, data: Data, across: float, down: float) -> dict[str, Any]:
         """What a panel says of a place, and where that is; all places are shares of the picture, y down."""
-        with self._drawn(self.data, self._screen[1]) as canvas:
+        with self._drawn(data, self._screen[1]) as canvas:
             width, height = canvas.figure.bbox.size
             for panel in self._panels:
                 if found := panel.said_at(across * width, (1 - down) * height):

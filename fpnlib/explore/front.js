@@ -437,10 +437,11 @@ function explore(el, spec, begin, source) {
     pointing = true;
     while (pointed && !closed) {
       const here = pointed;
-      const mine = turn;
+      const key = keyOf(state);
       const found = await source.ask({ ...state }, { kind: "hover", ...here });
       if (here !== pointed) continue;
-      hint.hidden = !found.words || mine !== turn;
+      if (found.error) put(found, key);
+      hint.hidden = !found.words || key !== keyOf(state);
       if (!hint.hidden) {
         hint.textContent = found.words;
         hint.style.left = `${100 * found.x}%`;

@@ -290,7 +290,8 @@ class Panel:
         self.box(around, lw=3)
 
         def say(x: float, y: float) -> tuple[str, float, float]:
-            row, column = round(y), round(x)
+            # At the very edge of the axes a number may round to a cell that is not there.
+            row, column = min(round(y), len(rows) - 1), min(round(x), len(columns) - 1)
             across, up = _names(self.axes)
             words = f"{up} {names[0][row]}, {across} {names[1][column]}: {number(image.get_array()[row, column])}"
             return words, column, row

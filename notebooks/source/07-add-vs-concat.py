@@ -425,8 +425,8 @@ for kind, width in (("add", "equal width"), ("wide", "equal parameters")):
 # <span title="AC-10 more_data">0.22</span>; and what the coarser maps hand down gains FPN
 # <span title="AC-10 top_down">0.060</span> after the shorter training, from
 # <span title="AC-10 top_down_low">0.043</span> to <span title="AC-10 top_down_high">0.078</span>. With the first
-# sixteen seeds the last of these missed its bound by a hair, $0.017$ where $0.02$ is asked, and nothing could have
-# failed. We doubled the seeds once and changed no criterion.
+# sixteen seeds the last of these missed its bound by a hair, and nothing could have failed. We doubled the seeds once
+# and changed no criterion.
 #
 # The source's *data enough* suggests that concat needs more of it than add. We cannot say so: what much data gains
 # concat, beyond what it gains add at equal parameters, is <span title="AC-10 needs_data">0.001</span>

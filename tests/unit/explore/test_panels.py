@@ -199,6 +199,7 @@ def pixels(every, name, x, y):
         ("rows", (0.8, 2), "x 0.8, low"),
         ("columns", (2, 0.8), "c, y 0.8"),
         ("heat_map", (2.2, 0.8), "y high, x 100: 1.6"),
+        ("heat_map", (2.5, 1.5), "y high, x 100: 1.6"),  # the very corner
         ("renamed", (2.2, 0.8), "y high, x c1: 1.6"),
         ("image", (1.2, 0.3), "row 0, column 2: 0.2"),
         ("line", (1, 2), None),
@@ -241,3 +242,17 @@ def test_no_points_move_no_panel():
         return [axes.bbox.extents.tolist() for axes in explorer._canvas.figure.axes]
 
     assert places() == places(0.5)
+
+
+def test_a_pointer_hears_of_the_state_that_the_page_shows(every):
+    """It may come from the page's store, while the explorer is still at another one."""
+    x, y = pixels(every, "heat_map", 2.2, 0.8)
+    page = Page(every)
+    assert page.ask("hover", x=x, y=y, shift=1.0)["words"] == "y high, x 100: 2"
+    assert every.state["shift"] == 0.0
+
+
+def test_a_pointer_is_answered_even_where_nothing_can_be_said(every, monkeypatch):
+    monkeypatch.setattr(type(every), "compute", lambda self, **state: 1 / 0)
+    page = Page(every)
+    assert page.ask("hover", x=0.5, y=0.5, shift=1.0)["error"].startswith("ZeroDivisionError")
