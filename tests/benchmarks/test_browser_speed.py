@@ -19,17 +19,19 @@ STEP_MS, JUMP_MS = 20, 50
 OURS = "from support.four_maps import FourMaps\nFourMaps()"
 # What a person writes for the same figure and slider.
 INTERACT = """
+    import io
     import ipywidgets
-    from IPython.display import display
+    from IPython.display import Image, display
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
     from support.four_maps import lay_out, move, waves
 
     def show(phase):
         figure = Figure(figsize=(10, 5), dpi=100, layout="constrained")
-        FigureCanvasAgg(figure)
+        canvas, png = FigureCanvasAgg(figure), io.BytesIO()
         move(*lay_out(figure), waves(phase))
-        display(figure)
+        canvas.print_png(png)
+        display(Image(png.getvalue()))
 
     ipywidgets.interact(show, phase=ipywidgets.FloatSlider(min=0, max=6, step=0.01, readout=False));
 """
@@ -91,7 +93,7 @@ def opened(tmp_path_factory):
 
 
 def cell(opened: OpenNotebook, number: int) -> Locator:
-    return opened.page.locator(".jp-Notebook .jp-Cell").nth(number).locator(".jp-OutputArea")
+    return opened.page.locator(".jp-Notebook .jp-Cell").nth(number).locator(".jp-Cell-outputArea")
 
 
 def taken(place: Locator, looks: str, act) -> float:
