@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, Literal
 
 import numpy as np
@@ -76,6 +77,12 @@ def interval_of_mean(values: Sequence[float] | np.ndarray, confidence: float = C
     """
     sample = np.asarray(values, float)
     require(sample.ndim == 1 and sample.size > 1, "values", f"shape {sample.shape}", "two numbers or more, one a seed")
+    return _interval_of_mean(sample.tobytes(), confidence)
+
+
+@lru_cache(maxsize=8192)  # whoever reads the ledger asks for those of all its outcomes
+def _interval_of_mean(values: bytes, confidence: float) -> tuple[float, float]:
+    sample = np.frombuffer(values)
     tail = (1 - confidence) / 2
     if sample.size < FEW:
         half = float(stdtrit(sample.size - 1, 1 - tail) * sample.std(ddof=1) / np.sqrt(sample.size))

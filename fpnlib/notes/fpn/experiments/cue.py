@@ -26,7 +26,7 @@ from fpnlib.training.batches import minibatches
 from fpnlib.training.ensemble import Ensemble
 from fpnlib.training.examples import CHANNELS, Backbone
 
-Weights = Literal["scratch", "imagenet"]
+Weights = Literal["scratch", "imagenet", "tuned"]
 Split = Literal["train", "test"]
 
 SIDE, SQUARE, RADIUS, STRIDE = 64, 8, 5, 4
@@ -54,8 +54,9 @@ CHANCE = 0.5
 SEEDS = 8
 _CHANNELS, _WIDTH = 16, 8
 _TRAIN, _TEST = 1024, 512
-_STEPS: dict[Weights, int] = {"scratch": 150, "imagenet": 240}
-_BATCH, _RATE = 16, 4e-3
+_STEPS: dict[Weights, int] = {"scratch": 150, "imagenet": 240, "tuned": 240}
+_RATES: dict[Weights, float] = {"scratch": 4e-3, "imagenet": 4e-3, "tuned": 1e-3}
+_BATCH = 16
 _PHOTOS: dict[Split, tuple[str, ...]] = {"train": ("coffee", "chelsea", "china"), "test": ("rocket", "flower", "bin")}
 
 
@@ -109,19 +110,29 @@ def _grey(name: str) -> UInt8[np.ndarray, "h w"]:
 
 
 class CueNet(nn.Module):
-    """A pyramid and, at every cell of P2, the scores of two classes; on a small ResNet of its own or on given maps."""
+    """A pyramid and, at every cell of P2, the scores of two classes.
+
+    It is on a small ResNet of its own ("scratch"), on an EfficientNet-Lite0 that learns too ("tuned"; batch norm keeps
+    its statistics, as detectors have it), or on given maps.
+    """
 
     def __init__(self, backbone: Weights, **pyramid: Any) -> None:
         super().__init__()
+        channels: Sequence[int] = CHANNELS
+        self.learnt: nn.Module | None = None
         if backbone == "scratch":
-            self.backbone = ResNet(BasicBlock, (1, 1, 1, 1), width=_WIDTH, num_classes=None)
-        channels = self.backbone.channels if backbone == "scratch" else CHANNELS
+            self.learnt = ResNet(BasicBlock, (1, 1, 1, 1), width=_WIDTH, num_classes=None)
+            channels = self.learnt.channels
+        elif backbone == "tuned":
+            self.learnt = Backbone()
         self.fpn = FPN(channels, _CHANNELS, **pyramid)
         self.classify = nn.Conv2d(_CHANNELS, len(COLOURS), 1)
 
     def forward(self, *inputs: Float[Tensor, "n _ _ _"]) -> Float[Tensor, "n 2 h w"]:
         """From pictures (N, 3, H, W), or from a frozen backbone's maps, to logits (N, 2, H / 4, W / 4)."""
-        maps = self.backbone.stages(*inputs) if len(inputs) == 1 else inputs
+        maps: Sequence[Tensor] = inputs
+        if self.learnt is not None:
+            maps = self.learnt.stages(*inputs) if isinstance(self.learnt, ResNet) else self.learnt(*inputs)
         return self.classify(F.relu(self.fpn(list(maps))[0]))
 
 
@@ -146,6 +157,8 @@ def _tensors(backbone: Weights, distance: int | None, split: Split) -> tuple[Ten
     made = cue_pictures(distance, split, _TRAIN if split == "train" else _TEST)
     if backbone == "scratch":
         return made.labels, made.cells, ((made.images.float() - 127) / 128).half()
+    if backbone == "tuned":
+        return made.labels, made.cells, made.images.half()
     net = Backbone().requires_grad_(False).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     parts = [net(part) for part in made.images.contiguous(memory_format=torch.channels_last).split(64)]
     return made.labels, made.cells, *(torch.cat(level).half().contiguous() for level in zip(*parts, strict=True))
@@ -160,7 +173,9 @@ def train(
     def schedule(step: int) -> float:
         return min(1.0, (step + 1) / 12) * (1 + math.cos(math.pi * step / steps)) / 2
 
-    nets = Ensemble(lambda: CueNet(backbone, **VARIANTS[variant]), seeds, optimizer="adam", learning_rate=_RATE)
+    nets = Ensemble(
+        lambda: CueNet(backbone, **VARIANTS[variant]), seeds, optimizer="adam", learning_rate=_RATES[backbone]
+    )
     batches = minibatches(*_tensors(backbone, distance, "train"), size=_BATCH, seed=list(seeds))
     nets.fit(batches, _loss, steps=steps if stop is None else stop, schedule=schedule, in_dims=0)
     return nets

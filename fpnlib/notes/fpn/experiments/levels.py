@@ -1,7 +1,7 @@
-"""Pyramids on a frozen EfficientNet-Lite0 that name every cell of every level of a collage: what FP-3 and FP-4 train.
+"""Pyramids on an EfficientNet-Lite0 that name every cell of every level of a collage: what FP-3, FP-4 and FP-7 train.
 
-The backbone has ImageNet's weights and stays as it is; the scenes of training and of test share neither photos nor
-cut-outs. As in `lite_pyramid`, one classifier reads all levels.
+The backbone has ImageNet's weights and stays as it is, or for FP-7 learns too; the scenes of training and of test share
+neither photos nor cut-outs. As in `lite_pyramid`, one classifier reads all levels.
 """
 
 import hashlib
@@ -24,7 +24,8 @@ from fpnlib.metrics import confusion_matrix, iou_per_class
 from fpnlib.models import FPN, fpn
 from fpnlib.training import examples as examples_module
 from fpnlib.training.batches import minibatches
-from fpnlib.training.examples import CHANNELS, Examples, examples
+from fpnlib.training.decoders import FineTuned, data
+from fpnlib.training.examples import CHANNELS, Backbone, Examples
 
 SMALL = 32
 """Pixels: an object whose longer side is at most this is small, as in COCO."""
@@ -51,18 +52,29 @@ def _targets(semantic: Tensor, level: Tensor) -> Int64[Tensor, "n h w"]:
     return F.interpolate(semantic[:, None].float(), level.shape[2:], mode="nearest-exact")[:, 0].long()
 
 
-def _scenes(split: Literal["train", "test"]) -> Examples:
-    return examples(_SCENES if split == "train" else _TEST, split=split)
+def _scenes(split: Literal["train", "test"], fine_tune: bool = False) -> Examples:
+    return data(_SCENES if split == "train" else _TEST, split=split, fine_tune=fine_tune)
 
 
-def _train(seed: int, options: dict[str, bool], stop: int | None = None) -> tuple[LevelNet, float]:
+def _built(options: dict[str, bool], *, fine_tune: bool) -> nn.Module:
+    # Batch norm keeps its statistics, as detectors have it.
+    return FineTuned(Backbone(), LevelNet(**options)) if fine_tune else LevelNet(**options)
+
+
+def _train(
+    seed: int, options: dict[str, bool], *, fine_tune: bool = False, stop: int | None = None
+) -> tuple[nn.Module, float]:
     """The net of this seed, and its loss in the last step; `stop` ends the same course early."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        net = LevelNet(**options)
-    scenes = _scenes("train")
-    optimizer = torch.optim.AdamW(net.parameters(), _RATE, weight_decay=1e-3)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, _RATE, _STEPS)
+        net = _built(options, fine_tune=fine_tune)
+    scenes = _scenes("train", fine_tune)
+    groups: list[dict[str, Any]] = [{"params": list(net.parameters())}]
+    if isinstance(net, FineTuned):
+        groups = [{"params": list(net.decoder.parameters())}, {"params": list(net.backbone.parameters())}]
+    rates = [_RATE, _RATE / 10][: len(groups)]
+    optimizer = torch.optim.AdamW(groups, _RATE, weight_decay=1e-3)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rates, _STEPS)
     batches = minibatches(torch.arange(len(scenes)), size=_BATCH, seed=seed)
     for step in range(_STEPS if stop is None else stop):
         (picked,) = batches(step)
@@ -76,14 +88,24 @@ def _train(seed: int, options: dict[str, bool], stop: int | None = None) -> tupl
 
 
 def trained(seed: int, *, top_down: bool = True, smooth: bool = True) -> LevelNet:
-    """The net of this seed in eval mode; read again if this code has trained it before."""
-    path = RUNS / f"{seed}-{top_down}-{smooth}-{_recipe()}.safetensors"
+    """The net of this seed on the frozen backbone, in eval mode; read again if this code has trained it before."""
+    return _kept(seed, {"top_down": top_down, "smooth": smooth}, fine_tune=False)
+
+
+def tuned(seed: int, *, top_down: bool = True) -> FineTuned:
+    """The same with a backbone that has learnt too, at a tenth of the rate."""
+    return _kept(seed, {"top_down": top_down}, fine_tune=True)
+
+
+def _kept(seed: int, options: dict[str, bool], *, fine_tune: bool) -> Any:
+    kind = "-".join(f"{name}={value}" for name, value in options.items())
+    path = RUNS / f"{seed}-{kind}-{fine_tune}-{_recipe()}.safetensors"
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         unfinished = path.with_suffix(f".{os.getpid()}.tmp")
-        save_file(_train(seed, {"top_down": top_down, "smooth": smooth})[0].state_dict(), unfinished)
+        save_file(_train(seed, options, fine_tune=fine_tune)[0].state_dict(), unfinished)
         os.replace(unfinished, path)
-    net = LevelNet(top_down=top_down, smooth=smooth)
+    net = _built(options, fine_tune=fine_tune)
     net.load_state_dict(load_file(path))
     return net.eval().requires_grad_(False)
 
@@ -103,7 +125,7 @@ def _recipe() -> str:
 @torch.no_grad()
 def scores(net: nn.Module) -> dict[str, float]:
     """At P2 on test scenes: the mean IoU over classes, and the share of the cells of small objects named rightly."""
-    scenes = _scenes("test")
+    scenes = _scenes("test", isinstance(net, FineTuned))
     confusion = torch.zeros(len(COLLAGE_CLASSES), len(COLLAGE_CLASSES), dtype=torch.int64)
     right = cells = 0
     for picked in torch.arange(len(scenes)).split(16):
