@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from torch import nn
@@ -316,6 +316,7 @@ def test_strides_explain_the_sizes(size, factors):
             assert found == tuple((stride, stride) for stride in strides)
 
 
+@settings(max_examples=40)
 @given(st.tuples(st.integers(1, 700), st.integers(1, 700)), st.data())
 def test_halves_double_the_stride(size, data):
     strides = strides_of(size, maps := [size])
