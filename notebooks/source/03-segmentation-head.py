@@ -19,7 +19,9 @@
 # each class, averaged. Every thin curve is one network, with its own initial weights and its own order of pictures. The
 # orange one is the net that you choose, the other thick one the mean of all.
 #
-# **Choose 3×3→1×1, then 3×3. Then put batch norm before the last layer, and go through the learning rates.**
+# **First say what you expect.** Of the five heads, which one scores best? And does a batch norm before the last layer
+# help a head that ends in a single 3×3, or does it harm it? Keep both answers in mind. **Now choose 3×3→1×1, then 3×3.
+# Then put batch norm before the last layer, and go through the learning rates.**
 
 # %%
 from fpnlib.notes.segmentation_head.explorers import head_stability
@@ -72,6 +74,33 @@ from fpnlib.explore import source
 from fpnlib.notes.segmentation_head.experiments import heads
 
 source(heads.head)
+
+# %% [markdown]
+# The whole difference between a last 1×1 and a last 3×3 can be seen in a few lines. A 1×1 is one linear classifier that
+# is asked at every pixel by itself. In a 3×3, nine pixels have a say in every answer, so each pixel also speaks in the
+# answers of its neighbours. **Change this:** write $5$ or $7$ among the sides, and say before you run it how many
+# pixels' logits will move.
+
+# %%
+import torch
+
+torch.manual_seed(0)
+features = torch.randn(1, 32, 16, 16)
+touched = features.clone()
+touched[0, :, 8, 5] += 1  # the features of one pixel, and of no other
+for side in (1, 3):
+    last = torch.nn.Conv2d(32, 6, side, padding=side // 2)
+    moved = ((last(touched) - last(features)).abs().amax(1) > 1e-4).sum().item()
+    print(
+        f"a last {side}×{side}: each logit sums {last.weight[0].numel()} products; one pixel moves {moved} pixels' "
+        "logits"
+    )
+
+one = torch.nn.Conv2d(32, 6, 1)
+by_hand = (
+    one.weight[:, :, 0, 0] @ features[0, :, 8, 5] + one.bias
+)  # a classifier, asked at one pixel
+assert torch.allclose(by_hand, one(features)[0, :, 8, 5], atol=1e-5)
 
 # %% [markdown]
 # A head with two layers is deeper and has more parameters than one with a single layer. So if it trains more steadily,
@@ -208,6 +237,14 @@ verdicts("SH")
 # matter of luck when a net begins to tell the colours apart.
 
 # %% [markdown]
+# ## Remember
+#
+# 1. End with a 1×1, and put 3×3, batch norm and ReLU before it; a single 3×3 is worse where batch norm stands below it.
+# 2. "Unsteady" means three different things: seeds far apart, a restless curve, a loss that jumps. Say which, and
+#    measure it.
+# 3. Two seeds of one and the same head differ by a point or two. A gain of a point from one run each is no gain yet.
+
+# %% [markdown]
 # ## Try
 #
 # Replace the three dots by a function, run the cell, and read what the check says.
@@ -227,6 +264,28 @@ check("head parameters", ...)
 
 # %%
 check("jitter", ...)
+
+# %% [markdown]
+# **Third, a prediction.** A head is a chain of convolutions whose sides are all odd. One pixel's features change by a
+# little. Write `f(kernels)` that returns how many pixels' logits can move, far from the border. Before you run the
+# check, say what it is for 3×3→1×1 and for 3×3→3×3.
+
+# %%
+check("pixels that move", ...)
+
+# %% [markdown]
+# **Fourth, a bug to mend.** This code is meant to give the share of pixels that a head names rightly, in pictures where
+# some pixels are *void* ($255$): nobody knows what they show, so they must not count. It reports scores that are too
+# low. Find out why, mend it, and hand it in.
+#
+# ```python
+# def accuracy(answers, labels):
+#     right = (answers == labels) & (labels != 255)
+#     return right.sum() / labels.size
+# ```
+
+# %%
+check("void pixels", ...)
 
 # %% [markdown]
 # Stuck? `from fpnlib.exercises import solution` and `print(solution("jitter"))` shows one right answer.

@@ -86,6 +86,77 @@ def _examine_jitter(answer: Answer) -> str | None:
     return compare(answer, jitter, cases, _JITTER_FAULTS)
 
 
+def moved(kernels: list[int]) -> int:
+    """Return how many pixels of the output depend on one of the input, for square convolutions one after the other."""
+    return (1 + sum(kernel - 1 for kernel in kernels)) ** 2
+
+
+def _across(kernels: list[int]) -> int:
+    return 1 + sum(kernel - 1 for kernel in kernels)
+
+
+def _largest(kernels: list[int]) -> int:
+    return max(kernels) ** 2
+
+
+def _added(kernels: list[int]) -> int:
+    return sum(kernel**2 for kernel in kernels)
+
+
+def _sides_added(kernels: list[int]) -> int:
+    return sum(kernels) ** 2
+
+
+_MOVED_FAULTS = {
+    "That is how many lie in one row. The pixels that move fill a square.": _across,
+    "Only your largest kernel counts. Each layer passes the change on to the neighbours of those that it reached.": (
+        _largest
+    ),
+    "You added the areas. Ask how far the change reaches to one side: each layer adds half of its side less one.": (
+        _added
+    ),
+    "A layer of side k reaches k − 1 pixels further in all, not k: a 1×1 reaches nobody new.": _sides_added,
+}
+
+
+def _examine_moved(answer: Answer) -> str | None:
+    rng = np.random.default_rng(2)
+    cases = [(rng.choice([1, 3, 5, 7], int(rng.integers(1, 5))).tolist(),) for _ in range(30)]
+    return compare(answer, moved, [([3, 1],), ([3, 3],), *cases], _MOVED_FAULTS)
+
+
+def accuracy(answers: np.ndarray, labels: np.ndarray) -> float:
+    """Return the share of the pixels that are not void (255) whose answer is the label."""
+    known = labels != _VOID
+    return float((answers == labels)[known].mean())
+
+
+def _over_all(answers: np.ndarray, labels: np.ndarray) -> float:
+    return float(((answers == labels) & (labels != _VOID)).sum() / labels.size)
+
+
+def _void_is_right(answers: np.ndarray, labels: np.ndarray) -> float:
+    return float(((answers == labels) | (labels == _VOID)).mean())
+
+
+_VOID = 255
+_ACCURACY_FAULTS = {
+    "The void pixels are still among those you divide by: count only the known ones there too.": _over_all,
+    "Void pixels count as right in yours. They must not count at all.": _void_is_right,
+}
+
+
+def _examine_accuracy(answer: Answer) -> str | None:
+    rng = np.random.default_rng(3)
+    cases = []
+    for _ in range(20):
+        shape = tuple(int(side) for side in rng.integers(3, 9, 2))
+        labels = rng.choice([0, 1, 2, _VOID], shape)
+        labels[0, 0], labels[0, 1] = 1, _VOID
+        cases.append((rng.integers(0, 3, shape), labels))
+    return compare(answer, accuracy, cases, _ACCURACY_FAULTS)
+
+
 EXERCISES = (
     Exercise(
         "head parameters",
@@ -102,5 +173,20 @@ EXERCISES = (
         _examine_jitter,
         jitter,
         ((_signed, "cancel"), (_steps, "steady climb"), (_spread, "from its mean"), (_by_length, "divided by all")),
+    ),
+    Exercise(
+        "pixels that move",
+        "Write f(kernels) that returns how many pixels' logits can move when the features of one pixel change, for "
+        "square convolutions of these odd sides one after the other.",
+        _examine_moved,
+        moved,
+        ((_across, "one row"), (_largest, "largest"), (_added, "areas"), (_sides_added, "nobody new")),
+    ),
+    Exercise(
+        "void pixels",
+        "Mend accuracy(answers, labels): the share of pixels named rightly, where pixels labelled 255 do not count.",
+        _examine_accuracy,
+        accuracy,
+        ((_over_all, "divide by"), (_void_is_right, "count as right")),
     ),
 )
