@@ -18,8 +18,9 @@
 #
 # The RoI begins at the left border, and on the top layer it has shrunk to a point.
 #
-# **Move it to the right, until it is a bar, and on to the right border. Watch the top layer, and the last line of the
-# table.**
+# **First a guess.** How many pixels must the RoI move before it is more than a point up there? And is the right border
+# the left one's mirror image? **Then move it to the right, until it is a bar, and on to the right border. Watch the top
+# layer, and the last line of the table.**
 
 # %%
 from fpnlib.notes.padding.explorers import geometry
@@ -91,8 +92,8 @@ face_at_border()
 # Choose *reflect* and cut off half of the face: the mirror makes a whole one. The score is high, and it is a fair
 # question whether it should be. Is it high *because* the mirror completes the face? Measured below: no.
 #
-# Your own photo works too: `face_at_border("me.jpg")`, or with the face's box, `face_at_border("me.jpg", (x0, y0, x1,
-# y1))`.
+# Your own photo works too: `face_at_border("me.jpg")`, or with the face's box,
+# `face_at_border("me.jpg", (x0, y0, x1, y1))`.
 
 # %% [markdown]
 # ## Why
@@ -202,8 +203,8 @@ print(
 #   one as its default; Detectron2's default is the new one. Code that was trained with one and runs with the other
 #   loses half a cell, which is eight pixels at a stride of sixteen.
 #
-# An example that shows it. The map below is a ramp: its value at a point is the point's own place, in pixels. So what
-# a pooling gives back is where it has looked.
+# An example that shows it. The map below is a ramp: its value at a point is the point's own place, in pixels. So what a
+# pooling gives back is where it has looked.
 
 # %%
 from fpnlib.ops import AxisField, roi_align, roi_pool
@@ -265,9 +266,9 @@ for x0, x1 in ((15, 25), (0, 10), (30, 40)):
 # that overlap, each is given with the surroundings that its output needs, and at the photo's border those are its
 # mirror image.
 #
-# One more surprise: some pooling layers round *up* the number of windows (`ceil_mode`, Caffe's way). P-Net has one,
-# so for odd sizes its last window reaches one pixel beyond the image. `receptive_field` still places every unit
-# rightly, as none moves, but it does not count that extra one.
+# One more surprise: some pooling layers round *up* the number of windows (`ceil_mode`, Caffe's way). P-Net has one, so
+# for odd sizes its last window reaches one pixel beyond the image. `receptive_field` still places every unit rightly,
+# as none moves, but it does not count that extra one.
 
 # %% [markdown]
 # ## Check
@@ -435,6 +436,16 @@ for way in ("projected", "divided"):
 #
 # In both, what matters is more than the spread between seeds: six pilot nets, of other seeds, differed in accuracy by a
 # standard deviation of about one in a hundred.
+
+# %% [markdown]
+# ## Remember
+#
+# 1. Without padding the first unit of a map looks at a place half a receptive field inside the image. An RoI at the
+#    border that is narrower than that has no extent on the map, and padding of half a field gives it back.
+# 2. Dividing a box by the stride is right only where the field, less twice the padding, equals the stride. Elsewhere
+#    the features come from another place, or are zeros, and nothing warns you.
+# 3. What you pad with is part of the picture that the net sees. On faces a mirror image did best; black, and the last
+#    pixels repeated, did worst.
 
 # %% [markdown]
 # ## Try

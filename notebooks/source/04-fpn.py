@@ -17,7 +17,8 @@
 # second, P in the third. A map has many channels. The colours are their first three principal components, so within a
 # map equal colours mean similar features.
 #
-# **Choose stage C and go from the lowest level to the highest. Then do the same for P.**
+# **Say first what you expect:** at which level of C does the cup become one thing, in one colour? And will P2, which is
+# as fine as C2, know it? **Then choose stage C and go from the lowest level to the highest, and do the same for P.**
 
 # %%
 from fpnlib.notes.fpn.explorers import pyramid
@@ -445,6 +446,16 @@ print(four_nets(Result.load("FP-4")))
 #   does. To tell the two apart one would have to give all four nets the same field.
 #
 # So the 3×3 does smooth, as the source says; that this is why it is there has not been shown.
+
+# %% [markdown]
+# ## Remember
+#
+# 1. A pyramid gives every level the same channels: 1×1 laterals, an enlarged map from above added to each, a 3×3 on the
+#    sum.
+# 2. The top-down path pays where the fine level lacks something: a cue beyond its field, or layers enough to name what
+#    it sees. Where it sees and has learnt all it needs, the path adds nothing.
+# 3. The 3×3 does smooth what adding roughens. That this is why it is there has not been shown: it also lets a cell see
+#    its neighbours.
 
 # %% [markdown]
 # ## Try

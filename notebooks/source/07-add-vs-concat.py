@@ -13,7 +13,9 @@
 # Two small pictures, x and y. Above they are added and go through one kernel. Below they are concatenated and go
 # through a kernel with two halves, one for each. On the right is the difference of the two outputs.
 #
-# **Untick *tie the two halves*, and look at the difference. Then set the move of y's middle weight to zero.**
+# **Before you touch anything:** when will the two outputs be equal, and can the upper one ever do something that the
+# lower one cannot? **Then untick *tie the two halves*, and look at the difference. Then set the move of y's middle
+# weight to zero.**
 
 # %%
 from fpnlib.notes.add_vs_concat.explorers import add_is_tied_concat
@@ -438,17 +440,27 @@ for kind, width in (("add", "equal width"), ("wide", "equal parameters")):
 # The bound of $0.02$ is how far apart two nets of one kind were on average that differed in their seed only. We took it
 # from a few nets of other seeds, trained to choose width, rate and number of steps. The first of them, trained for less
 # time, were scored on the test scenes too, and there concat was ahead. The first edition asked toys: pyramids of eight
-# channels on tiny scenes, where concat was ahead as well, and a U-Net. It also asked a DenseNet on digits,
-# which we no longer do. To be added, all its layers must be as wide as the block's end, which makes another net of it,
-# and the digits scattered too much for any answer. That concat is *more usual* in skips the source says as well. We
-# have not counted. Long skips, as in U-Net, and those around a block, as in ResNet, would have to be counted apart.
+# channels on tiny scenes, where concat was ahead as well, and a U-Net. It also asked a DenseNet on digits, which we no
+# longer do. To be added, all its layers must be as wide as the block's end, which makes another net of it, and the
+# digits scattered too much for any answer. That concat is *more usual* in skips the source says as well. We have not
+# counted. Long skips, as in U-Net, and those around a block, as in ResNet, would have to be counted apart.
 
 # %% [markdown]
 # **In short.** The algebra holds. Where channels mean the same, adding is as good as concatenating, and better when
 # data is scarce on digits; where they do not, it can be worse than leaving one input out; and a sum hides what is in
-# the difference. Adding makes the *next convolution* cheaper, which in a pyramid is a lot. Small pyramids
-# that add and that concatenate end close together, if they are trained for long enough. As a highway an add works as
-# long as what it adds is small.
+# the difference. Adding makes the *next convolution* cheaper, which in a pyramid is a lot. Small pyramids that add and
+# that concatenate end close together, if they are trained for long enough. As a highway an add works as long as what it
+# adds is small.
+
+# %% [markdown]
+# ## Remember
+#
+# 1. Adding is concatenating with the two halves of the next kernel tied. Concat can do all that add can, and pays for
+#    it with twice the weights in that kernel.
+# 2. Add where channel k means the same in both maps, or where the layers before can learn to make it so. Where it does
+#    not, a sum can be worse than leaving one map out.
+# 3. As a highway, $x + f(x)$ carries a gradient far only while $f$ is small; an LSTM's cell state is the same sum along
+#    time.
 
 # %% [markdown]
 # ## Try

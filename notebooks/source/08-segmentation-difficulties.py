@@ -760,6 +760,16 @@ print("what patches of the second could tell at best:", round(context.reachable(
 #   disagreement where there had to be one, and SD-14 was given its part on thin errors beside the one on the band.
 
 # %% [markdown]
+# ## Remember
+#
+# 1. Ask which score, and what it counts. Mean IoU hardly minds a thin line of wrong pixels, and minds a wrong area a
+#    lot; a large error reaches up to the boundary too, so both authors can point at it.
+# 2. Coarseness costs small and thin things first. Down to a stride of eight a finer map pays clearly; from eight to
+#    four nothing was shown.
+# 3. A CRF after the net gains some points, and more at boundaries. But most of what a net lacks to a perfect score are
+#    whole areas of a wrong class.
+
+# %% [markdown]
 # ## Try
 #
 # Replace the three dots by a function, run the cell, and read what the check says.

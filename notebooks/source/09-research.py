@@ -13,7 +13,9 @@
 # Each row is the same plan, begun in another month. The three bars are its parts. The frame marks your start, the
 # triangles a deadline that comes every year.
 #
-# **Choose the month you begin in and the deadline you have in mind. Then make the middle part longer.**
+# **A guess first:** if you begin in January and all goes as the source says, how many months are left before a deadline
+# in November? **Then choose the month you begin in and the deadline you have in mind, and make the middle part
+# longer.**
 
 # %%
 from fpnlib.notes.research.explorers import research_planner
@@ -89,6 +91,13 @@ verdicts("RS")
 # not mean that somebody's ability for research is strong (即使发表了一作顶会并不意味着研究能力就很强了). So keep calm
 # when others publish first. That is a view on people, not on numbers. We know of no test for it that a notebook could
 # run, so the ledger, the book's table of measured claims, has no entry for it.
+
+# %% [markdown]
+# ## Remember
+#
+# 1. Three parts of three or four months are about a year, and half a month too much can cost a whole one.
+# 2. That a paper takes so long is one person's advice. Put in your own lengths.
+# 3. An early paper says little of what somebody can do. Keep calm.
 
 # %% [markdown]
 # ## Try
