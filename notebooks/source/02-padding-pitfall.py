@@ -476,7 +476,8 @@ check("projection", ...)
 check("least padding", ...)
 
 # %% [markdown]
-# Stuck? `from fpnlib.exercises import solution` and `print(solution("least padding"))` shows one right answer.
+# Stuck? `from fpnlib.exercises import hint, solution`: `hint("least padding")` gives a first hint,
+# `hint("least padding", 2)` the next, and `print(solution("least padding"))` shows one right answer.
 
 # %% [markdown]
 # ## Terms

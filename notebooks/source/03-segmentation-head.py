@@ -288,7 +288,8 @@ check("pixels that move", ...)
 check("void pixels", ...)
 
 # %% [markdown]
-# Stuck? `from fpnlib.exercises import solution` and `print(solution("jitter"))` shows one right answer.
+# Stuck? `from fpnlib.exercises import hint, solution`: `hint("jitter")` gives a first hint, `hint("jitter", 2)` the
+# next, and `print(solution("jitter"))` shows one right answer.
 
 # %% [markdown]
 # ## Terms

@@ -495,7 +495,8 @@ source(planted)
 check("planted bug", ...)
 
 # %% [markdown]
-# Stuck? `from fpnlib.exercises import solution` and `print(solution("planted bug"))` shows one right answer.
+# Stuck? `from fpnlib.exercises import hint, solution`: `hint("planted bug")` gives a first hint,
+# `hint("planted bug", 2)` the next, and `print(solution("planted bug"))` shows one right answer.
 
 # %% [markdown]
 # ## Terms

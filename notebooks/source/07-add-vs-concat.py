@@ -495,7 +495,8 @@ check("fusion weights", ...)
 check("which fusion", ...)
 
 # %% [markdown]
-# Stuck? `from fpnlib.exercises import solution` and `print(solution("tied kernel"))` shows one right answer.
+# Stuck? `from fpnlib.exercises import hint, solution`: `hint("tied kernel")` gives a first hint,
+# `hint("tied kernel", 2)` the next, and `print(solution("tied kernel"))` shows one right answer.
 
 # %% [markdown]
 # ## Terms

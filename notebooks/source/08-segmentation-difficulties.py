@@ -800,7 +800,8 @@ check("panoptic matching", ...)
 check("mean-field step", ...)
 
 # %% [markdown]
-# Stuck? `from fpnlib.exercises import solution` and `print(solution("image mIoU"))` shows one right answer.
+# Stuck? `from fpnlib.exercises import hint, solution`: `hint("image mIoU")` gives a first hint,
+# `hint("image mIoU", 2)` the next, and `print(solution("image mIoU"))` shows one right answer.
 
 # %% [markdown]
 # ## Terms

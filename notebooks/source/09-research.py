@@ -114,7 +114,8 @@ from fpnlib.exercises import check
 check("latest start", ...)
 
 # %% [markdown]
-# Stuck? `from fpnlib.exercises import solution` and `print(solution("latest start"))` shows one right answer.
+# Stuck? `from fpnlib.exercises import hint, solution`: `hint("latest start")` gives a first hint,
+# `hint("latest start", 2)` the next, and `print(solution("latest start"))` shows one right answer.
 
 # %% [markdown]
 # ## Terms

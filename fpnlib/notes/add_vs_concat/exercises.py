@@ -134,6 +134,10 @@ EXERCISES = (
         _examine_tied,
         tied,
         ((_halved, "mean"), (_along_outputs, "axis 1"), (_first_only, "zeros"), (_interleaved, "side by side")),
+        (
+            "The first channels of the concatenation are x, the last are y. Which kernel must each of them meet?",
+            "Both must meet the same one. Channels that go in are axis 1.",
+        ),
     ),
     Exercise(
         "fusion weights",
@@ -142,6 +146,10 @@ EXERCISES = (
         _examine_weights,
         weights,
         ((_always_twice, "Twice"), (_side, "k²"), (_outputs_too, "outputs"), (_with_bias, "bias")),
+        (
+            "A kernel has k² weights for each pair of a channel that goes in and one that comes out.",
+            "Which of the four numbers changes between adding and concatenating? Only the channels that go in.",
+        ),
     ),
     Exercise(
         "which fusion",
@@ -151,5 +159,10 @@ EXERCISES = (
         _examine_choice,
         fusion,
         ((_always_add, "do not correspond"), (_always_concat, "Pixel meets pixel")),
+        (
+            "Ask of each design: does channel k, or pixel k, of one mean what that of the other means?",
+            "Where they do and data is scarce, an add has less to learn. Where they do not, a sum mixes what does "
+            "not belong together. Then look at what was measured for edges.",
+        ),
     ),
 )

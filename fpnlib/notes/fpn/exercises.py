@@ -198,6 +198,11 @@ EXERCISES = (
             (_tiles, "tile"),
             (_no_laterals, "its own lateral"),
         ),
+        (
+            "Begin at the top: the coarse map is its own merged map. What is added to it one level down?",
+            "np.repeat along both axes enlarges a map. Do the same step twice, and let the second one take the "
+            "result of the first.",
+        ),
     ),
     Exercise(
         "sizes of the levels",
@@ -209,6 +214,10 @@ EXERCISES = (
             (_to_nearest, "nearest"),
             (_one_more, "always add"),
             (_one_level_off, "one level off"),
+        ),
+        (
+            "P2 has a stride of four: the image is halved twice before it. What happens to an odd side?",
+            "A halving with padding rounds up. Halve again and again, rounding up each time, and keep the last four.",
         ),
     ),
     Exercise(
@@ -224,6 +233,11 @@ EXERCISES = (
             (_fills_with_zeros, "gets nothing"),
             (_copies_the_last, "repeated the last"),
             (_shrinks_the_lateral, "coarse size"),
+        ),
+        (
+            "Try a fine side of 5 and a coarse side of 3, then one of 2. How many cells come out of a repeat?",
+            "Make an index for each side: np.arange(fine) * coarse // fine, and take the rows and the columns of the "
+            "level above by it.",
         ),
     ),
 )

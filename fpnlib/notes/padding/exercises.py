@@ -152,6 +152,12 @@ EXERCISES = (
             (_sums_kernels, "adds nothing"),
             (_adds_strides, "summed"),
         ),
+        (
+            "One layer sees as many pixels as its kernel is wide. How much more does a second layer add, if the "
+            "first one's stride is 2?",
+            "Go through the layers and keep two numbers, size and stride. A kernel adds (k − 1) steps, each as long "
+            "as the stride of all layers before it; only then the layer's own stride comes in.",
+        ),
     ),
     Exercise(
         "projection",
@@ -164,6 +170,11 @@ EXERCISES = (
             (_forgets_padding, "padding"),
             (_half_pixel_off, "half a pixel"),
             (_first_pixel, "first pixel"),
+        ),
+        (
+            "Where is the middle of what unit 0 sees, as a pixel index? Without padding it is (size − 1) / 2.",
+            "Units lie `stride` pixels apart, so the place is (x − middle of unit 0) / stride. Padding moves that "
+            "middle to the left.",
         ),
     ),
     Exercise(
@@ -178,6 +189,10 @@ EXERCISES = (
             (_half_rounded_down, "round up"),
             (_takes_away, "negative"),
             (_forgets_own, "own padding"),
+        ),
+        (
+            "Unit 0's centre must come to the image's edge. How far from the edge is it without padding?",
+            "It is half the field, less what the layers pad already; take whole pixels, and never fewer than none.",
         ),
     ),
 )

@@ -48,5 +48,11 @@ EXERCISES = (
         _examine,
         latest_start,
         ((_first_day, "lose a month"), (_one_year, "negative"), (_rounded_up, "round down")),
+        (
+            "If the project takes one month and is due in June, June is the latest. And if it takes a month and a "
+            "half?",
+            "Whole months that it touches: round `total` up. Then go back from the deadline, and wrap around the "
+            "year with % 12.",
+        ),
     ),
 )

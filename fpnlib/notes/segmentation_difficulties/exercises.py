@@ -213,6 +213,11 @@ EXERCISES = (
             (_of_the_found, "nothing was found"),
             (_recall, "union"),
         ),
+        (
+            "First the IoU of each class in one image: what stands on the diagonal, what in its row and its column?",
+            "A class's union is its row plus its column less the diagonal. Average over the classes whose union is "
+            "not 0, then over the images.",
+        ),
     ),
     Exercise(
         "panoptic matching",
@@ -221,6 +226,10 @@ EXERCISES = (
         _examine_quality,
         quality,
         ((_at_half, "exactly"), (_no_halves, "half each"), (_counts_only, "RQ alone"), (_no_misses, "nobody")),
+        (
+            "Which pairs match? IoU above one half is enough: no segment can have two such partners.",
+            "PQ is the sum of the matches' IoU over matches plus half of the unmatched on either side.",
+        ),
     ),
     Exercise(
         "mean-field step",
@@ -234,6 +243,11 @@ EXERCISES = (
             (_from_last, "unary anew"),
             (_over_pixels, "over the pixels"),
             (_logits, "softmax"),
+        ),
+        (
+            "What does pixel i hear of label l from all others? That is a sum over pixels of kernel times q.",
+            "What it hears is subtracted from its unary term, times the weight; then a softmax over the labels, of "
+            "minus that.",
         ),
     ),
 )

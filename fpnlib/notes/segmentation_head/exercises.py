@@ -165,6 +165,10 @@ EXERCISES = (
         _examine_parameters,
         parameters,
         ((_no_bias, "biases"), (_side, "nine"), (_bias_per_input, "goes in")),
+        (
+            "Begin with one convolution: how many numbers does one output channel need, the bias among them?",
+            "Each pair of neighbours in `channels` is one convolution; zip them with `kernels`, and sum.",
+        ),
     ),
     Exercise(
         "jitter",
@@ -173,6 +177,10 @@ EXERCISES = (
         _examine_jitter,
         jitter,
         ((_signed, "cancel"), (_steps, "steady climb"), (_spread, "from its mean"), (_by_length, "divided by all")),
+        (
+            "Write the middle of the two neighbours of score i as an expression.",
+            "np.asarray(curve)[1:-1] are the scores that have two neighbours; [:-2] and [2:] are these.",
+        ),
     ),
     Exercise(
         "pixels that move",
@@ -181,6 +189,10 @@ EXERCISES = (
         _examine_moved,
         moved,
         ((_across, "one row"), (_largest, "largest"), (_added, "areas"), (_sides_added, "nobody new")),
+        (
+            "How far to one side does a change reach through one layer of side 3? And through a second one?",
+            "Across, the pixels that move are 1 and k − 1 for each layer. Down, as many.",
+        ),
     ),
     Exercise(
         "void pixels",
@@ -188,5 +200,9 @@ EXERCISES = (
         _examine_accuracy,
         accuracy,
         ((_over_all, "divide by"), (_void_is_right, "count as right")),
+        (
+            "Try it by hand on two pixels, one right and one void. What should the share be, and what comes out?",
+            "Look at what the number of right pixels is divided by.",
+        ),
     ),
 )
