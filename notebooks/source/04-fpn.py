@@ -39,9 +39,10 @@ pyramid()
 #   this one was not.
 #
 # **Your own.** `pyramid("holiday.jpg")` takes your photo: a path, an array, the bytes of a file or an upload widget.
-# `pyramid(backbone=net)` takes your network, any module or function that returns a list or dict of maps. If you give no
-# pyramid with it, one is made on the spot that nobody trained, from principal components, and the line below the
-# picture says so.
+# `pyramid(backbone=net)` takes your network: a module or function that returns a list or dict of maps, or any
+# classifier, your own or one of torchvision's or timm's. Of a classifier the last map of each stride is taken while it
+# runs, and the line below the picture says which layers these are. If you give no pyramid with it, one is made on the
+# spot that nobody trained, from principal components, and the same line says so.
 
 # %% [markdown]
 # ### The architecture

@@ -180,6 +180,17 @@ def test_a_backbone_with_its_pyramid_and_preparation():
         torch.testing.assert_close(mine, theirs[0])
 
 
+def test_a_classifier_is_watched():
+    net = resnet18(width=2).eval()
+    explorer = pyramid(picture(), net)
+    assert "c is what these layers give: layer1, layer2, layer3, layer4" in explorer.readout.lower()
+    made = explorer._library.get("yours", "yours")
+    assert made.levels == (2, 3, 4, 5)
+    top_down_step(picture(), net).frame()
+    with pytest.raises(ValueError, match="net: got layers with maps: none"):
+        pyramid(picture(), nn.Flatten())
+
+
 @pytest.mark.bad_input
 @pytest.mark.parametrize(
     ("backbone", "says"),

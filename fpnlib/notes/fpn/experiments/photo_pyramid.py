@@ -33,6 +33,7 @@ class Pyramid:
     levels:  the number k of each level; its stride is 2ᵏ where the maps halve
     strides: pixels that a cell of each level is high and wide
     fpn:     that made M and P
+    layers:  the names of the layers that gave C, where they have names
     """
 
     photo: UInt8[np.ndarray, "h w 3"]
@@ -41,7 +42,14 @@ class Pyramid:
     strides: tuple[tuple[float, float], ...]
     fpn: FPN
     maps: Mapping[Stage, tuple[Float[Tensor, "_ _ _"], ...]]
+    layers: tuple[str, ...] = ()
     _colours: dict[Stage, tuple[Tensor, ...]] = field(default_factory=dict)
+
+    @property
+    def origin(self) -> str:
+        """Whose weights these are and which layers gave C, in words."""
+        of = f"; C is what these layers give: {', '.join(self.layers)}" if self.layers else ""
+        return self.backbone.weights + of
 
     @cached_property
     def page(self) -> UInt8[np.ndarray, "rows columns 3"]:
@@ -82,7 +90,9 @@ def build(image: UInt8[np.ndarray, "h w 3"], backbone: Backbone) -> Pyramid:
     ValueError when a map is wider or higher than the finer one before it, or the maps do not fit the pyramid.
     """
     small = shrunk(image, LONGEST)
-    stages = backbone.maps(image_batch(small))
+    answer = backbone.maps(image_batch(small))
+    layers = tuple(answer) if isinstance(answer, Mapping) else ()
+    stages = list(answer.values() if isinstance(answer, Mapping) else answer)
     fpn = backbone.fpn or projected_fpn([one[0] for one in stages])
     merged = fpn.merged(stages)
     levels = fpn(stages)
@@ -93,7 +103,7 @@ def build(image: UInt8[np.ndarray, "h w 3"], backbone: Backbone) -> Pyramid:
         "M": tuple(one[0] for one in merged),
         "P": tuple(one[0] for one in levels),
     }
-    return Pyramid(small, backbone, tuple(range(first, first + len(stages))), strides, fpn, maps)
+    return Pyramid(small, backbone, tuple(range(first, first + len(stages))), strides, fpn, maps, layers)
 
 
 def strides_of(size: Sequence[int], maps: Sequence[Sequence[int]]) -> tuple[tuple[float, float], ...]:

@@ -36,7 +36,8 @@ def pyramid(
     Args:
         photo: yours: a path, an array, the bytes of a file, an upload widget; or the name of a photo of the book.
         backbone: yours: a module, or a function of a batch, that returns a list or dict of maps of any sizes, such as a
-            dilated net's, whose last maps are equally large.
+            dilated net's, whose last maps are equally large; or any classifier, of which the last map of each stride is
+            taken.
         fpn: the pyramid on your backbone; without one the laterals are principal components, which nobody trained.
         preprocess: what your backbone wants of a batch 0…255; by default ImageNet's mean and spread.
 

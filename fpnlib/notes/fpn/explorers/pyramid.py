@@ -109,7 +109,7 @@ class PyramidExplorer(Explorer[PyramidData]):
         return PyramidData(
             photo=image,
             backbone=net,
-            weights=pyramid.backbone.weights,
+            weights=pyramid.origin,
             stage=stage,
             level=pyramid.levels[place],
             shown=shown,
