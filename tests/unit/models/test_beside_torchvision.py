@@ -7,6 +7,7 @@ import torch
 from support.vision import torchvision_or_skip
 
 from fpnlib import models
+from fpnlib.models.taps import last_maps
 
 
 @pytest.fixture(scope="module")
@@ -30,3 +31,16 @@ def test_the_whole_pyramid(torchvision, name, size):
         named = OrderedDict(zip("2345", features, strict=True))
         for a, b in zip(mine(features), pyramid(named).values(), strict=True):
             torch.testing.assert_close(a, b, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("name", "layers"),
+    [
+        ("mobilenet_v2", ["features.3", "features.6", "features.13", "features.18"]),
+        ("regnet_y_400mf", [f"trunk_output.block{k}" for k in (1, 2, 3, 4)]),
+        ("convnext_tiny", [f"features.{k}" for k in (1, 3, 5, 7)]),
+    ],
+)
+def test_the_last_maps_of_its_classifiers_are_those_of_their_stages(torchvision, name, layers):
+    net = getattr(torchvision.models, name)().eval()
+    assert list(last_maps(net, torch.randn(1, 3, 224, 224))) == layers
