@@ -1,4 +1,4 @@
-"""Write what is made from other files: the README's tables, the front page's glossary; `check` says what is stale."""
+"""Write what is made from other files: tables of README, CONTRIBUTING and front page; `check` says what is stale."""
 
 import argparse
 import functools
@@ -15,10 +15,13 @@ from fpnlib.claims import VERDICTS, ledger
 from fpnlib.claims.show import group, outcome, sorted_rows
 from fpnlib.data import photo_credit, photo_names
 from fpnlib.data.collages import CREDITS
+from fpnlib.explore import all_explorers
 from notebooks import NOTEBOOKS
 from repository import ROOT, write_if_changed
 
-README, INDEX = ROOT / "README.md", NOTEBOOKS / "source" / "00-index.py"
+README, CONTRIBUTING, INDEX = ROOT / "README.md", ROOT / "CONTRIBUTING.md", NOTEBOOKS / "source" / "00-index.py"
+FILES = (README, CONTRIBUTING, INDEX)
+_WORDS_A_MINUTE = 200
 _ENTRY = re.compile(r"^# ### \[(\d\d) · ([^\]]+)\]\(([^)]+)\)$", re.MULTILINE)
 _TERM = re.compile(r"^# \| ([^|]+) \| ([^|]*[\u4e00-\u9fff][^|]*) \| ([^|]+) \|$", re.MULTILINE)
 _OF_NOTE = {"01": "PR", "02": "PD", "03": "SH", "04": "FP", "05": "WU", "06": "BN", "07": "AC", "08": "SD", "09": "RS"}
@@ -53,6 +56,21 @@ def note_table() -> str:
     """Return the README's table of notes."""
     rows = [f"| [{n} · {title}](notebooks/{file}) | {verdict_counts(n)} |" for n, title, file in notes()]
     return "\n".join(["| note | claims |", "|---|---|", *rows])
+
+
+def size_table() -> str:
+    """Return CONTRIBUTING's table of how long each note is: words of prose, minutes to read them, things to do."""
+    lines = ["| note | words | minutes to read | explorers | exercises |", "|---|---|---|---|---|"]
+    explorer = re.compile(rf"^({'|'.join(all_explorers())})\(", re.MULTILINE)
+    for number, title, file in notes():
+        source = (NOTEBOOKS / "source" / file).with_suffix(".py").read_text()
+        cells = [cell.partition("\n") for cell in source.split("# %%")]
+        prose = " ".join(text.partition("# ## Terms")[0] for kind, _, text in cells if "[markdown]" in kind)
+        words = len(re.findall(r"[^\W\d_][\w'’-]*", re.sub(r"<[^>]*>|\]\([^)]*\)|\$[^$]*\$", " ", prose)))
+        code = "\n".join(text for kind, _, text in cells if "[markdown]" not in kind)
+        counts = words, round(words / _WORDS_A_MINUTE), len(explorer.findall(code)), code.count('check("')
+        lines.append(f"| {number} · {title} | {' | '.join(map(str, counts))} |")
+    return "\n".join(lines)
 
 
 def findings() -> str:
@@ -141,17 +159,19 @@ def benchmark_table() -> str:
 
 def filled(path: Path) -> str:
     """Return a file's text with each marked block as it should be."""
-    blocks = {"notes": note_table, "findings": findings, "benchmarks": benchmark_table}
-    blocks |= {"told": told_list, "glossary": glossary_table, "credits": credits_table}
-    blocks |= {f"claims {number}": functools.partial(claims_line, number, file) for number, _, file in notes()}
+    lines = {f"claims {number}": functools.partial(claims_line, number, file) for number, _, file in notes()}
+    blocks = {
+        README.name: {"notes": note_table, "findings": findings, "benchmarks": benchmark_table},
+        CONTRIBUTING.name: {"sizes": size_table},
+        INDEX.name: {"told": told_list, "glossary": glossary_table, "credits": credits_table, **lines},
+    }[path.name]
     text = path.read_text()
-    lead = "# " if path == INDEX else ""
+    lead = "# " if path.name == INDEX.name else ""
     begins = {name: f"{lead}<!-- begin: {name} -->\n" for name in blocks}
-    here = {name: begin for name, begin in begins.items() if begin in text}
-    for name in blocks.keys() - here.keys():
-        if (path == INDEX) == (name in ("told", "glossary", "credits") or name.startswith("claims")):
+    for name, begin in begins.items():
+        if begin not in text:
             raise ValueError(f"{path}: the marks of the block “{name}” are gone")
-    for name, begin in here.items():
+    for name, begin in begins.items():
         before, rest = text.split(begin, 1)
         gap, end = f"{lead.rstrip()}\n", f"{lead}<!-- end: {name} -->"
         text = f"{before}{begin}{gap}{blocks[name]()}\n{gap}{end}{rest.split(end, 1)[1]}"
@@ -162,7 +182,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("command", choices=("write", "check"))
     command = parser.parse_args().command
-    stale = [path for path in (README, INDEX) if filled(path) != path.read_text()]
+    stale = [path for path in FILES if filled(path) != path.read_text()]
     for path in stale:
         if command == "write":
             write_if_changed(path, filled(path).encode())
