@@ -159,7 +159,7 @@ def test_a_module_in_training_mode_and_other_strides():
     assert not net.training
     assert (explorer.controls()["level"].min, explorer.controls()["level"].max) == (1, 2)
     explorer.set(net="EfficientNet-Lite0", level=1)
-    assert explorer.data.level == 2
+    assert explorer.data.read.level == 2
 
 
 def test_a_backbone_with_its_pyramid_and_preparation():
@@ -172,7 +172,7 @@ def test_a_backbone_with_its_pyramid_and_preparation():
 
     explorer = pyramid(picture(), net.stages, own, prepare)
     assert "your backbone and pyramid" in explorer.readout.lower()
-    assert len(explorer.data.values) == 7
+    assert len(explorer.data.read.values) == 7
     np.testing.assert_array_equal(seen[0][0].permute(1, 2, 0), picture())
     with torch.no_grad():
         expected = own(net.stages(prepare(seen[0])))
@@ -240,7 +240,7 @@ def test_a_dilated_backbone(turned):
     for level in made.levels:
         explorer.set(stage="M", level=level, x=100, y=100).frame()
         assert all(explorer.invariants(explorer.data).values())
-        frames.append(explorer.data.frame)
+        frames.append(explorer.data.sheet.frames["M", level])
     assert "M5 (merged)" in explorer.readout
     assert "7×10 cells, stride 16;" in explorer.readout
     assert "in row 6, column 9" in explorer.readout
@@ -281,9 +281,10 @@ def test_maps_of_any_sizes(maps, strides, says):
         explorer.set(level=level, x=x, y=y, stage="P").frame()
         assert all(explorer.invariants(explorer.data).values())
         # The cursor's cell is where the page has the cursor, or the last one where the backbone rounded off.
-        rows, columns = explorer.data.picture.shape[:2]
-        at = [int(c // stride) for c, stride in zip(explorer.data.cursor[::-1], explorer.data.stride, strict=True)]
-        assert explorer.data.cell == (min(at[0], rows - 1), min(at[1], columns - 1))
+        read = explorer.data.read
+        rows, columns = read.flat.shape
+        at = [int(c // stride) for c, stride in zip(read.cursor[::-1], read.stride, strict=True)]
+        assert read.cell == (min(at[0], rows - 1), min(at[1], columns - 1))
 
 
 @given(
