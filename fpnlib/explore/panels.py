@@ -245,7 +245,7 @@ class Panel:
         frame = Rectangle((0, 0), 1, 1, **{"fill": False, "ec": ORANGE, "lw": 2.5} | look)
         self.axes.add_artist(frame)
 
-        def put(corners: Sequence[float] | None) -> None:
+        def put(corners: Sequence[float] | np.ndarray | None) -> None:
             frame.set_visible(corners is not None)
             if corners is not None:
                 x0, y0, x1, y1 = corners

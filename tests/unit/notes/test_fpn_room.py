@@ -403,15 +403,15 @@ def test_a_dragged_corner_follows_the_pointer_and_the_rest_of_the_box_its_middle
     explorer = level_assignment()
     explorer._repr_mimebundle_()
     handle = explorer._handles[3]  # the lower right corner
-    middle = np.add(explorer.data.box[:2], explorer.data.box[2:]) / 2
+    middle = np.add(explorer.data.assigned.box[:2], explorer.data.assigned.box[2:]) / 2
     for pointer in np.linspace((330, 235), (290, 290), 12):
         (wanted,) = handle._shares(handle.axes.transData.transform([pointer]))
         tables = handle.tables({name: stops(one) for name, one in explorer.controls().items()}, explorer.data)
         far = {name: [np.hypot(x - wanted[0], y - wanted[1]) for _, x, y in table] for name, table in tables.items()}
         explorer.set(**{name: tables[name][int(np.argmin(one))][0] for name, one in far.items()})
         explorer.frame()
-    assert np.abs(np.subtract(explorer.data.box[2:], pointer)).max() < 16  # the shape has coarse steps
-    x0, y0, x1, y1 = explorer.data.box
+    assert np.abs(np.subtract(explorer.data.assigned.box[2:], pointer)).max() < 16  # the shape has coarse steps
+    x0, y0, x1, y1 = explorer.data.assigned.box
     assert (x0 + x1) / 2 == pytest.approx(middle[0], abs=1)
     assert y0 == 0 or (y0 + y1) / 2 == pytest.approx(middle[1], abs=1)
 

@@ -1,6 +1,5 @@
 """One map of a photo's pyramid, and its channels under a cursor."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -51,9 +50,10 @@ class Reading:
         """The values as shares of the largest."""
         return self.values / (self.values.abs().max() or 1.0)
 
-    def pixels(self, first: Sequence[int], end: Sequence[int]) -> np.ndarray:
-        """x0 y0 x1 y1 on the photo of the cells from one row and column to before another."""
-        return np.multiply([*first[::-1], *end[::-1]], self.stride[::-1] * 2)
+    def pixels(self, row: int, column: int, rows: int = 1, columns: int = 1) -> Float[np.ndarray, "4"]:
+        """x0 y0 x1 y1 on the photo of so many cells."""
+        down, across = self.stride
+        return np.array([column * across, row * down, (column + columns) * across, (row + rows) * down], float)
 
     def invariants(self) -> dict[str, bool]:
         """Check sizes and the cursor's cell."""

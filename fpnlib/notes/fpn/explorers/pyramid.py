@@ -89,10 +89,10 @@ class PyramidExplorer(Explorer[PyramidData]):
         photo.text(lambda data: f"{data.read.cells} cells\n{len(data.read.values)} channels", 0, 1.1, va="top")
         chosen = self.panel(axes["map"], title="The chosen map", **alike)
         chosen.image(
-            lambda data: (data.picture, data.scale * data.read.pixels((0, 0), data.read.flat.shape)),
+            lambda data: (data.picture, data.scale * data.read.pixels(0, 0, *data.read.flat.shape)),
             says=lambda data, *place: f"{data.read.name}: {number(data.read.flat[place])}",
         )
-        chosen.box(lambda data: data.scale * data.read.pixels(data.read.cell, np.add(data.read.cell, 1)), lw=2)
+        chosen.box(lambda data: data.scale * data.read.pixels(*data.read.cell), lw=2)
         cursor = {
             "x": lambda x, data: (data.scale * (pixel_at(x, data.read.size[1]) + 0.5), None),
             "y": lambda y, data: (None, data.scale * (pixel_at(y, data.read.size[0]) + 0.5)),
