@@ -14,7 +14,7 @@ import notebooks
 from fpnlib.explore import all_explorers
 from repository import ROOT
 
-STEPS, JUMPS, WARM = 10, 6, 3
+STEPS, JUMPS, WARM = 8, 6, 2
 STEP_MS, JUMP_MS = 20, 50
 OURS = "from support.four_maps import FourMaps\nFourMaps()"
 # What a person writes for the same figure and slider.
@@ -58,8 +58,9 @@ IPYMPL = """
 LISTEN = """([place, looks]) => {
   const look = { picture: () => place.querySelector("img")?.src,
                  canvas: () => place.querySelector("canvas")?.toDataURL("image/webp", 0.1) }[looks];
-  window.took = new Promise(done => {
+  window.took = new Promise((done, fail) => {
     const before = look();
+    setTimeout(() => fail(new Error("nothing has changed for ten seconds")), 10000);
     const follow = begin => {
       const each = () => { if (look() !== before) done(performance.now() - begin); else requestAnimationFrame(each); };
       each();
