@@ -237,12 +237,12 @@ def test_four_controls_at_once_and_the_rest_under_more(opened):
 
 
 class Grouped(Wave):
-    groups = {"the wave": ("phase", "height"), "the rest": ("kind", "beyond", "flipped")}
+    groups = (("the wave", ("phase", "height")), ("the rest", ("kind", "beyond", "flipped")))
 
 
 def test_a_group_has_a_name_and_stands_as_a_whole(opened):
     page = opened(Grouped())
-    first, second = (page.page.get_by_role("group", name=name, exact=True) for name in Grouped.groups)
+    first, second = (page.page.get_by_role("group", name=name, exact=True) for name, _ in Grouped.groups)
     page.page.locator("details.fpnlib-more summary").click()
     for group, names in ((first, ["phase", "height"]), (second, ["kind", "beyond", "flipped"])):
         assert [one.get_attribute("data-control") for one in group.locator("[data-control]").all()] == names

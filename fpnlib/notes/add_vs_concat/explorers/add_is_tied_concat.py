@@ -48,7 +48,7 @@ class IdentityExplorer(Explorer[IdentityData]):
 
     title = "Two inputs added and convolved, and the same two concatenated and convolved, with the difference"
     size = (1000, 420)
-    groups = {"the convolution": ("kernel", "kernel_size", "stride", "dilation")}
+    groups = (("the convolution", ("kernel", "kernel_size", "stride", "dilation")),)
 
     def __init__(self, x: Float[Tensor, "h w"], y: Float[Tensor, "h w"]) -> None:
         require(x.shape == y.shape, "y", f"shape {tuple(y.shape)}", f"{tuple(x.shape)}, that of x")

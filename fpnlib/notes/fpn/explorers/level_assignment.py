@@ -33,7 +33,7 @@ class AssignmentExplorer(Explorer[AssignmentData]):
 
     title = "A box on a photo, the crop that each pyramid level gives it, and the rule that chooses the level"
     size = (1000, 400)
-    groups = {"the box": ("size", "shape", "x", "y")}
+    groups = (("the box", ("size", "shape", "x", "y")),)
 
     def __init__(self, library: Library) -> None:
         self._pyramid = library.get(library.photos[0], library.backbones[0])

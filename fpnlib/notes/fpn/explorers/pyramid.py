@@ -48,7 +48,7 @@ class PyramidExplorer(Explorer[PyramidData]):
 
     title = "A photo, one level of its feature pyramid, all levels at true relative size, and the channels at a cursor"
     size = (960, 470)
-    groups = {"cursor": ("x", "y")}
+    groups = (("cursor", ("x", "y")),)
 
     def __init__(self, library: Library) -> None:
         self._library = library
