@@ -16,6 +16,7 @@ from repository import ROOT
 
 STEPS, JUMPS, WARM = 8, 6, 2
 STEP_MS, JUMP_MS = 20, 50
+OPEN_SECONDS = 600  # for all explorers at once, on a busy machine
 OURS = "from support.four_maps import FourMaps\nFourMaps()"
 # What a person writes for the same figure and slider.
 INTERACT = """
@@ -88,7 +89,7 @@ def opened(tmp_path_factory):
         (server.book / "all.ipynb").write_bytes(notebooks.to_bytes(book))
         page = launch(playwright, chromium).new_page(viewport={"width": 1400, "height": 1000})
         notebook = OpenNotebook(page, server.url("all.ipynb"), len(book.cells))
-        notebook.run_all()
+        notebook.run_all(OPEN_SECONDS)
         assert notebook.cell_errors() == []
         yield notebook
 

@@ -351,3 +351,68 @@ def test_the_state_can_be_copied_without_a_clipboard(opened):
     page.page.get_by_role("button", name="copy this state as code").click()
     page.page.evaluate("delete navigator.clipboard")
     assert page.page.evaluate("navigator.clipboard.readText()") == repr(page.explorer).split("\n")[0]
+
+
+def test_a_hint_outlasts_asking_ahead_and_goes_with_a_move(opened):
+    page = opened()
+    data, hint = page.explorer.data, page.page.locator(".fpnlib-hint")
+    with page.explorer._drawn(data, "light") as canvas:
+        axes = page.explorer._panels[0].axes
+        across, up = axes.transData.transform((data.x[200], data.y[200])) / canvas.figure.bbox.size
+    box = page.page.locator(".fpnlib-stage").bounding_box()
+    page.page.mouse.move(box["x"] + across * box["width"], box["y"] + (1 - up) * box["height"])
+    page.settle()
+    assert [asked["kind"] for asked in page.asked].count("ahead") > 5
+    assert hint.is_visible()
+    page.page.get_by_label("phase").focus()
+    page.page.keyboard.press("ArrowRight")
+    assert not hint.is_visible()
+    page.settle()
+    assert not hint.is_visible()
+    assert page.agrees()
+
+
+# Moves through a source that knows every state, with pictures of 64 kB as charts have.
+MOVES = """async ([spec, from, to]) => {
+  if (!window.lives) {
+    window.lives = new Set();
+    const { createObjectURL, revokeObjectURL } = URL;
+    URL.createObjectURL = blob => { const made = createObjectURL.call(URL, blob); lives.add(made); return made; };
+    URL.revokeObjectURL = made => { lives.delete(made); revokeObjectURL.call(URL, made); };
+    const canvas = new OffscreenCanvas(8, 8);
+    canvas.getContext("2d").fillRect(0, 0, 4, 4);
+    const small = await canvas.convertToBlob({ type: "image/png" });
+    const blob = new Blob([small, new Uint8Array(2 ** 16)], { type: "image/png" });
+    const answer = { blob, density: 3, final: true, readout: "", code: "", handles: {}, milliseconds: 1 };
+    const source = { ask: async () => answer, onPush() {}, close() {} };
+    window.place = document.body.appendChild(document.createElement("div"));
+    front.explore(place, spec, spec.start, source);
+  }
+  const slider = place.querySelector("input[type=range]");
+  for (let at = from; at < to; at += 1) {
+    slider.value = at;
+    slider.dispatchEvent(new Event("input"));
+    await new Promise(done => setTimeout(done));
+  }
+  await new Promise(done => setTimeout(done, 500));
+  return lives.size;
+}"""
+
+
+def test_ten_thousand_moves_leave_the_page_as_small_as_it_was(opened):
+    page = opened()
+    control = {"kind": "slider", "label": "place", "min": 0, "max": 10_000, "step": 1}
+    spec = page.explorer.spec() | {"controls": {"place": control}, "start": {"place": 0}, "handles": [], "groups": {}}
+    tools = page.context.new_cdp_session(page.page)
+    tools.send("Performance.enable")
+
+    def after(first, last):
+        addresses = page.page.evaluate(MOVES, [spec, first, last])
+        tools.send("HeapProfiler.collectGarbage")
+        metrics = {one["name"]: one["value"] for one in tools.send("Performance.getMetrics")["metrics"]}
+        return np.array([addresses, metrics["Nodes"], metrics["JSHeapUsedSize"] / 1e6])
+
+    before = after(1, 1000)
+    addresses, nodes, megabytes = after(1000, 10_000) - before
+    assert (addresses, nodes) == (0, 0)
+    assert megabytes < 2
