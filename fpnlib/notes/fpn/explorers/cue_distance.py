@@ -140,7 +140,7 @@ class CueDistanceExplorer(Explorer[CueDistanceData]):
         """Check that the object is in the frame, that shares are shares, and that what is not seen is not named."""
         top, bottom, left, right = data.field
         y, x = data.middle
-        shares = np.concatenate(list(data.curves.values()))
+        shares = np.concatenate([curve[:, 0] for curve in data.curves.values()])
         unseen = data.curves["none"][:, 0][np.array(DISTANCES) > data.reach]
         return {
             "the object is in the frame": top <= y <= bottom and left <= x <= right,
