@@ -351,3 +351,21 @@ def test_the_state_can_be_copied_without_a_clipboard(opened):
     page.page.get_by_role("button", name="copy this state as code").click()
     page.page.evaluate("delete navigator.clipboard")
     assert page.page.evaluate("navigator.clipboard.readText()") == repr(page.explorer).split("\n")[0]
+
+
+def test_a_hint_goes_with_a_move_and_stays_away_while_the_page_asks_ahead(opened):
+    page = opened()
+    data, hint = page.explorer.data, page.page.locator(".fpnlib-hint")
+    with page.explorer._drawn(data, "light") as canvas:
+        axes = page.explorer._panels[0].axes
+        across, up = axes.transData.transform((data.x[200], data.y[200])) / canvas.figure.bbox.size
+    box = page.page.locator(".fpnlib-stage").bounding_box()
+    page.page.mouse.move(box["x"] + across * box["width"], box["y"] + (1 - up) * box["height"])
+    page.settle()
+    assert hint.is_visible()
+    page.page.get_by_label("phase").focus()
+    page.page.keyboard.press("ArrowRight")
+    assert not hint.is_visible()
+    page.settle()  # among what it asks are the states ahead
+    assert not hint.is_visible()
+    assert page.agrees()
