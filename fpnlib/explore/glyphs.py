@@ -36,7 +36,7 @@ class Words(Text):
         """Draw where and as large as Matplotlib would."""
         if not self.get_visible() or not self.get_text():
             return
-        if not self.is_plain():
+        if not self.is_plain() or renderer.option_scale_image():  # a renderer without pixels
             return super().draw(renderer)
         font, dpi, colour = self.get_fontproperties(), self.get_figure(root=True).dpi, to_rgb(self.get_color())
         lines, box = self.get_text().split("\n"), self.get_window_extent(renderer)

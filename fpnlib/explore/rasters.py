@@ -10,6 +10,7 @@ from collections.abc import Callable
 import numpy as np
 from matplotlib.backend_bases import RendererBase
 from matplotlib.image import AxesImage
+from matplotlib.transforms import Affine2D
 
 
 class Raster(AxesImage):
@@ -23,6 +24,8 @@ class Raster(AxesImage):
 
     def draw(self, renderer: RendererBase) -> None:
         """Draw where and as large as Matplotlib would."""
+        if renderer.option_scale_image():
+            return self._draw_cells(renderer)
         if not self.is_plain():
             return super().draw(renderer)
         cells = self.get_array()
@@ -47,6 +50,20 @@ class Raster(AxesImage):
         gc = renderer.new_gc()
         gc.set_clip_rectangle(self.axes.bbox)
         renderer.draw_image(gc, x, y, enlarged)
+        gc.restore()
+
+    def _draw_cells(self, renderer: RendererBase) -> None:
+        """Give the cells as they are to a renderer that enlarges images itself."""
+        cells = self.get_array()
+        if not self.get_visible() or cells is None or not cells.size:
+            return
+        left, right, bottom, top = self.get_extent()
+        pixels = self.to_rgba(cells, self.get_alpha(), bytes=True)
+        gc = renderer.new_gc()
+        self._set_gc_clip(gc)
+        gc.set_antialiased(self.get_interpolation() != "nearest")
+        place = Affine2D.from_values(right - left, 0, 0, top - bottom, left, bottom) + self.get_transform()
+        renderer.draw_image(gc, 0, 0, pixels[::-1] if self.origin == "upper" else pixels, place)
         gc.restore()
 
 

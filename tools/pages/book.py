@@ -24,7 +24,7 @@ from repository import ROOT
 _HERE = Path(__file__).parent
 _FRONT = ROOT / "fpnlib" / "explore"
 _INDEX = "00-index"
-_SCRIPTS = (_FRONT / "front.js", _HERE / "live.js", _HERE / "offline.js")
+_SCRIPTS = (_FRONT / "front.js", *(_HERE / f"{name}.js" for name in ("live", "draw", "offline")))
 _STYLES = (_FRONT / "front.css", _HERE / "site.css")
 
 
