@@ -11,7 +11,6 @@ from typing import Any, ClassVar, Generic, Self, TypeVar
 
 import ipywidgets
 import numpy as np
-from jaxtyping import UInt8
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -23,7 +22,6 @@ from fpnlib.explore.controls import checked, from_page, on_page
 from fpnlib.explore.handles import Handle, Place, Values, checked_places, stops
 from fpnlib.explore.panels import Panel
 from fpnlib.explore.picture import Picture
-from fpnlib.explore.stored import thinned
 from fpnlib.explore.style import Theme
 from fpnlib.validation import require
 
@@ -95,13 +93,6 @@ class Explorer(Generic[Data]):
         """Return what must hold in every state, by name."""
         return {}
 
-    def stored(self, states: int) -> Values:
-        """Return the controls that pages without a kernel offer, and their values, the present ones among them.
-
-        All their combinations are stored, `states` at most. A control that is left out keeps its present value.
-        """
-        return thinned(self._controls, self.state, states)
-
     # What a reader or a test uses.
 
     def controls(self) -> dict[str, ipywidgets.Widget]:
@@ -165,11 +156,18 @@ class Explorer(Generic[Data]):
 
         Args:
             data: what `compute` gave for `state`.
-            offered: as `stored` returns it.
+            offered: their values, in any number.
         """
         with self.drawn(data, "light"):
             handles = self._moved_to(offered, data)
         return {"readout": self.describe(data), "code": self._call(state), "handles": handles}
+
+    def told(self, data: Data, most: int) -> Iterator[tuple[np.ndarray, np.ndarray, list[str], int]]:
+        """Yield what marks with at most so many points say to a pointer: their axes' corners, and `Panel.told`."""
+        with self.drawn(data, "light"):
+            for panel in self._panels:
+                for told in panel.told(most):
+                    yield panel.axes.bbox.get_points(), *told
 
     def spec(self, offered: Values | None = None) -> dict[str, Any]:
         """Return what a page needs before it has a picture: with all controls, or with those offered."""

@@ -79,7 +79,9 @@ class Stored:
             agg.draw_path(gc, _path(*rest), place, face)
         elif kind == "m":
             size = density / self.index["units"][0]
-            agg.draw_markers(gc, _path(*rest[:2]), Affine2D().scale(size, -size), Outline(_points(rest[2])), place, face)
+            agg.draw_markers(
+                gc, _path(*rest[:2]), Affine2D().scale(size, -size), Outline(_points(rest[2])), place, face
+            )
         elif kind == "t":
             x, y, angle, size, letters, along = rest
             gc.set_linewidth(0)

@@ -7,7 +7,6 @@ import dataclasses
 import hashlib
 import inspect
 import itertools
-import json
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
@@ -20,12 +19,13 @@ import grimp
 from fpnlib.explore import Explorer, all_explorers
 from fpnlib.explore.handles import Values
 from fpnlib.explore.style import Theme
-from pages import packs, recorder
-from pages.packs import Drawings, Packs, compact, write
+from pages.offered import OFFERED, offered
+from pages.packs import Drawings, Packs, compact, ways, write
 from pages.recorder import LETTER_UNIT, UNIT
 from repository import ROOT
 
-STATES = 60
+_MAKERS = [Path(__file__).with_name(f"{name}.py") for name in ("live", "packs", "recorder")]
+_TOLD = 150  # points of a mark whose numbers a pointer hears, at most
 _DRAWS = ("matplotlib", "numpy", "pillow", "torch")  # packages whose version may change a picture
 
 
@@ -41,11 +41,11 @@ class Shown:
         return all_explorers()[self.name](**self.state)
 
 
-def states(explorer: Explorer[Any], offered: Values) -> Iterator[dict[str, Any]]:
+def states(explorer: Explorer[Any], values: Values) -> Iterator[dict[str, Any]]:
     """Yield every state that a page offers, the first control's values following each other."""
-    names = list(reversed(list(offered)))
-    for values in itertools.product(*(offered[name] for name in names)):
-        yield explorer.state | dict(zip(names, values, strict=True))
+    names = list(reversed(list(values)))
+    for each in itertools.product(*(values[name] for name in names)):
+        yield explorer.state | dict(zip(names, each, strict=True))
 
 
 def store(shown: Shown, folder: Path) -> dict[str, Any]:
@@ -53,26 +53,33 @@ def store(shown: Shown, folder: Path) -> dict[str, Any]:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     explorer = shown.made()
-    offered = explorer.stored(STATES)
-    every = list(states(explorer, offered))
+    values = offered(explorer.controls(), explorer.state, OFFERED[shown.name])
+    every = list(states(explorer, values))
     start = next(number for number, state in enumerate(every) if state == explorer.state)
-    drawings = Drawings(folder, explorer.size)
-    both = {"light": explorer, "dark": shown.made()}  # each keeps its artists
+    drawings, hover = Drawings(folder, explorer.size), Packs(folder, "hover")
+    both: dict[Theme, Explorer[Any]] = {"light": explorer, "dark": shown.made()}  # each keeps its artists
     background, *_ = drawn(both, explorer.data, drawings, first=0, last=1)
     made: dict[int, Any] = {}
     for number in sorted(range(len(every)), key=lambda number: number != start):  # the first picture's files first
         state = every[number]
         data = explorer.compute(**state)
-        made[number] = explorer.words(data, state, offered) | {"parts": drawn(both, data, drawings, first=1)}
+        made[number] = explorer.words(data, state, values) | {
+            "parts": drawn(both, data, drawings, first=1),
+            "hover": [
+                hover.put([*(ways(drawings.recorder.places(one)) for one in (corners, places)), words, columns])
+                for corners, places, words, columns in explorer.told(data, _TOLD)
+            ],
+        }
     shots = Packs(folder, "states")
     for number in range(len(every)):
         shots.put(made[number])
     index = {
-        "spec": explorer.spec(offered) | {"ahead": True},
-        "elsewhere": elsewhere(shown, explorer, offered),
+        "spec": explorer.spec(values) | {"ahead": True},
+        "elsewhere": elsewhere(shown, explorer, values),
         "units": [UNIT, LETTER_UNIT],
         "background": background,
         "states": shots.close(),
+        "hover": hover.close(),
         **drawings.tables(),
     }
     line = {"title": explorer.title, **write(folder, "index", compact(index)), "states": len(every)}
@@ -94,16 +101,16 @@ def drawn(
     return numbers
 
 
-def elsewhere(shown: Shown, explorer: Explorer[Any], offered: Values) -> list[str]:
+def elsewhere(shown: Shown, explorer: Explorer[Any], values: Values) -> list[str]:
     """Say what only JupyterLab has of an explorer."""
     controls = explorer.controls()
     labels = {name: control.description for name, control in controls.items()}
     finer = [
         labels[name]
-        for name, values in offered.items()
-        if hasattr(control := controls[name], "max") and len(values) <= (control.max - control.min) / control.step
+        for name, some in values.items()
+        if hasattr(control := controls[name], "max") and len(some) <= (control.max - control.min) / control.step
     ]
-    missing = [label for name, label in labels.items() if name not in offered]
+    missing = [label for name, label in labels.items() if name not in values]
     own = list(inspect.signature(all_explorers()[shown.name].__wrapped__).parameters)  # type: ignore[attr-defined]
     said = []
     for words, things in (("finer steps of", finer), ("the controls" if len(missing) > 1 else "the control", missing)):
@@ -120,16 +127,16 @@ def listed(things: Iterable[str]) -> str:
 
 def key(shown: Shown) -> str:
     """Return a hash of all that an explorer's pictures depend on: its call, code, data and drawing packages."""
-    hashed = hashlib.sha256(
-        repr((shown.name, sorted(shown.state.items()), [version(name) for name in _DRAWS])).encode()
-    )
+    wanted = OFFERED[shown.name]
+    versions = [version(name) for name in _DRAWS]
+    hashed = hashlib.sha256(repr((shown.name, sorted(shown.state.items()), wanted, versions)).encode())
     module = all_explorers()[shown.name].__module__
     code = [_file(name) for name in sorted({module, *_graph().find_upstream_modules(module)})]
     folders = sorted({path.parent for path in code} | ({ROOT / "fpnlib/results"} if _reads_results(module) else set()))
     data = [
         path for folder in folders for path in sorted(folder.rglob("*.*")) if path.suffix in (".json", ".safetensors")
     ]
-    for path in [*code, *data, *(Path(one.__file__) for one in (packs, recorder)), Path(__file__)]:
+    for path in [*code, *data, *_MAKERS]:
         hashed.update(str(path.relative_to(ROOT)).encode() + _hash(path))
     return hashed.hexdigest()
 

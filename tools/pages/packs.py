@@ -144,9 +144,7 @@ def _alike(one: Op, other: Op) -> bool:
 
 def ways(places: Sequence[int]) -> tuple[int, ...]:
     """Return x and y by turns as the way from each pair to the next."""
-    if not places:
-        return ()
-    return tuple(np.diff(np.reshape(places, (-1, 2)), axis=0, prepend=0).ravel().tolist())
+    return (*places[:2], *(after - before for before, after in zip(places, places[2:], strict=False)))
 
 
 def encoded(pixels: np.ndarray) -> str:

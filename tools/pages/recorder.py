@@ -1,11 +1,12 @@
 """What a picture is drawn with, written down: a renderer whose paths, words and images a page can draw again."""
 
 import hashlib
-from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib.artist import Artist
+from matplotlib.axes import Axes
 from matplotlib.backend_bases import GraphicsContextBase, RendererBase
 from matplotlib.font_manager import FontProperties, findfont, get_font
 from matplotlib.path import Path
@@ -96,22 +97,32 @@ class Recorder(RendererBase):
         self._size = size
         self._down = Affine2D().scale(1, -1).translate(0, size[1])
         self._ops: list[Op] = []
+        self._taken: dict[Artist, tuple[Any, list[Op]]] = {}
         self._lines: dict[Any, list[Any]] = {}
         self.letters: dict[str, Outline] = {}
         self.images: dict[bytes, np.ndarray] = {}
 
     def taken(self, artist: Artist) -> list[Op]:
-        """Return what an artist draws."""
-        self._ops = []
-        artist.draw(self)
-        return self._ops
+        """Return what an artist draws; one that has not moved since, and whose axes have not, is not asked again."""
+        axes = artist.axes if isinstance(artist.axes, Axes) else None
+        where = axes and (*axes.viewLim.extents, *axes.bbox.extents)
+        before, ops = self._taken.get(artist, (False, []))
+        if artist.stale or before != where:
+            ops = self._ops = []
+            artist.draw(self)
+            self._taken[artist] = where, ops
+        return ops
+
+    def places(self, pixels: np.ndarray) -> tuple[int, ...]:
+        """Return places in units, y down, of places in Matplotlib's pixels."""
+        return _whole(self._down.transform(pixels))
 
     # What Matplotlib asks.
 
-    def get_canvas_width_height(self) -> tuple[int, int]:  # noqa: D102
+    def get_canvas_width_height(self) -> tuple[int, int]:
         return self._size
 
-    def points_to_pixels(self, points: Any) -> Any:  # noqa: D102
+    def points_to_pixels(self, points: Any) -> Any:
         return points * _PIXELS
 
     def flipy(self) -> bool:
@@ -153,7 +164,7 @@ class Recorder(RendererBase):
                 outline = self._around_zero(path, place)
                 self._put(Marks(self._look(its, face, outline), outline, self._places(np.array([[x, y]]))))
             else:
-                self.draw_path(its, path, place.frozen().translate(x, y), face)
+                self.draw_path(its, path, place.frozen().translate(x, y) if x or y else place, face)
 
     def draw_text(
         self,
@@ -199,8 +210,8 @@ class Recorder(RendererBase):
         if isinstance(op, Marks) and isinstance(before, Marks) and op[:2] == before[:2]:
             self._ops[-1] = before._replace(places=before.places + op.places)
         elif isinstance(op, Stroke) and isinstance(before, Stroke) and op.look == before.look and _covers(op.look):
-            joined = (a + b for a, b in zip(before.outline, op.outline, strict=True))
-            self._ops[-1] = before._replace(outline=Outline(*joined))
+            (steps, places), (more, further) = before.outline, op.outline
+            self._ops[-1] = before._replace(outline=Outline(steps + more, places + further))
         else:
             self._ops.append(op)
 
@@ -208,12 +219,12 @@ class Recorder(RendererBase):
         """The look of an outline, or of what has no lines."""
         look = Look(**self._clip(gc))
         if face is not None:
-            look = look._replace(fill=_hex(face, gc.get_alpha() if gc.get_forced_alpha() else (*face, 1)[3]))
+            look = look._replace(fill=_hex(*face[:3], gc.get_alpha() if gc.get_forced_alpha() else (*face, 1)[3]))
         if not outline:
             return look
         snap = gc.get_snap()
         look = look._replace(snap=bool(_straight(outline) if snap is None else snap))
-        stroke = _hex(gc.get_rgb(), gc.get_rgb()[3]) if gc.get_linewidth() else ""
+        stroke = _hex(*gc.get_rgb()) if gc.get_linewidth() else ""
         if not stroke:
             return look
         offset, dashes = gc.get_dashes()
@@ -230,7 +241,7 @@ class Recorder(RendererBase):
         reach = None if filled else (-_FAR, -_FAR, 2 * _FAR, 2 * _FAR)
         simple = path.should_simplify and not filled
         clean = path.cleaned(transform + self._down, remove_nans=True, clip=reach, simplify=simple, curves=True)
-        kept = np.isin(clean.codes, (Path.STOP, Path.CLOSEPOLY), invert=True)
+        kept = (clean.codes != Path.STOP) & (clean.codes != Path.CLOSEPOLY)
         steps = clean.codes.tobytes().translate(_STEPS, bytes([Path.STOP])).decode()
         return Outline(steps.replace("QQ", "Q").replace("CCC", "C"), _whole(clean.vertices[kept]))
 
@@ -274,12 +285,11 @@ def _letter(vertices: Any, codes: Any) -> Outline:
 
 def _straight(outline: Outline) -> bool:
     """Whether all lines are level or upright, so that Matplotlib moves them to whole pixels."""
-    count = len(outline.places) // 2
-    if not 1 < count <= _SNAPPED or "Q" in outline.steps or "C" in outline.steps:
+    steps, places = outline.steps.replace("Z", ""), outline.places
+    if not 1 < len(steps) <= _SNAPPED or "Q" in steps or "C" in steps:
         return False
-    steps = np.frombuffer(outline.steps.replace("Z", "").encode(), np.uint8)
-    moved = np.abs(np.diff(np.reshape(outline.places, (-1, 2)), axis=0))
-    return not moved.all(1)[steps[1:] == ord("L")].any()
+    x, y = places[::2], places[1::2]
+    return all(steps[at] == "M" or x[at] == x[at - 1] or y[at] == y[at - 1] for at in range(1, len(steps)))
 
 
 def _covers(look: Look) -> bool:
@@ -287,10 +297,9 @@ def _covers(look: Look) -> bool:
     return not look.fill and look.stroke.endswith("ff") and not look.dashes
 
 
-def _hex(colour: Sequence[float], alpha: float) -> str:
-    if not alpha:
-        return ""
-    return "#" + bytes(round(255 * part) for part in (*colour[:3], alpha)).hex()
+@lru_cache(maxsize=4096)
+def _hex(red: float, green: float, blue: float, alpha: float) -> str:
+    return "#" + bytes(round(255 * part) for part in (red, green, blue, alpha)).hex() if alpha else ""
 
 
 def _whole(places: Any, unit: int = UNIT) -> tuple[int, ...]:
