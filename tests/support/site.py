@@ -12,16 +12,22 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from axe_playwright_python.base import AXE_SCRIPT
+from matplotlib import rc_context
 from matplotlib.backends.backend_agg import RendererAgg
 from matplotlib.colors import to_rgba
 from matplotlib.path import Path as Outline
 from matplotlib.transforms import Affine2D, Bbox, TransformedPath
 from PIL import Image
 from playwright.sync_api import Browser, ConsoleMessage, Locator, Page
+from scipy import ndimage
 
+from fpnlib.explore import Explorer
+from fpnlib.explore.glyphs import Words as WordsOfPanels
 from pages import packs
 
+KINDS = ("states", "parts", "images", "hover")
 _CODES = {"M": (1, 1), "L": (2, 1), "Q": (3, 2), "C": (4, 3), "Z": (79, 0)}
 
 
@@ -41,7 +47,7 @@ class Stored:
 
     def files(self) -> list[dict[str, Any]]:
         """All files, each with its name and hash."""
-        return [self.line, *(file for kind in ("states", "parts", "images") for file in self.index[kind])]
+        return [self.line, *(file for kind in KINDS for file in self.index[kind])]
 
     def picture(self, theme: str, number: int, density: float = 1) -> np.ndarray:
         """A state's picture: red, green, blue."""
@@ -118,6 +124,24 @@ def _path(steps: str, ways: list[int]) -> Outline:
         vertices += [*points[at : at + count]] or [(0, 0)]
         at += count
     return Outline(vertices, codes)
+
+
+def unhinted(explorer: Explorer[Any], theme: str, density: float) -> np.ndarray:
+    """The kernel's picture with letters as the fonts' outlines have them, as pages draw them: red, green, blue."""
+    with explorer.drawn(explorer.data, theme) as canvas, pytest.MonkeyPatch.context() as patched:
+        patched.setattr(WordsOfPanels, "is_plain", lambda words: False)
+        canvas._backgrounds.clear()  # they have other letters
+        with rc_context({"text.hinting": "no_hinting"}):
+            return np.array(canvas.render(density))[..., :3]
+
+
+def apart(one: np.ndarray, other: np.ndarray, density: float) -> float:
+    """How far two pictures are apart where that is most, 0 to 255, seen from where 4 pixels of density 1 are a dot.
+
+    A hair's breadth or the smoothing of an edge does not show there; a mark that is missing or moved does.
+    """
+    size = round(4 * density)
+    return float(np.abs(ndimage.uniform_filter(one.astype(float) - other, (size, size, 0))).max())
 
 
 class _Quiet(http.server.SimpleHTTPRequestHandler):

@@ -5,6 +5,7 @@ import { explore } from "./front.js";
 
 const NEAR = "600px"; // from the window: then an explorer's files are fetched
 const KEPT = 24e6; // pixels of decoded images, for each explorer
+const POINTED = 12; // pixels from a pointer to a point whose words it asks for
 const LIVE = new URL("live/", import.meta.url);
 
 const element = (name, attributes, ...children) => {
@@ -62,10 +63,34 @@ class Packs {
   }
   /** Fetch all, one file after another. */
   async all() {
-    for (const kind of ["states", "parts", "images"]) {
+    for (const kind of ["states", "parts", "images", "hover"]) {
       for (const file of this.index[kind]) await this.open(file).catch(() => {});
     }
   }
+}
+
+/** What the uppermost of some marks says to a pointer, both at shares of the picture. */
+function said(marks, { x, y }, [width, height], near) {
+  const [across, up] = [x * width, y * height];
+  for (const [corners, ways, words, columns] of marks) {
+    const [[left, right], [top, bottom]] = [0, 1].map((one) => [corners[one], corners[one] + corners[one + 2]].sort((a, b) => a - b));
+    if (across < left || across > right || up < top || up > bottom) continue;
+    let [best, least] = [null, near];
+    if (columns) {
+      const rows = words.length / columns;
+      const [column, row] = [columns * (across - ways[0]) / ways[2], rows * (up - ways[1]) / ways[3]].map(Math.floor);
+      if (column >= 0 && column < columns && row >= 0 && row < rows) return { words: words[row * columns + column], x, y };
+      continue;
+    }
+    for (let at = 0, u = 0, v = 0; at < ways.length; at += 2) {
+      u += ways[at];
+      v += ways[at + 1];
+      const far = Math.hypot(u - across, v - up);
+      if (far <= least) [best, least] = [{ words: words[at / 2], x: u / width, y: v / height }, far];
+    }
+    if (best) return best;
+  }
+  return {};
 }
 
 /** Stored states as a source of pictures, which are drawn onto one canvas at the size that it has on the page. */
@@ -105,8 +130,16 @@ function stored(name, index, heard) {
   const sizer = new ResizeObserver(() => { if (drawn) draw(drawn); });
   sizer.observe(canvas);
 
-  async function ask(state, { kind, density, theme }) {
-    if (kind === "hover") return {}; // only a kernel has the data
+  /** The words under a pointer; a mark with many points has none here. */
+  async function pointed(state, place) {
+    const { hover } = await packs.get("states", numberOf(state));
+    const marks = await Promise.all(hover.map((number) => packs.get("hover", number)));
+    const [unit] = index.units;
+    return said(marks, place, [width * unit, height * unit], POINTED * unit);
+  }
+
+  async function ask(state, { kind, density, theme, ...place }) {
+    if (kind === "hover") return pointed(state, place).catch(() => ({}));
     const begun = performance.now();
     let code = "";
     try {

@@ -88,7 +88,7 @@ OFFERED: dict[str, Wanted] = {
     "three_tasks": {"photo": ..., "task": ..., "grown": ...},
     "box_limited_mask": {"instance": (7, 11, 15), "across": ..., "grown": (0, 20)},
     "stride_ceiling": {"stride": ..., "mode": ..., "instance": ...},
-    "crf": {"scene": ..., "iterations": (0, 1, 2, 5, 10), "color": (5, 15, 40), "place": (16, 64), "net": ...},
+    "crf": {"scene": ..., "iterations": (0, 1, 2, 5, 10), "color": (5, 15, 40), "net": ...},
     "superpixels": {"side": (6, 12, 24, 36, 48), "compactness": ..., "net": ..., "scene": (1, 2, 3)},
     "weak_labels": {
         "count": (2, 4, 8, 16, 32, 64, 128),

@@ -158,6 +158,10 @@ class Recorder(RendererBase):
     def draw_path_collection(self, gc: GraphicsContextBase, *collection: Any, hatchcolors: Any = None) -> None:
         """Write down paths, or places of one."""
         trans, paths, transforms, offsets, *rest = collection
+        _, faces, edges, widths, dashes, *_ = rest
+        alike = max(map(len, (offsets, edges, widths, dashes))) <= 1 and not len(faces)
+        if alike and len(paths) > 1 and len(edges) and edges[0][3] == 1:  # lines that do not shine through each other
+            paths = [Path.make_compound_path(*paths)]
         each = list(self._iter_collection_raw_paths(trans, paths, transforms))
         for x, y, (path, place), its, face in self._iter_collection(gc, each, offsets, *rest, hatchcolors=[]):
             if len(offsets) > 1:
