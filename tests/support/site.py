@@ -6,7 +6,7 @@ import http.server
 import io
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from matplotlib.colors import to_rgba
 from matplotlib.path import Path as Outline
 from matplotlib.transforms import Affine2D, Bbox, TransformedPath
 from PIL import Image
-from playwright.sync_api import Browser, ConsoleMessage, Locator, Page
+from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, TimeoutError
 from scipy import ndimage
 
 from fpnlib.explore import Explorer
@@ -38,7 +38,7 @@ class Stored:
         self.folder = site / "live" / name
         self.line: dict[str, Any] = json.loads((site / "live" / "manifest.json").read_text())[name]
         self.index: dict[str, Any] = packs.read(self.folder, self.line)
-        self.states, self._parts, self._images = (
+        self.states, self.parts, self._images = (
             [one for file in self.index[kind] for one in packs.read(self.folder, file)]
             for kind in ("states", "parts", "images")
         )
@@ -49,12 +49,20 @@ class Stored:
         """All files, each with its name and hash."""
         return [self.line, *(file for kind in KINDS for file in self.index[kind])]
 
+    def number(self, state: Mapping[str, Any]) -> int:
+        """The number of a state."""
+        number, stride = 0, 1
+        for name, values in self.offered.items():
+            number += stride * values.index(state[name])
+            stride *= len(values)
+        return number
+
     def picture(self, theme: str, number: int, density: float = 1) -> np.ndarray:
         """A state's picture: red, green, blue."""
         width, height = self.index["spec"]["size"]
         agg = RendererAgg(width * density, height * density, 100 * density)
         for part in (self.index["background"], *self.states[number]["parts"]):
-            for step in self._parts[part]:
+            for step in self.parts[part]:
                 self._draw(agg, step, theme, density)
         return np.asarray(agg.buffer_rgba())[..., :3]
 
@@ -212,6 +220,36 @@ class LiveExplorer:
         for more in self.root.locator("details:not([open]) > summary").all():
             more.click()
         return {one.get_attribute("data-control") or "": one for one in self.root.locator("[data-control]").all()}
+
+    def moved(self, before: list[Any]) -> bool:
+        """Whether the picture soon shows another state."""
+        condition = "([root, before]) => root.querySelector('.fpnlib-picture').dataset.state !== before"
+        arg = [self.root.element_handle(), json.dumps(before, ensure_ascii=False, separators=(",", ":"))]
+        try:
+            self.page.wait_for_function(condition, arg=arg, timeout=500)
+        except TimeoutError:
+            return False
+        return True
+
+    def put(self, name: str, place: int) -> None:
+        """Set a control to one of its values by its place among them."""
+        self.root.locator(f'[data-control="{name}"]').evaluate(
+            """(one, place) => {
+          if (one.type === "checkbox") one.checked = Boolean(place);
+          else if (one.type === "range") one.value = place;
+          else one.selectedIndex = place;
+          one.dispatchEvent(new Event(one.type === "range" ? "input" : "change"));
+        }""",
+            place,
+        )
+
+    def wait_for_state(self, state: list[Any]) -> None:
+        """Wait until the picture is that of a state."""
+        condition = """([root, wanted]) => {
+          const shown = JSON.parse(root.querySelector(".fpnlib-picture").dataset.state);
+          return shown.every((value, place) => value === wanted[place]);
+        }"""
+        self.page.wait_for_function(condition, arg=[self.root.element_handle(), state], timeout=5000)
 
     def wait_for(self, name: str, value: object) -> None:
         """Wait until the picture is that of a value of a control."""

@@ -19,7 +19,7 @@ OFFERED: dict[str, Wanted] = {
     "prevalence": {"ratio": 26, "threshold": 19},
     "interpolations": {"item": ..., "rank": ..., "missed": (0, 1, 3, 10)},
     "box_error": {"iou": 10, "error": ...},
-    "detection": {"iou": ..., "score": 17},
+    "detection": {"iou": ..., "score": (0.5, 0.7, 0.9, 0.94, 0.97, 0.99)},
     "geometry": {
         "position": 20,
         "width": (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 15, 20),
@@ -44,7 +44,7 @@ OFFERED: dict[str, Wanted] = {
     },
     "top_down_step": {"mix": 21, "level": ..., "channel": (1, 5, 9), "upsampling": ...},
     "level_assignment": {"size": 33, "x": (20, 45, 80), "y": (33, 80), "rule": ...},
-    "detections": {"net": ..., "picture": ..., "score": 7},
+    "detections": {"net": ..., "picture": ..., "score": (0.05, 0.3, 0.4, 0.6, 0.8, 0.95)},
     "cue_distance": {"distance": ..., "path": ..., "backbone": ...},
     "live_training": {"train": ..., "rate": ..., "seed": ...},
     "schedule_designer": {"mode": ..., "warmup": 13, "after": ..., "delay": ...},
