@@ -9,6 +9,7 @@ from fpnlib.data.photos import (
     photo,
     photo_credit,
     photo_names,
+    shrunk,
 )
 
 __all__ = [
@@ -20,4 +21,5 @@ __all__ = [
     "photo",
     "photo_credit",
     "photo_names",
+    "shrunk",
 ]

@@ -8,6 +8,7 @@ from os import PathLike
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from jaxtyping import Bool, Float, Float32, Int64, UInt8
 from PIL import Image, ImageOps
 from torch import Tensor
@@ -203,3 +204,14 @@ def image_batch(image: UInt8[np.ndarray, "h w 3"]) -> Float[Tensor, "1 3 h w"]:
     fits = image.ndim == 3 and image.shape[2] == 3 and image.dtype == np.uint8
     require(fits, "image", f"{image.dtype} {image.shape}", "uint8 (H, W, 3)")
     return torch.tensor(image).permute(2, 0, 1)[None].float()
+
+
+def shrunk(image: UInt8[np.ndarray, "h w 3"], longest: int) -> UInt8[np.ndarray, "h2 w2 3"]:
+    """A photo with its longer side at most `longest` pixels."""
+    height, width = image.shape[:2]
+    scale = longest / max(height, width)
+    if scale >= 1:
+        return image
+    sides = [max(1, round(side * scale)) for side in (height, width)]
+    small = F.interpolate(image_batch(image), sides, mode="bilinear", antialias=True)
+    return small[0].permute(1, 2, 0).round().clamp(0, 255).byte().numpy()

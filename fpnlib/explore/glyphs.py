@@ -8,6 +8,8 @@ import functools
 import math
 import re
 import threading
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.backend_bases import RendererBase
@@ -22,40 +24,74 @@ _CHARACTERS = re.compile("(?s:.)[\u0300-\u036f]*")  # accents stand on the lette
 _MARGIN = 2  # pixels a glyph may reach beyond its advance, left and right
 
 
+_ABOVE = {"top": 0.0, "center": 0.5, "bottom": 1.0, "baseline": 1.0}
+"""How much of a text lies above its place."""
+
+
 class Words(Text):
     """A text whose characters come from the store where it is plain; else Matplotlib draws it."""
 
+    _plain = False
+    _looks: Any = None
+    _pictures: Sequence[tuple[float, float, np.ndarray]] = ()
+
     def is_plain(self) -> bool:
-        """Return whether the store will do: level, opaque, without a frame, formula or wrapping."""
+        """Return whether the store will do: level, opaque, without a frame, formula, wrapping or odd spacing."""
         formula = self.get_parse_math() and "$" in self.get_text()
         framed = self.get_bbox_patch() is not None or self.get_path_effects() or self.get_wrap()
         opaque = self.get_alpha() is None and to_rgba(self.get_color())[3] == 1
-        return not formula and not framed and not self.get_rotation() and opaque
+        usual = self.get_linespacing() == "normal" and self.get_va() in _ABOVE
+        return bool(usual and opaque and not (formula or framed or self.get_rotation()))
 
     def draw(self, renderer: RendererBase) -> None:
         """Draw where and as large as Matplotlib would."""
         if not self.get_visible() or not self.get_text():
             return
-        if not self.is_plain() or renderer.option_scale_image():  # a renderer without pixels
+        if self.stale:  # type: ignore[has-type]
+            self._plain = self.is_plain()
+        if not self._plain or renderer.option_scale_image():  # a renderer without pixels
             return super().draw(renderer)
-        font, dpi, colour = self.get_fontproperties(), self.get_figure(root=True).dpi, to_rgb(self.get_color())
-        lines, box = self.get_text().split("\n"), self.get_window_extent(renderer)
-        ascent, _ = _line_metrics(font, dpi, len(lines) > 1)
-        pitch, aside = box.height / len(lines), {"left": 0.0, "center": 0.5, "right": 1.0}[self.get_ha()]
+        font = _Face.of(*self.get_fontfamily(), self.get_fontsize(), self.get_fontweight(), self.get_fontstyle())
+        looks = self.get_text(), font, self.get_figure(root=True).dpi, self.get_color(), self.get_ha(), self.get_va()
+        if looks != self._looks:  # a place may move while the words stay
+            self._looks, self._pictures = looks, _laid_out(*looks)
+        x, y = self.get_transform().transform(self.get_unitless_position())
         gc = renderer.new_gc()
         if self.get_clip_on():
             gc.set_clip_rectangle(self.get_clip_box())
-        for row, line in enumerate(lines):
-            if not line:
-                continue
-            if self.get_linespacing() != "normal":  # then a line's ink stands in the middle of its room
-                _, height, descent = renderer.get_text_width_height_descent(line, font, False)
-                ascent = (pitch + height - 2 * descent) / 2
-            picture, width = _line(line, font, dpi, colour)
-            x = round(box.x0 + aside * (box.width - width))
-            y = round(box.y1 - row * pitch - ascent)
-            renderer.draw_image(gc, x - _MARGIN, y - _below(font, dpi), picture)
+        for right, above, picture in self._pictures:
+            renderer.draw_image(gc, round(x + right) - _MARGIN, round(y + above), picture)
         gc.restore()
+        self.stale = False
+
+
+class _Face(FontProperties):
+    """A font that is its own key: Matplotlib's hash takes longer than a glyph's picture."""
+
+    __hash__ = object.__hash__
+    __eq__ = object.__eq__
+
+    @staticmethod
+    @functools.lru_cache(maxsize=64)
+    def of(*family_size_weight_style: Any) -> "_Face":
+        *family, size, weight, style = family_size_weight_style
+        return _Face(family=family, style=style, weight=weight, size=size)
+
+
+def _laid_out(
+    text: str, font: FontProperties, dpi: float, color: Any, ha: str, va: str
+) -> list[tuple[float, float, np.ndarray]]:
+    """Return how far right of the text's place and above it the picture of each line begins, in pixels, and that."""
+    lines, aside = text.split("\n"), {"left": 0.0, "center": 0.5, "right": 1.0}[ha]
+    ascent, descent = _line_metrics(font, dpi, len(lines) > 1)
+    top = _ABOVE[va] * len(lines) * (ascent + descent) - descent * (va == "baseline")
+    laid = []
+    for row, line in enumerate(lines):
+        if line:
+            picture, width = _line(line, font, dpi, to_rgb(color))
+            above = top - row * (ascent + descent) - ascent - _below(font, dpi)
+            laid.append((-aside * width, above, picture))
+    return laid
 
 
 def _line(line: str, font: FontProperties, dpi: float, colour: tuple[float, float, float]) -> tuple[np.ndarray, float]:

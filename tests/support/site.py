@@ -18,6 +18,7 @@ from matplotlib import rc_context
 from matplotlib.backends.backend_agg import RendererAgg
 from matplotlib.colors import to_rgba
 from matplotlib.path import Path as Outline
+from matplotlib.text import Text
 from matplotlib.transforms import Affine2D, Bbox, TransformedPath
 from PIL import Image
 from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, TimeoutError
@@ -137,7 +138,7 @@ def _path(steps: str, ways: list[int]) -> Outline:
 def unhinted(explorer: Explorer[Any], theme: str, density: float) -> np.ndarray:
     """The kernel's picture with letters as the fonts' outlines have them, as pages draw them: red, green, blue."""
     with explorer.drawn(explorer.data, theme) as canvas, pytest.MonkeyPatch.context() as patched:
-        patched.setattr(WordsOfPanels, "is_plain", lambda words: False)
+        patched.setattr(WordsOfPanels, "draw", Text.draw)
         canvas._backgrounds.clear()  # they have other letters
         with rc_context({"text.hinting": "no_hinting"}):
             return np.array(canvas.render(density))[..., :3]

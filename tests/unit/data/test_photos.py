@@ -13,7 +13,7 @@ from hypothesis.extra.numpy import arrays
 from PIL import Image
 from sklearn.datasets import load_sample_image
 
-from fpnlib.data import image_batch, labelled_photo, load_image, photo, photo_credit, photo_names
+from fpnlib.data import image_batch, labelled_photo, load_image, photo, photo_credit, photo_names, shrunk
 
 ALLOWED = "'astronaut', 'coffee', 'chelsea', 'coins', 'rocket', 'china', 'flower', 'cafe', 'bin'"
 
@@ -236,3 +236,10 @@ def test_image_batch_moves_the_channels_first(pixels):
 def test_image_batch_refuses_other_arrays(image):
     with pytest.raises(ValueError, match=r"image: got .*, allowed: uint8 \(H, W, 3\)"):
         image_batch(image)
+
+
+def test_a_large_photo_is_shrunk_and_a_small_one_stays():
+    small = np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8)
+    assert shrunk(np.zeros((1024, 768, 3), np.uint8), 512).shape == (512, 384, 3)
+    np.testing.assert_array_equal(shrunk(small, 512), small)
+    assert (shrunk(np.full((900, 600, 3), 77, np.uint8), 512) == 77).all()

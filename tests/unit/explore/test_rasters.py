@@ -103,3 +103,26 @@ def test_nothing_is_drawn_of_what_is_out_of_view_or_hidden():
     hidden = page(Raster, np.zeros((3, 3, 3), np.uint8), visible=False)
     assert (away == 255).all()
     assert (hidden == 255).all()
+
+
+def test_what_is_shown_again_is_kept_and_what_changes_is_drawn_anew():
+    figure = Figure(figsize=(2, 2), dpi=100)
+    canvas, axes = FigureCanvasAgg(figure), figure.add_axes((0, 0, 1, 1))
+    axes.set(xlim=(0, 2), ylim=(2, 0))
+    image = axes.add_image(Raster(axes, interpolation="nearest", norm=Normalize(0, 1), animated=True))
+
+    def drawn(cells, extent=(0, 2, 2, 0)):
+        canvas.draw()
+        image.set_data(cells)
+        image.set_extent(extent)
+        image.draw(canvas.get_renderer())
+        return np.asarray(canvas.buffer_rgba()).copy()
+
+    cells = np.array([[0.0, 1.0], [1.0, 0.0]])
+    first, kept = drawn(cells), image._drawn[1][0]
+    assert (drawn(cells) == first).all()
+    assert image._drawn[1][0] is kept
+    assert (drawn(1 - cells) != first).any()
+    assert (drawn(cells, (1, 2, 2, 1)) != first).any()
+    image.set_cmap("gray")
+    assert (drawn(cells) != first).any()

@@ -157,3 +157,21 @@ def test_what_can_be_grabbed_lies_in_the_picture_and_moves(name, explorers):
                 known = [share for share in place if share is not None]
                 assert known
                 assert all(-0.05 <= share <= 1.05 for share in known), (control, place)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_handle_hides_another_at_the_start(name, explorers):
+    explorer = explorers(name).set(**all_explorers()[name]().state)
+    places = []
+    for handle in explorer.spec()["handles"]:
+        left, top, right, bottom = handle["region"]
+        x, y = None, None
+        for control, table in handle["tables"].items():
+            _, across, down = next((row for row in table if row[0] == explorer.state[control]), table[0])
+            x, y = x if across is None else across, y if down is None else down
+        # Of two lines in one panel that cross, each can be grabbed elsewhere.
+        kind = (x is None, y is None)
+        places.append((kind, (left + right) / 2 if x is None else x, (top + bottom) / 2 if y is None else y))
+    for (kind, x, y), (other, x2, y2) in itertools.combinations(places, 2):
+        apart = np.hypot(*np.multiply((x - x2, y - y2), explorer.size))
+        assert kind != other or apart > 12, f"two handles lie at {x:.2f}, {y:.2f}"

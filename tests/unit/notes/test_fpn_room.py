@@ -19,23 +19,14 @@ from fpnlib.claims import Result
 from fpnlib.explore.handles import stops
 from fpnlib.models import FPN, BasicBlock, EfficientNetLite0, ResNet, resnet18, resnet50
 from fpnlib.notes.fpn.experiments import lite_pyramid
+from fpnlib.notes.fpn.experiments.backbones import book_backbones, lite0, own_backbone
+from fpnlib.notes.fpn.experiments.photo_pyramid import Library, build, is_stride, strides_of
+from fpnlib.notes.fpn.experiments.principal import principal_components, projected_fpn
 from fpnlib.notes.fpn.experiments.spectrum import RINGS, fine_share, sum_energies
 from fpnlib.notes.fpn.explorers import architecture, level_assignment, pyramid, top_down_step
 from fpnlib.notes.fpn.explorers.architecture import BACKBONES
 from fpnlib.notes.fpn.explorers.colours import components, heat
 from fpnlib.notes.fpn.explorers.diagram import LEVELS, SIZE, diagram
-from fpnlib.notes.fpn.explorers.photo_pyramid import (
-    Library,
-    book_backbones,
-    build,
-    is_stride,
-    lite0,
-    own_backbone,
-    principal_components,
-    projected_fpn,
-    shrunk,
-    strides_of,
-)
 
 OF_PHOTOS = (pyramid, top_down_step, level_assignment)
 
@@ -123,13 +114,6 @@ def test_a_photo_of_the_book_by_name():
 def test_what_is_no_photo_is_refused(factory, source, says):
     with pytest.raises(ValueError, match=says):
         factory(source)
-
-
-def test_a_large_photo_is_shrunk_and_a_small_one_stays():
-    assert shrunk(picture(1024, 768)).shape == (512, 384, 3)
-    assert shrunk(picture(20, 30)) is not None
-    np.testing.assert_array_equal(shrunk(picture(20, 30)), picture(20, 30))
-    assert (shrunk(np.full((900, 600, 3), 77, np.uint8)) == 77).all()
 
 
 # The reader's own backbone.

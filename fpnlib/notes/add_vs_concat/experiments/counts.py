@@ -90,9 +90,8 @@ def counted_pyramids(levels: int) -> dict[str, tuple[float, float]]:
     return {name: (one.parameters / 1e6, one.macs / 1e9) for name, one in counts.items()}
 
 
-@functools.lru_cache(maxsize=256)
 def measured_milliseconds(maps: int, channels: int, kernel: int) -> tuple[float, float]:
-    """Time the convolution after an add and after a concat, joining included; measured once for each shape."""
+    """Time the convolution after an add and after a concat, joining included."""
     conv = nn.Conv2d(channels, channels, kernel, padding=kernel // 2)
     inputs = torch.randn(maps, 1, channels, _TIMED_SIDE, _TIMED_SIDE)
     paths = ((Add(), conv), (Concat(), tie_concat(conv, maps)))

@@ -7,9 +7,9 @@ import numpy as np
 from ipywidgets import Widget
 from matplotlib.figure import Figure
 
-from fpnlib.explore import Explorer, Panel, number, slider, toggle
+from fpnlib.explore import Explorer, Panel, number, slider
 from fpnlib.explore.style import BLUE, FAINT, ORANGE, PURPLE
-from fpnlib.notes.add_vs_concat.experiments.counts import convolution_weights, counted_pyramids, measured_milliseconds
+from fpnlib.notes.add_vs_concat.experiments.counts import convolution_weights, counted_pyramids
 
 MAPS, LEVELS = (2, 3, 4, 5), (2, 3, 4)
 NAMES = {
@@ -34,7 +34,6 @@ class CostsData:
     weights: tuple[int, int]  # after an add, after a concat
     macs: np.ndarray  # (2, len(MAPS)) in millions, for every number of maps
     pyramids: dict[str, tuple[float, float]]  # millions of parameters, billions of multiply-adds
-    milliseconds: tuple[float, float] | None  # measured here, after an add and after a concat
 
 
 class CostsExplorer(Explorer[CostsData]):
@@ -49,13 +48,12 @@ class CostsExplorer(Explorer[CostsData]):
             "maps": slider("maps that are joined", 2, MAPS[0], MAPS[-1], 1),
             "channels": slider("channels of each map, and of the output", 128, 8, 256, 8),
             "kernel": slider("kernel", 3, 1, 7, 1),
-            "timed": toggle("measure the time on this machine (slower)"),
             "levels": slider("pyramids: levels, finest first", LEVELS[-1], LEVELS[0], LEVELS[-1], 1),
             "side": slider("pyramids: side of the image in 32 pixels", 16, 4, 32, 1),
         }
 
-    def compute(self, maps: int, channels: int, kernel: int, timed: bool, levels: int, side: int) -> CostsData:
-        """Count, and measure where that is asked for."""
+    def compute(self, maps: int, channels: int, kernel: int, levels: int, side: int) -> CostsData:
+        """Count."""
         one, *rest = (convolution_weights(count, channels, kernel) for count in (1, *MAPS))
         area = (32 * side / _SIDE) ** 2
         return CostsData(
@@ -67,7 +65,6 @@ class CostsExplorer(Explorer[CostsData]):
             weights=(one, rest[MAPS.index(maps)]),
             macs=np.array([[one] * len(MAPS), rest]) * _PLACES / 1e6,
             pyramids={name: (weights, area * macs) for name, (weights, macs) in counted_pyramids(levels).items()},
-            milliseconds=measured_milliseconds(maps, channels, kernel) if timed else None,
         )
 
     def build(self, figure: Figure) -> None:
@@ -88,14 +85,17 @@ class CostsExplorer(Explorer[CostsData]):
 
     @staticmethod
     def _path(chart: Panel, path: int, name: str, **look: Any) -> None:
-        """A line of the chart, and below it its name with the count at the chosen maps and the time."""
-
-        def words(data: CostsData) -> str:
-            time = f"\n{number(data.milliseconds[path], 2)} ms on 16×16" if data.milliseconds else ""
-            return f"{name}: {_amount(data.macs[path, MAPS.index(data.maps)])}{time}"
-
+        """A line of the chart, and below it its name with the count at the chosen maps."""
         chart.line((MAPS, MAPS if path else [1] * len(MAPS)), label=name, **look)
-        chart.text(words, 5.15, 2.5 if path else 0.75, ha="right", va="top", color=look["color"], weight="bold")
+        chart.text(
+            lambda data: f"{name}: {_amount(data.macs[path, MAPS.index(data.maps)])}",
+            5.15,
+            2.5 if path else 0.75,
+            ha="right",
+            va="top",
+            color=look["color"],
+            weight="bold",
+        )
 
     @staticmethod
     def _pyramid(pyramids: Panel, row: int, key: str, colour: str) -> None:
@@ -126,13 +126,11 @@ class CostsExplorer(Explorer[CostsData]):
         """Say both costs and the pyramids'."""
         add, concat = map(_amount, data.macs[:, MAPS.index(data.maps)])
         products = {name: number(macs) for name, (_, macs) in data.pyramids.items()}
-        # Measured times differ from run to run, so they stand in the picture alone.
-        measured = " The times measured here, on 16×16 places, stand in the picture." if data.milliseconds else ""
         after_add, after_concat = (number(count / 1e3) for count in data.weights)
         return (
             f"{data.maps} maps of {data.channels} channels, {data.kernel}×{data.kernel}, 64×64 places: after an add "
             f"{after_add} thousand weights and {add} multiply-adds, after a concat {after_concat} thousand "
-            f"and {concat}, {data.maps} times as many.{measured}\n"
+            f"and {concat}, {data.maps} times as many.\n"
             f"Pyramids of {data.levels} levels at {data.side}×{data.side}: FPN {products['fpn']} billion, GlobalNet "
             f"{products['global_net']}, concat {products['concat']}, uncut {products['concat_uncut']}."
         )

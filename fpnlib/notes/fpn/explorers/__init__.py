@@ -8,11 +8,12 @@ from torch import Tensor
 
 from fpnlib.explore import explorer
 from fpnlib.models import FPN
+from fpnlib.notes.fpn.experiments.backbones import own_backbone
+from fpnlib.notes.fpn.experiments.photo_pyramid import Library
 from fpnlib.notes.fpn.explorers.architecture import ArchitectureExplorer
 from fpnlib.notes.fpn.explorers.cue_distance import CueDistanceExplorer
 from fpnlib.notes.fpn.explorers.detections import DetectionsExplorer, own_picture
 from fpnlib.notes.fpn.explorers.level_assignment import AssignmentExplorer
-from fpnlib.notes.fpn.explorers.photo_pyramid import Library, own_backbone
 from fpnlib.notes.fpn.explorers.pyramid import PyramidExplorer
 from fpnlib.notes.fpn.explorers.top_down_step import StepExplorer
 

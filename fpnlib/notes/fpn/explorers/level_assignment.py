@@ -16,8 +16,8 @@ from fpnlib.explore.handles import Place
 from fpnlib.explore.style import BLUE, FAINT, MUTED, faded
 from fpnlib.models.assignment import pyramid_level
 from fpnlib.models.detector import CANONICAL_SIZE
+from fpnlib.notes.fpn.experiments.photo_pyramid import LONGEST, Library
 from fpnlib.notes.fpn.explorers.colours import components
-from fpnlib.notes.fpn.explorers.photo_pyramid import LONGEST, Library
 from fpnlib.ops import roi_align
 
 Rule = Literal["FPN paper: 224 px to P4", "small detector: 32 px to P4"]

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from fpnlib.explore import Explorer, Panel, choice, number, slider
 from fpnlib.explore.style import BLUE, FAINT, MUTED, ORANGE, PAPER, faded
+from fpnlib.notes.fpn.experiments.photo_pyramid import STAGES, Library, Stage, is_stride
 from fpnlib.notes.fpn.explorers.colours import heat_range
-from fpnlib.notes.fpn.explorers.photo_pyramid import STAGES, Library, Stage, is_stride
 from fpnlib.notes.fpn.explorers.sheet import SHOWN, Frames, Shown, coloured, flat, side_by_side
 
 _NAMES = {"C": "backbone", "M": "merged", "P": "after the 3×3"}

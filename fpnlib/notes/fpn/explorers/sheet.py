@@ -6,8 +6,8 @@ import numpy as np
 from jaxtyping import UInt8
 from torch import Tensor
 
+from fpnlib.notes.fpn.experiments.photo_pyramid import STAGES, Pyramid, Stage
 from fpnlib.notes.fpn.explorers.colours import components, heat, heat_range
-from fpnlib.notes.fpn.explorers.photo_pyramid import STAGES, Pyramid, Stage
 
 Shown = Literal["colours", "mean", "one channel"]
 SHOWN: tuple[Shown, ...] = ("colours", "mean", "one channel")

@@ -10,10 +10,10 @@ from matplotlib.figure import Figure
 
 from fpnlib.explore import Explorer, Panel, choice, number, slider
 from fpnlib.explore.style import BLUE, GREEN, INK, MUTED, ORANGE
+from fpnlib.notes.fpn.experiments.photo_pyramid import Library
 from fpnlib.notes.fpn.experiments.spectrum import COARSE_NYQUIST, RINGS, fine_share
 from fpnlib.notes.fpn.experiments.step import UPSAMPLINGS, Upsampling, step_of
 from fpnlib.notes.fpn.explorers.colours import heat, heat_range
-from fpnlib.notes.fpn.explorers.photo_pyramid import Library
 from fpnlib.validation import require
 
 # Each with its colour, the title of its map, and what it is called beside the spectra.

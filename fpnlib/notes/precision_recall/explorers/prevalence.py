@@ -81,7 +81,7 @@ class PrevalenceExplorer(Explorer[PrevalenceData]):
         pr.line((self._scored.recall, even), color=FAINT, label="1 : 1")
         pr.text("1 : 1", 0.02, 1.015, color=MUTED, fontsize=9, va="bottom")
         pr.line(lambda data: (self._scored.recall, data.curve), color=BLUE)
-        pr.text(lambda data: f"1 : {data.ratio}\nAP {number(data.average_precision)}", 0.04, 0.04, linespacing=1.5)
+        pr.text(lambda data: f"1 : {data.ratio}\nAP {number(data.average_precision)}", 0.04, 0.04)
         # Where everything is flagged, precision is the share of the positives.
         pr.dot(lambda data: (1, 1 / (1 + data.ratio)), ms=7, grab={"ratio": lambda ratio: (1, 1 / (1 + ratio))})
         pr.dot(lambda data: (data.recall, data.precision), grab={"threshold": self._on_curve})

@@ -1,50 +1,28 @@
-"""C, M and P of a photo: the book's backbones and the reader's own."""
+"""C, M and P of a photo, of the book or the reader's own."""
 
 import itertools
 import math
-from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from typing import Any, Literal
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from fpnlib.data.photos import image_batch, load_image, photo, photo_names
-from fpnlib.models import FPN, EfficientNetLite0
-from fpnlib.models.detector import Detector
-from fpnlib.notes.fpn.experiments.lite_pyramid import lite_pyramid
-from fpnlib.notes.fpn.explorers.colours import preview
-from fpnlib.validation import require, require_finite
+from fpnlib.data.photos import image_batch, load_image, photo, photo_names, shrunk
+from fpnlib.models import FPN
+from fpnlib.notes.fpn.experiments.backbones import Backbone, book_backbones
+from fpnlib.notes.fpn.experiments.principal import principal_components, projected_fpn
+from fpnlib.validation import require
 
 Stage = Literal["C", "M", "P"]
 STAGES: tuple[Stage, ...] = ("C", "M", "P")
 PHOTOS = ("coffee", "chelsea", "astronaut", "china")
 LONGEST = 512  # pixels of a photo as the backbones see it
 _PANEL = 390  # pixels of a photo's longer side in a panel, on a dense screen
-_PROJECTED = 32  # channels of a pyramid that nobody trained
-# torchvision's constants, with which most public backbones were trained.
-_MEAN, _SPREAD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-
-
-@dataclass(frozen=True, eq=False)
-class Backbone:
-    """A backbone with the pyramid on it.
-
-    name:    as a list of choices shows it
-    maps:    from a photo (1, 3, H, W) 0…255 to its maps, finest first
-    fpn:     the pyramid, or None for one made from each photo's own maps
-    weights: whose weights these are, in a few words
-    """
-
-    name: str
-    maps: Callable[[Tensor], Sequence[Tensor]]
-    fpn: FPN | None
-    weights: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +46,7 @@ class Pyramid:
     @cached_property
     def page(self) -> UInt8[np.ndarray, "rows columns 3"]:
         """The photo as large as a panel shows it."""
-        return preview(self.photo, _PANEL)
+        return shrunk(self.photo, _PANEL)
 
     def place(self, level: int) -> int:
         """Where the level nearest to `level` stands in `levels`."""
@@ -97,132 +75,13 @@ class Pyramid:
         return self._colours[stage]
 
 
-def principal_components(maps: Sequence[Float[Tensor, "c _ _"]], number: int) -> tuple[Tensor, Tensor]:
-    """Directions (number, c) with spread one along each, and the mean (c,); every map counts alike.
-
-    Where the maps vary along fewer directions the rest are 0.
-    """
-    flat = [one.flatten(1).double() for one in maps]
-    mean = torch.stack([one.mean(1) for one in flat]).mean(0)
-    centred = [one - mean[:, None] for one in flat]
-    covariance = torch.stack([one @ one.T / one.shape[1] for one in centred]).mean(0)
-    values, vectors = torch.linalg.eigh(covariance)
-    values, vectors = values.flip(0)[:number], vectors.flip(1)[:, :number].T
-    # A direction and its opposite are equally right; the largest entry is made positive.
-    vectors = vectors * vectors.gather(1, vectors.abs().argmax(1, keepdim=True)).sign()
-    real = values > 1e-9 * values[0].clamp(min=1e-30)
-    scale = torch.where(real, values.clamp(min=1e-30).rsqrt(), 0)
-    missing = number - len(values)
-    directions = F.pad(vectors * scale[:, None], (0, 0, 0, missing))
-    return directions.float(), mean.float()
-
-
-def projected_fpn(maps: Sequence[Float[Tensor, "_ _ _"]]) -> FPN:
-    """A pyramid that nobody trained: laterals onto each map's principal components, a fixed binomial 3×3."""
-    channels = min(_PROJECTED, *(len(one) for one in maps))
-    pyramid = FPN([len(one) for one in maps], channels)
-    binomial = torch.outer(torch.tensor([1.0, 2, 1]), torch.tensor([1.0, 2, 1])) / 16
-    with torch.no_grad():
-        blocks: Any = zip(maps, pyramid.inner_blocks, pyramid.layer_blocks, strict=True)
-        for one, lateral, smooth in blocks:
-            directions, mean = principal_components([one], channels)
-            lateral[0].weight.copy_(directions[:, :, None, None])
-            lateral[0].bias.copy_(-directions @ mean)
-            smooth[0].weight.copy_(torch.eye(channels)[:, :, None, None] * binomial)
-    return pyramid.eval().requires_grad_(False)
-
-
-@lru_cache(maxsize=1)
-def lite0() -> Backbone:
-    """EfficientNet-Lite0 with ImageNet's weights, and the pyramid that was trained on scenes."""
-    net = EfficientNetLite0.pretrained()
-    return Backbone(
-        "EfficientNet-Lite0",
-        lambda batch: net.features((batch - 127) / 128)[1:],
-        lite_pyramid(),
-        "backbone trained on ImageNet, pyramid on scenes",
-    )
-
-
-@lru_cache(maxsize=1)
-def scene_resnet() -> Backbone:
-    """The small ResNet and the pyramid of the detector that was trained on scenes."""
-    detector = Detector.pretrained("full")
-    return Backbone(
-        "small ResNet",
-        lambda batch: detector.maps(batch / 255),
-        detector.fpn,
-        "backbone and pyramid trained together, to detect objects in scenes",
-    )
-
-
-def book_backbones() -> tuple[Backbone, ...]:
-    """The book's own."""
-    return lite0(), scene_resnet()
-
-
-def own_backbone(
-    backbone: Callable[[Tensor], Any],
-    *,
-    preprocess: Callable[[Tensor], Tensor] | None = None,
-    fpn: FPN | None = None,
-) -> Backbone:
-    """The reader's: a module or function from a batch to a list or dict of maps (1, C, h, w) of any sizes.
-
-    The maps may come finest first or coarsest first.
-
-    `preprocess` takes (1, 3, H, W) 0…255; by default ImageNet's mean and spread, as torchvision's nets want it. `fpn`
-    is a pyramid for the maps. ValueError for anything that cannot be called.
-    """
-    require(callable(backbone), "backbone", type(backbone).__name__, "a module, or a function of a batch")
-    require(fpn is None or isinstance(fpn, FPN), "fpn", type(fpn).__name__, "an fpnlib.models.FPN")
-
-    def scaled(batch: Tensor) -> Tensor:
-        return (batch / 255 - torch.tensor(_MEAN).view(3, 1, 1)) / torch.tensor(_SPREAD).view(3, 1, 1)
-
-    if isinstance(backbone, torch.nn.Module):
-        backbone.eval()
-    if fpn is not None:
-        fpn.eval()
-    whose = "your backbone and pyramid" if fpn else "your backbone; nobody trained this pyramid: laterals onto "
-    whose += "" if fpn else "principal components, a fixed 3×3"
-    prepare = preprocess or scaled
-    return Backbone("yours", lambda batch: _as_maps(backbone(prepare(batch))), fpn, whose)
-
-
-def _as_maps(answer: Any) -> list[Tensor]:
-    maps = list(answer.values()) if isinstance(answer, Mapping | OrderedDict) else answer
-    listed = isinstance(maps, list | tuple) and all(isinstance(one, Tensor) for one in maps)
-    require(listed, "backbone", f"one that returns {type(answer).__name__}", "one that returns a list or dict of maps")
-    shapes = [tuple(one.shape) for one in maps]
-    fits = len(maps) >= 2 and all(len(shape) == 4 and shape[0] == 1 for shape in shapes)
-    require(fits, "backbone", f"maps of shapes {shapes}", "two or more (1, C, h, w)")
-    for number, one in enumerate(maps):
-        require_finite(f"backbone, map {number}", one)
-    cells = [one.shape[2] * one.shape[3] for one in maps]
-    if cells[0] < cells[-1]:  # before sorting, which leaves maps of equal size in the order they came
-        maps = maps[::-1]
-    return sorted((one.float() for one in maps), key=lambda one: -one.shape[2] * one.shape[3])
-
-
-def shrunk(image: UInt8[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "h2 w2 3"]:
-    """A photo with its longest side at most LONGEST pixels."""
-    height, width = image.shape[:2]
-    scale = LONGEST / max(height, width)
-    if scale >= 1:
-        return image
-    sides = [max(1, round(side * scale)) for side in (height, width)]
-    small = F.interpolate(image_batch(image), sides, mode="bilinear", antialias=True)
-    return small[0].permute(1, 2, 0).round().clamp(0, 255).byte().numpy()
-
-
 @torch.inference_mode()
 def build(image: UInt8[np.ndarray, "h w 3"], backbone: Backbone) -> Pyramid:
     """C, M and P of a photo.
 
     ValueError when a map is wider or higher than the finer one before it, or the maps do not fit the pyramid.
     """
-    small = shrunk(image)
+    small = shrunk(image, LONGEST)
     stages = backbone.maps(image_batch(small))
     fpn = backbone.fpn or projected_fpn([one[0] for one in stages])
     merged = fpn.merged(stages)
