@@ -309,7 +309,7 @@ def test_axe_finds_nothing(opened, light):
 def test_the_number_under_the_pointer_is_the_datas(opened):
     page = opened()
     data, hint = page.explorer.data, page.page.locator(".fpnlib-hint")
-    with page.explorer._drawn(data, "light") as canvas:
+    with page.explorer.drawn(data, "light") as canvas:
         axes = page.explorer._panels[0].axes
         across, up = axes.transData.transform((data.x[200], data.y[200])) / canvas.figure.bbox.size
     box = page.page.locator(".fpnlib-stage").bounding_box()
@@ -328,7 +328,7 @@ def test_a_handle_that_the_data_move_goes_along(opened):
     before = centre(grip)
     page.page.get_by_label("height").fill("2")
     page.settle()
-    with page.explorer._drawn(page.explorer.data, "light") as canvas:
+    with page.explorer.drawn(page.explorer.data, "light") as canvas:
         dot = page.explorer._panels[0].artists[-1]
         _, up = dot.axes.transData.transform(dot.get_xydata()[0]) / canvas.figure.bbox.size
     box = page.page.locator(".fpnlib-stage").bounding_box()
