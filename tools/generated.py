@@ -7,6 +7,7 @@ import re
 import sys
 import textwrap
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import bench_table
@@ -160,12 +161,12 @@ def benchmark_table() -> str:
 def filled(path: Path) -> str:
     """Return a file's text with each marked block as it should be."""
     lines = {f"claims {number}": functools.partial(claims_line, number, file) for number, _, file in notes()}
-    blocks = {
+    of_file: dict[str, dict[str, Callable[[], str]]] = {
         README.name: {"notes": note_table, "findings": findings, "benchmarks": benchmark_table},
         CONTRIBUTING.name: {"sizes": size_table},
         INDEX.name: {"told": told_list, "glossary": glossary_table, "credits": credits_table, **lines},
-    }[path.name]
-    text = path.read_text()
+    }
+    blocks, text = of_file[path.name], path.read_text()
     lead = "# " if path.name == INDEX.name else ""
     begins = {name: f"{lead}<!-- begin: {name} -->\n" for name in blocks}
     for name, begin in begins.items():
