@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from fpnlib.discovery import by_name
-from fpnlib.validation import require_choice
+from fpnlib.validation import require, require_choice
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,6 +22,7 @@ class Exercise:
         examine: takes the answer and returns what is wrong with it, or None when all is right.
         solution: an answer that passes.
         wrong: plausible wrong answers, each with a word that the feedback must hold.
+        hints: steps towards the solution, the smallest first.
     """
 
     name: str
@@ -29,6 +30,7 @@ class Exercise:
     examine: Callable[[Any], str | None]
     solution: Any
     wrong: tuple[tuple[Any, str], ...]
+    hints: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,6 +68,20 @@ def check(name: str, answer: Any) -> Feedback:
         return Feedback(name, exercises[name].examine(answer))
     except Exception as error:  # an answer may fail in any way; the reader is told how
         return Feedback(name, f"Your answer raised {type(error).__name__}: {error}")
+
+
+def hint(name: str, step: int = 1) -> str:
+    """Return a hint, the first one the smallest.
+
+    Raises:
+        ValueError: no exercise has this name, or it has no such step.
+    """
+    exercises = all_exercises()
+    require_choice("name", name, exercises)
+    hints = exercises[name].hints
+    require(step in range(1, len(hints) + 1), "step", step, f"1 to {len(hints)}" if hints else "none here")
+    rest = len(hints) - step
+    return f"{hints[step - 1]} ({f'{rest} more' if rest else 'The last hint.'})"
 
 
 def solution(name: str) -> str:

@@ -150,6 +150,11 @@ EXERCISES = (
         _examine_counts,
         precision_and_recall,
         ((_swapped, "swapped"), (_strictly_above, "≥"), (_accuracy, "accuracy"), (_specificity, "negatives")),
+        (
+            "Make a boolean array first: who is flagged? Both answers divide the same count by something else.",
+            "That count is the flagged ones that are positive, (flagged & targets).sum().",
+            "Precision divides it by flagged.sum(), recall by targets.sum(). One of the two can be zero.",
+        ),
     ),
     Exercise(
         "average precision",
@@ -162,6 +167,11 @@ EXERCISES = (
             (_bare_trapezoids, "before the first"),
             (_with_envelope, "interpolated"),
         ),
+        (
+            "Recall grows only where the item is positive. So the other ranks get no weight of their own.",
+            "The precision at rank k is the number of positives among the first k, divided by k; cumsum counts them.",
+            "Keep the precisions at the positives, and average them.",
+        ),
     ),
     Exercise(
         "rarer positives",
@@ -169,5 +179,10 @@ EXERCISES = (
         _examine_ratio,
         rarer_precision,
         ((_ignores_ratio, "more negatives"), (_divides_by_crowd, "everybody"), (_ratio_on_recall, "negatives")),
+        (
+            "Imagine one positive and `ratio` negatives. How much of the one is flagged, how much of the others?",
+            "Flagged are `recall` of the positive and `ratio * false_positive_rate` of the negatives. Precision is a "
+            "share of the two together.",
+        ),
     ),
 )

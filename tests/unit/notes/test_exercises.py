@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from fpnlib.exercises import all_exercises, check, compare, solution
+from fpnlib.exercises import all_exercises, check, compare, hint, solution
 
 NAMES = sorted(all_exercises())
 
@@ -65,6 +65,23 @@ def test_an_answer_may_be_a_tensor():
 @pytest.mark.parametrize("name", NAMES)
 def test_the_solution_can_be_shown(name):
     assert len(solution(name)) > 10
+
+
+def test_hints_come_in_steps():
+    hints = all_exercises()["average precision"].hints
+    assert hint("average precision") == f"{hints[0]} ({len(hints) - 1} more)"
+    assert hint("average precision", len(hints)).endswith("(The last hint.)")
+    for step in (0, len(hints) + 1):
+        with pytest.raises(ValueError, match=f"step: got {step}, allowed: 1 to {len(hints)}"):
+            hint("average precision", step)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_hint_is_the_solution(name):
+    exercise = all_exercises()[name]
+    assert len(exercise.hints) != 1, "hints come in steps"
+    assert all(20 < len(step) < 300 for step in exercise.hints)
+    assert solution(name) not in exercise.hints
 
 
 def test_an_unknown_exercise_lists_the_known():
