@@ -110,6 +110,7 @@ class FamilyExplorer(Explorer[FamilyData]):
         values.upright(lambda data: data.mean, color=BLUE)
         values.strokes(lambda data: [[(data.mean - data.std, 1.06), (data.mean + data.std, 1.06)]], color=INK, lw=1.5)
         values.dot(lambda data: (data.middle, 0.0))
+        steps = np.arange(1, images + 1)
         sizes = self.panel(
             axes["sizes"], title="The dot's output", xlabel="batch size", ylabel="(x − mean) / deviation"
         )
@@ -127,7 +128,8 @@ class FamilyExplorer(Explorer[FamilyData]):
         all_four = [f"{name} {number(low)}" + (f" to {number(high)}" if high > low else "") for name, low, high in ends]
         return (
             f"{data.norm.capitalize()} norm, {self._names[data.image]}, channel {data.channel}, batch of {data.size}: "
-            f"{data.count} values are averaged, {counted(lit.sum(), 'map')} of {counted(lit.any(1).sum(), 'image')}. "
+            f"{data.count} values are averaged, {counted(int(lit.sum()), 'map')} of "
+            f"{counted(int(lit.any(1).sum()), 'image')}. "
             f"Mean {number(data.mean)}, standard deviation {number(data.std)}; the dot's {number(data.middle)} becomes "
             f"{number(data.of_norm[data.size - 1])}.\nOver all batch sizes the four make of it: {', '.join(all_four)} "
             f"(in {counted(data.groups, 'group')})."
