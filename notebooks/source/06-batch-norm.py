@@ -300,8 +300,8 @@ norm_family(maps)
 #
 # ### When the batch is small
 #
-# There are three ways out. Group norm is one: it never looked at the batch. The second is to average over the batches of
-# all graphics cards together, *synchronised* batch norm. The third is the most common where a net is fine-tuned:
+# There are three ways out. Group norm is one: it never looked at the batch. The second is to average over the batches
+# of all graphics cards together, *synchronised* batch norm. The third is the most common where a net is fine-tuned:
 # *freeze* batch norm. It stays in eval mode throughout, with the statistics of ImageNet; it is then one scale and one
 # shift for each channel, and no output depends on the batch.
 #
@@ -317,22 +317,24 @@ from fpnlib.notes.batch_norm.experiments.family import trained_norm
 maps = family_maps()
 for training in (True, False):
     norm = copy.deepcopy(trained_norm()[0]).requires_grad_(False).train(training)
+    apart = (norm(maps[4:8])[0] - norm(maps[4:5])[0]) / norm.weight[:, None, None]
     before = norm.running_mean.clone()
-    neighbours = (norm(maps[4:8])[0] - norm(maps[4:5])[0]).abs().max().item()
     for step in range(100):
         norm(maps[[step % 8, (step + 3) % 8]])
-    moved = ((norm.running_mean - before).abs() / norm.running_var.sqrt()).max().item()
-    print(f"training={training}: three neighbours change an output by {neighbours:.1f}, at most;")
-    print(f"    the running mean moves by {moved:.2f} deviations")
+    moved = (norm.running_mean - before) / norm.running_var.sqrt()
+    print(f"training={training}: three neighbours change an output by {apart.abs().max():.1f},")
+    print(f"    a hundred batches move the running mean by {moved.abs().max():.2f}")
 
 # %% [markdown]
-# The optimiser moves parameters, and `requires_grad` is about these. The running statistics are no parameters. The
-# forward pass moves them, in training mode, with no loss and no gradient. A script that freezes by `requires_grad`
-# alone ends with a net whose statistics have wandered off, and one that calls `net.train()` at the start of each epoch
-# wakes up whatever it had put into eval mode. The fifth exercise is such a script.
+# (Both in standard deviations, where they are largest.) The optimiser moves parameters, and `requires_grad` is about
+# these. The running statistics are no parameters. The forward pass moves them, in training mode, with no loss and no
+# gradient. A script that freezes by `requires_grad` alone ends with a net whose statistics have wandered off, and one
+# that calls `net.train()` at the start of each epoch wakes up whatever it had put into eval mode. The fifth exercise is
+# such a script.
 #
-# Frozen statistics are those of other photos, of course. Where yours look very different, as X-rays do, run the net
-# over them once in training mode without learning, with `momentum=None`, and freeze it then.
+# Frozen statistics are those of other photos, of course. Where yours look very different, as X-rays do, let the layers
+# forget first: `reset_running_stats()`, then once over your photos in training mode, with `momentum=None` and without
+# learning. Freeze what that gives.
 #
 # How much do small batches cost? We measured it on digits, see *Measure*: batch norm is much worse at a batch of two,
 # group norm is not.

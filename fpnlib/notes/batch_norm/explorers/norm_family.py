@@ -29,6 +29,8 @@ class FamilyData:
     image: int
     channel: int
     size: int
+    after: bool
+    means: tuple[float, float]  # the least and the largest of a map of the batch, of what is shown
     tiles: np.ndarray  # (rows, columns), all maps, going in or coming out, from −1 to 1, where the colours end
     where: np.ndarray  # (N, C): averaged with the chosen map, apart, or absent
     shares: np.ndarray  # of the averaged values, (_BINS,), the highest 1
@@ -82,11 +84,13 @@ class FamilyExplorer(Explorer[FamilyData]):
         y, mean, variance = normalize(self._maps[batch], groups=parts, over_batch=norm == "batch")
         out = np.zeros_like(self._maps)
         out[batch] = y / _COLOURS
+        means = (y if after else self._maps[batch]).double().mean((2, 3)).round(decimals=5) + 0.0  # and no −0
         where = shared(norm, groups, image, channel, size, (images, channels))
         averaged = self._maps.numpy()[where == AVERAGED]
         bins = np.histogram(averaged.clip(-self._end, self._end), _BINS, (-self._end, self._end))[0]
         return FamilyData(
-            *(norm, groups, image, channel, size),
+            *(norm, groups, image, channel, size, after),
+            means=(float(means.min()), float(means.max())),
             tiles=tiled(out) if after else self._tiles,
             where=where,
             shares=bins / bins.max(),
@@ -124,15 +128,15 @@ class FamilyExplorer(Explorer[FamilyData]):
     def describe(self, data: FamilyData) -> str:
         """Say what is averaged, what becomes of the dot, and what the others make of it."""
         lit = data.where == AVERAGED
-        ends = zip(NORMS, data.outputs.min(1), data.outputs.max(1), strict=True)
-        all_four = [f"{name} {number(low)}" + (f" to {number(high)}" if high > low else "") for name, low, high in ends]
+        four = zip(NORMS, data.outputs.min(1), data.outputs.max(1), strict=True)
+        words = [f"{name} {number(low)}" + (f" to {number(high)}" if high > low else "") for name, low, high in four]
         return (
             f"{data.norm.capitalize()} norm, {self._names[data.image]}, channel {data.channel}, batch of {data.size}: "
-            f"{data.count} values are averaged, {counted(int(lit.sum()), 'map')} of "
-            f"{counted(int(lit.any(1).sum()), 'image')}. "
-            f"Mean {number(data.mean)}, standard deviation {number(data.std)}; the dot's {number(data.middle)} becomes "
-            f"{number(data.of_norm[data.size - 1])}.\nOver all batch sizes the four make of it: {', '.join(all_four)} "
-            f"(in {counted(data.groups, 'group')})."
+            f"{counted(int(lit.sum()), 'map')} of {counted(int(lit.any(1).sum()), 'image')} averaged, {data.count} "
+            f"values. Mean {number(data.mean)}, standard deviation {number(data.std)}; the dot's {number(data.middle)} "
+            f"becomes {number(data.of_norm[data.size - 1])}. Over all batch sizes: {', '.join(words)} "
+            f"(in {counted(data.groups, 'group')}).\nWhat {'comes out' if data.after else 'goes in'}: the batch's maps "
+            f"have means from {number(data.means[0])} to {number(data.means[1])}."
         )
 
     def invariants(self, data: FamilyData) -> dict[str, bool]:
