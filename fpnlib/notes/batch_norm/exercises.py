@@ -333,35 +333,43 @@ _FREEZE_FAULTS = {
 
 
 def _examine_freeze(answer: Answer) -> str | None:
+    if not callable(answer):
+        return compare(answer, freeze, (), {})
     with torch.random.fork_rng():
-        net = nn.Sequential(
-            *(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Dropout(0.5)),
-            nn.Sequential(nn.Conv2d(4, 4, 3), nn.BatchNorm2d(4)),
-        )
-    faults = {fault: _seen(formula) for fault, formula in _FREEZE_FAULTS.items()}
-    return compare(_seen(answer) if callable(answer) else answer, _seen(freeze), [(net.eval(),)], faults)
+        inner = nn.Sequential(nn.Conv2d(4, 4, 3), nn.BatchNorm2d(4))
+        net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Dropout(0.5), inner).eval()
+    given = answer(copy.deepcopy(net))
+    if given is None:
+        return "Your function returns nothing. Is a `return` missing?"
+    if not isinstance(given, nn.Module):
+        return f"For (a net) you gave {given!r}; the net is asked for."
+    seen = _seen(given)
+    if seen == _seen(freeze(copy.deepcopy(net))):
+        return None
+    for fault, wrong in _FREEZE_FAULTS.items():
+        if seen == _seen(wrong(copy.deepcopy(net))):
+            return fault
+    hang, moved, own, others, modes = seen
+    return (
+        f"Of two batch norms {hang} look at the batch and {moved} move their running statistics; {own} of their four "
+        f"parameters ask for a gradient, and {others} of the convolutions' four. Of the other layers, two convolutions "
+        f"and dropout, {modes} are in training mode."
+    )
 
 
-def _seen(answer: Answer) -> Answer:
-    """Let an answer's net speak in numbers: modes, what asks for gradients, what moves, what the neighbours do."""
-
-    def call(net: nn.Module) -> Any:
-        given = answer(copy.deepcopy(net))
-        if not isinstance(given, nn.Module):
-            return given
-        norms = [module for module in given.modules() if isinstance(module, nn.BatchNorm2d)]
-        others = [module for module in given.modules() if isinstance(module, nn.Conv2d | nn.Dropout)]
-        generator = torch.Generator().manual_seed(0)
-        before = [norm.running_mean.clone() for norm in norms]
-        hangs = []
-        for norm in norms:
-            x = 3 + torch.randn(4, norm.num_features, 2, 2, generator=generator)
-            hangs.append(not torch.equal(norm(x)[0], norm(x * torch.tensor([1.0, 2, 2, 2])[:, None, None, None])[0]))
-        moved = [not torch.equal(norm.running_mean, old) for norm, old in zip(norms, before, strict=True)]
-        asks = [[p.requires_grad for module in modules for p in module.parameters()] for modules in (norms, others)]
-        return [sum(seen) for seen in (hangs, moved, *asks, [module.training for module in others])]
-
-    return call
+def _seen(net: nn.Module) -> list[int]:
+    """Count batch norms that look at the batch, and that move; parameters that ask, theirs and others'; modes."""
+    norms = [module for module in net.modules() if isinstance(module, nn.BatchNorm2d)]
+    others = [module for module in net.modules() if isinstance(module, nn.Conv2d | nn.Dropout)]
+    generator = torch.Generator().manual_seed(0)
+    look, move = [], []
+    for norm in norms:
+        x = 3 + torch.randn(4, norm.num_features, 2, 2, generator=generator)
+        before = norm.state_dict()["running_mean"].clone()
+        look.append(not torch.equal(norm(x)[0], norm(x[:2])[0]))
+        move.append(not torch.equal(norm.state_dict()["running_mean"], before))
+    ask = [[p.requires_grad for module in modules for p in module.parameters()] for modules in (norms, others)]
+    return [sum(one) for one in (look, move, *ask, [module.training for module in others])]
 
 
 EXERCISES = (

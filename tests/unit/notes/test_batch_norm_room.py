@@ -241,7 +241,8 @@ def test_longer_weights_do_what_the_exercise_predicts(s):
     seen = []
     for factor in (1.0, s):
         w = (factor * weights).requires_grad_()
-        y = F.batch_norm((x @ w)[:, None], None, None, training=True, eps=0.0)[:, 0]
+        one, zero = torch.ones(1, dtype=x.dtype), torch.zeros(1, dtype=x.dtype)
+        y = batch_norm_forward((x @ w)[:, None], one, zero, eps=0.0)[0][:, 0]
         (gradient,) = torch.autograd.grad(((y - x @ target) ** 2).mean(), w)
         seen.append((y.detach(), gradient.norm(), torch.atan(1e-6 * gradient.norm() / w.detach().norm())))
     (y, gradient, angle), (y_s, gradient_s, angle_s) = seen
@@ -254,6 +255,12 @@ def test_the_bug_to_mend_is_the_one_in_the_note():
     names = {"nn": torch.nn}
     exec(code, names)
     assert "still move" in check("freeze batch norm", names["freeze"]).fault
+
+
+def test_another_wrong_freeze_is_told_what_it_did():
+    fault = check("freeze batch norm", lambda net: net.train().requires_grad_(False)).fault
+    assert "Of two batch norms 2 look at the batch" in fault
+    assert "0 of the convolutions' four" in fault
 
 
 def test_the_dots_output_is_torchs(family):
@@ -291,7 +298,7 @@ def test_only_batch_norms_line_moves_with_a_neighbour(family):
 
 
 def test_own_maps_of_another_number_have_numbers_for_names():
-    assert "image 1" in norm_family(torch.randn(3, 2, 4, 5)).readout
+    assert "image 2" in norm_family(torch.randn(3, 2, 4, 5)).readout
 
 
 @pytest.mark.bad_input
