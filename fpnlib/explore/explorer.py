@@ -39,6 +39,7 @@ class Explorer(Generic[Data]):
 
     title: ClassVar[str] = ""
     size: ClassVar[tuple[int, int]] = (1000, 500)  # pixels
+    groups: ClassVar[tuple[tuple[str, tuple[str, ...]], ...]] = ()  # names for controls that stand together
     ahead: ClassVar[bool] = True  # whether neighbouring states may be computed before the reader asks for them
 
     def __init__(self) -> None:
@@ -176,6 +177,7 @@ class Explorer(Generic[Data]):
             "alt": self.title,
             "size": self.size,
             "controls": {name: on_page(self._controls[name], offered[name] if offered else None) for name in values},
+            "groups": {title: [name for name in names if name in values] for title, names in self.groups},
             "handles": handles,
             "start": self._start if offered is None else {name: self.state[name] for name in offered},
             "ahead": self.ahead,

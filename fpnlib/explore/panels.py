@@ -15,11 +15,12 @@ from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.colors import ListedColormap, Normalize
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle, StepPatch
+from matplotlib.patheffects import withStroke
 
 from fpnlib.explore.glyphs import Words
 from fpnlib.explore.handles import Place
 from fpnlib.explore.rasters import Raster
-from fpnlib.explore.style import FAINT, INK, MUTED, ORANGE
+from fpnlib.explore.style import FAINT, INK, MUTED, ORANGE, PAPER
 from fpnlib.explore.text import number
 
 _NEAR = 12  # pixels from a pointer to a point whose numbers it asks for
@@ -116,7 +117,12 @@ class Panel:
     def dot(self, of: Of, *, grab: Grab = None, **look: Any) -> Line2D:
         """One point that stands for the state, or several: x and y."""
         usual: dict[str, Any] = {"ms": 10, "color": ORANGE, "mec": INK, "clip_on": False}
-        return self.line(of, "o", grab=grab, **usual | look)
+        return self.line(of, grab=grab, **{"marker": "o", "ls": "none"} | usual | look)
+
+    def cross(self, of: Of, *, grab: Grab = None) -> Line2D:
+        """A cross at x and y that is seen on any picture."""
+        outline = [withStroke(linewidth=5, foreground=PAPER)]
+        return self.dot(of, grab=grab, marker="+", ms=16, mew=2.5, mec=ORANGE, path_effects=outline)
 
     def upright(self, of: Of | float, *, grab: Grab = None, **look: Any) -> Line2D:
         """An upright line at x; with a control's name as `grab` it is that control's value."""
@@ -202,7 +208,7 @@ class Panel:
         def show(given: Any) -> None:
             pixels, at = given if isinstance(given, tuple) else (given, extent)
             height, width = pixels.shape[:2]
-            x0, y0, x1, y1 = at or (-0.5, -0.5, width - 0.5, height - 0.5)
+            x0, y0, x1, y1 = (-0.5, -0.5, width - 0.5, height - 0.5) if at is None else at
             image.set_data(pixels)
             # `origin` says which end of y the first row has; boxes have it at y0.
             image.set_extent((x0, x1, y1, y0) if image.origin == "upper" else (x0, x1, y0, y1))
@@ -239,7 +245,7 @@ class Panel:
         frame = Rectangle((0, 0), 1, 1, **{"fill": False, "ec": ORANGE, "lw": 2.5} | look)
         self.axes.add_artist(frame)
 
-        def put(corners: Sequence[float] | None) -> None:
+        def put(corners: Sequence[float] | np.ndarray | None) -> None:
             frame.set_visible(corners is not None)
             if corners is not None:
                 x0, y0, x1, y1 = corners

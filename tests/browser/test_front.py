@@ -236,6 +236,23 @@ def test_four_controls_at_once_and_the_rest_under_more(opened):
     assert page.page.get_by_role("slider").count() == 3
 
 
+class Grouped(Wave):
+    groups = (("the wave", ("phase", "height")), ("the rest", ("kind", "beyond", "flipped")))
+
+
+def test_a_group_has_a_name_and_stands_as_a_whole(opened):
+    page = opened(Grouped())
+    first, second = (page.page.get_by_role("group", name=name, exact=True) for name, _ in Grouped.groups)
+    page.page.locator("details.fpnlib-more summary").click()
+    for group, names in ((first, ["phase", "height"]), (second, ["kind", "beyond", "flipped"])):
+        assert [one.get_attribute("data-control") for one in group.locator("[data-control]").all()] == names
+    more = page.page.locator("details.fpnlib-more [data-control]").all()
+    assert [one.get_attribute("data-control") for one in more] == ["kind", "beyond", "flipped"]
+    first.get_by_label("height").fill("2")
+    page.settle()
+    assert page.agrees()
+
+
 def test_an_error_is_shown_and_goes_with_the_next_state(opened):
     page = opened()
     page.page.locator("summary").click()

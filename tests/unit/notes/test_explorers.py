@@ -134,6 +134,9 @@ def test_controls_have_labels_and_the_factory_says_what_it_shows(name, explorers
     explorer = explorers(name)
     assert all(control.description for control in explorer.controls().values())
     assert len(explorer.title) > 20
+    grouped = [control for _, controls in explorer.groups for control in controls]
+    assert len(set(grouped)) == len(grouped)
+    assert set(grouped) <= set(explorer.controls())
     assert all_explorers()[name].__doc__
 
 
