@@ -593,11 +593,11 @@ check("freeze batch norm", freeze)
 #
 # ## To remember
 #
-# 1. Batch norm sets a channel's mean and spread by the batch's own, so each value moves all outputs. The gradient
-#    therefore loses two directions, one through the mean and one through the variance.
-# 2. An output depends on whatever is averaged. Only batch norm averages over neighbours, so only batch norm needs
-#    running statistics, has two modes, and suffers from small batches. Group norm and freezing are the ways out.
-# 3. The weights before batch norm have a direction and no length that matters: the length only sets how far a learning
+# - Batch norm sets a channel's mean and spread by the batch's own, so each value moves all outputs. The gradient
+#   therefore loses two directions, one through the mean and one through the variance.
+# - An output depends on whatever is averaged. Only batch norm averages over neighbours, so only batch norm needs
+#   running statistics, has two modes, and suffers from small batches. Group norm and freezing are the ways out.
+# - The weights before batch norm have a direction and no length that matters: the length only sets how far a learning
 #    rate turns them. In eval mode the layer folds into the convolution before it.
 
 # %% [markdown]
