@@ -275,7 +275,7 @@ function explore(el, spec, begin, source) {
     next.dataset.state = key;
     next.dataset.density = answer.density;
     next.dataset.final = answer.final && answer.density >= density();
-    picture.replaceWith(next);
+    if (next !== picture) picture.replaceWith(next);
     picture = next;
     for (const [which, tables] of Object.entries(answer.handles ?? {})) handles[which].lie(tables);
     readout.textContent = answer.readout;

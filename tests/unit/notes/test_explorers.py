@@ -55,8 +55,8 @@ def check_state(explorer, state):
     assert "nan" not in explorer.readout
     for digits in re.findall(r"\d+\.\d+", explorer.readout):
         assert len(digits.replace(".", "").lstrip("0")) <= 4, f"too many digits: {digits}"
-    pixels, _ = explorer.still(explorer.data, state, 1, "light", {})
-    picture = pixels[..., :3]
+    with explorer.drawn(explorer.data, "light") as canvas:
+        picture = np.array(canvas.render())[..., :3]
     assert picture.shape[1::-1] == explorer.size
     assert picture[::4, ::4].std() > 5
     return picture
