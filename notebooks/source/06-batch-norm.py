@@ -598,7 +598,7 @@ check("freeze batch norm", freeze)
 # - An output depends on whatever is averaged. Only batch norm averages over neighbours, so only batch norm needs
 #   running statistics, has two modes, and suffers from small batches. Group norm and freezing are the ways out.
 # - The weights before batch norm have a direction and no length that matters: the length only sets how far a learning
-#    rate turns them. In eval mode the layer folds into the convolution before it.
+#   rate turns them. In eval mode the layer folds into the convolution before it.
 
 # %% [markdown]
 # ## Terms

@@ -51,6 +51,7 @@ class FamilyExplorer(Explorer[FamilyData]):
 
     title = "Which maps of a batch four norms average, their distribution, and one output over the size of the batch"
     size = (1000, 470)
+    groups = (("the dot", ("image", "channel")),)
 
     def __init__(self, maps: Tensor, names: Sequence[str] = ()) -> None:
         require(maps.ndim == 4, "maps", f"shape {tuple(maps.shape)}", "(N, C, H, W)")

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from fpnlib.notes.batch_norm.explorers.norm_family import FamilyData
 
 _GAP = 2  # pixels around a map
-_VEILS = (0, 175, 242)  # of 255, over maps that are averaged, apart, absent
+_VEILS = ((0, 175, 242), (0, 60, 242))  # of 255, over maps averaged, apart, absent; what goes in, and what comes out
 _WORDS = ("averaged with the dot's map", "not averaged with it", "not in this batch")
 
 
@@ -32,8 +32,8 @@ def fill_grid(panel: Panel, names: Sequence[str], channels: int) -> None:
     ends = -0.5, -0.5, channels - 0.5, len(names) - 0.5
     signs = LinearSegmentedColormap.from_list("signs", [PURPLE, PAPER, GREEN])
     panel.image(lambda data: data.tiles, ends, cmap=signs, vmin=-1, vmax=1, aspect="auto", zorder=0)
-    veils = np.array([[*pixel(PAPER), share] for share in _VEILS], np.uint8)
-    panel.image(lambda data: veils[data.where], ends, aspect="auto", zorder=1, says=_words)
+    veils = np.array([[[*pixel(PAPER), share] for share in shares] for shares in _VEILS], np.uint8)
+    panel.image(lambda data: veils[int(data.after)][data.where], ends, aspect="auto", zorder=1, says=_words)
     panel.boxes(_lit, colors=BLUE, linewidths=2)
     places = {"image": lambda value, data: (data.channel, value), "channel": lambda value, data: (value, data.image)}
     panel.dot(lambda data: (data.channel, data.image), ms=8, grab=places)
