@@ -190,21 +190,21 @@ operating_point(cost=10.0, best=False)
 # $$c \cdot e^{s} \cdot \frac{r_0}{r} > 1 \quad\Longleftrightarrow\quad s > \ln \frac{r}{c \cdot r_0}$$
 #
 # For slopes around the middle the steps stay near this line, at the ends they leave it. Whoever uses the formula trusts
-# the scores as log odds. Whether one may comes next. First the search, in one line of NumPy:
+# the scores as log odds. Whether one may comes next. First both ways in NumPy, and what each loses:
 
 # %%
-cost, ratio = 10.0, 9
-tried = [
-    (cost * (scores[targets] < t).mean() + ratio * (scores[~targets] >= t).mean(), t)
-    for t in np.unique(scores)
-]
-loss, threshold = min(tried)
-blind = min(cost, ratio)
-print(
-    f"best of {len(tried)}: threshold {threshold:.3f}, loss {loss:.3f}, {loss / blind:.3f} of blind"
-)
-by_odds = np.log(ratio / cost / ((~targets).sum() / targets.sum()))
-print(f"from log odds, without a search: {by_odds:.3f}")
+cost, ratio = 10.0, 9  # change these
+
+
+def loss(threshold):  # for each positive, in false alarms
+    missed = (scores[targets] < threshold).mean()
+    return cost * missed + ratio * (scores[~targets] >= threshold).mean()
+
+
+searched = min(np.unique(scores), key=loss)
+by_log_odds = np.log(ratio / cost * targets.sum() / (~targets).sum())
+for name, t in {"searched": searched, "by log odds": by_log_odds}.items():
+    print(f"{name:11} threshold {t:.3f}, loss {loss(t) / min(cost, ratio):.3f} of a blind answer's")
 print(operating_point(cost=cost, ratio=ratio).readout)
 
 # %% [markdown]
@@ -278,6 +278,36 @@ interpolations()
 # right edge, and the rest of the axis counts as zero.
 
 # %% [markdown]
+# ### How sure is an AP?
+#
+# These digits are a sample. Others would have given another AP, and one cannot get others. The **bootstrap** takes the
+# sample for the world: it draws as many digits again, with replacement, so that some come twice and some not at all,
+# and takes the AP of each draw. The middle of all draws, here 95 % of them, is the interval.
+#
+# Now a rival comes, with the same scores and a little noise on top. **Guess: do the intervals of the two overlap? And
+# can one still tell who is better?**
+
+# %%
+from fpnlib.claims import interval_of_resamples
+
+rng = np.random.default_rng(0)
+rival = scores + rng.normal(0, 0.5, len(scores))  # change the noise
+draws = [rng.integers(len(scores), size=len(scores)) for _ in range(500)]
+ours, theirs = (
+    np.array([average_precision(one[draw], targets[draw]) for draw in draws])
+    for one in (scores, rival)
+)
+print("95 % of the draws")
+for name, values in {"ours": ours, "rival": theirs, "difference": ours - theirs}.items():
+    low, high = interval_of_resamples(values)
+    print(f"{name:10} {low:.3f} to {high:.3f}")
+
+# %% [markdown]
+# The two intervals overlap widely, and yet the difference is above zero nearly always. A draw with many hard digits is
+# hard for both. Taken pair by pair, on the same draw, that cancels. So do not compare two intervals: compare on the
+# same examples, and give the interval of the difference.
+
+# %% [markdown]
 # ### Boxes: right by how much?
 #
 # A detector gives boxes. Before one can count, one has to say when a box is right. The usual rule: intersection over
@@ -299,6 +329,29 @@ box_error()
 # the IoU back at $0.5$ move the boxes by thirteen pixels, then by fourteen: the bottle, the labelled jar in front, is
 # lost, and AP falls by one quarter of all there is. All eight chairs together cannot cost more. Precision and recall
 # count every box alike, AP every class.
+#
+# A mean over classes is called a *macro* average. A *micro* average throws all boxes into one ranking, whatever their
+# class, and so counts every box alike. The same moved boxes, both ways:
+
+# %%
+from fpnlib.data import labelled_photo
+from fpnlib.metrics import detection_average_precision
+from fpnlib.notes.precision_recall.experiments.moved_boxes import moved
+
+cafe = labelled_photo("cafe")
+truth = {"boxes": cafe.boxes, "labels": cafe.labels}
+for pixels in (13, 14):  # change these
+    (found,) = moved([truth | {"scores": cafe.labels * 0 + 1.0}], pixels)
+    macro = detection_average_precision([found], [truth], iou_thresholds=[0.5])
+    one_class = {"labels": cafe.labels * 0}
+    micro = detection_average_precision(
+        [found | one_class], [truth | one_class], iou_thresholds=[0.5]
+    )
+    print(f"{pixels} pixels: macro {macro.mean:.3f}, micro {micro.mean:.3f}")
+
+# %% [markdown]
+# Neither is right or wrong. Macro asks how well a class is found, micro how well a box is. With many rare classes the
+# two can be far apart, so a paper has to say which one it means; COCO's AP is macro.
 #
 # Now a real detector. P-Net is the first and smallest of the three networks of the face detector MTCNN, here with its
 # real weights. The page holds small photos from *Labeled Faces in the Wild*, half of them faces. The labelled box of a
