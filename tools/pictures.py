@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from book_map import book_map
 from fpnlib.explore import all_explorers
@@ -32,12 +32,12 @@ THUMBNAILS: dict[str, tuple[str, dict[str, Any]]] = {
 }
 
 
-# A picture that moves: an explorer, and the states it goes through.
-MOVING: dict[str, tuple[str, list[dict[str, Any]]]] = {
-    "moving": ("precision_recall", [{"threshold": step / 2} for step in (*range(-8, 9), *range(8, -9, -1))]),
-}
-_FRAME = 120  # milliseconds
+# A picture that moves: an explorer, the control that is dragged, and from where to where.
+MOVING: dict[str, tuple[str, str, float, float]] = {"moving": ("precision_recall", "threshold", -4.0, 4.0)}
+_FRAMES, _FRAME = 17, 110  # one way, and milliseconds of each
 _MOVING_WIDTH = 720
+# A pointer's corners, in pixels from its tip.
+_POINTER = np.array([(0, 0), (0, 17), (4, 13), (7, 20), (10, 18.5), (7, 12), (12, 12)])
 
 # Pictures that a note shows in its text.
 DIAGRAMS: dict[str, Callable[[], bytes]] = {"04-fpn-architecture": diagram, "map": book_map}
@@ -69,18 +69,29 @@ def thumbnail(explorer: str, state: dict[str, Any]) -> bytes:
     return stream.getvalue()
 
 
-def moving(explorer: str, states: list[dict[str, Any]]) -> bytes:
-    """Return an endless WebP of an explorer that goes through states."""
+def moving(explorer: str, control: str, first: float, last: float) -> bytes:
+    """Return an endless WebP of an explorer while a pointer drags a control's handle there and back."""
     made = all_explorers()[explorer]()
+    step = made.controls()[control].step
     frames = []
-    for state in states:
-        made.set(**state)
-        frame = Image.open(io.BytesIO(made.frame())).convert("RGB")
-        size = _MOVING_WIDTH, round(frame.height * _MOVING_WIDTH / frame.width)
-        frames.append(frame.resize(size, Image.Resampling.LANCZOS))
+    for along in (1 - np.cos(np.linspace(0, 2 * np.pi, 2 * _FRAMES, endpoint=False))) / 2:  # slower at the ends
+        made.set(**{control: first + round((last - first) * along / step) * step})
+        frame = Image.open(io.BytesIO(made.frame(density=2))).convert("RGB")
+        size = np.array((_MOVING_WIDTH, round(frame.height * _MOVING_WIDTH / frame.width)))
+        frames.append(frame.resize(tuple(size), Image.Resampling.LANCZOS))
+        corners = [tuple(corner) for corner in _POINTER + _grabbed(made, control) * size]
+        ImageDraw.Draw(frames[-1]).polygon(corners, fill="black", outline="white")
     stream = io.BytesIO()
     frames[0].save(stream, "WEBP", save_all=True, append_images=frames[1:], duration=_FRAME, loop=0, quality=70)
     return stream.getvalue()
+
+
+def _grabbed(explorer: Any, control: str) -> np.ndarray:
+    """Return where a pointer holds a control's handle, as shares of the picture."""
+    handle = next(one for one in explorer.spec()["handles"] if control in one["tables"])
+    _, x, y = min(handle["tables"][control], key=lambda row: abs(row[0] - explorer.state[control]))
+    left, top, right, bottom = handle["region"]
+    return np.array([(left + right) / 2 if x is None else x, (top + bottom) / 2 if y is None else y])
 
 
 def _frames(source: Any) -> np.ndarray:

@@ -58,10 +58,10 @@ class Canvas:
             artist.draw(renderer)
         return self._image()
 
-    def background(self, density: float = 1) -> Image.Image:
-        """Draw what does not move, as `render` does."""
-        self._restored(density)
-        return self._image()
+    def layers(self) -> list[Artist]:
+        """Return what another renderer draws to have this picture at density 1: the background, then what moves."""
+        self.figure.set_dpi(_DPI)
+        return [self.figure, *self._moving]
 
     def _restored(self, density: float) -> Any:
         self.figure.set_dpi(_DPI * density)

@@ -11,7 +11,6 @@ from typing import Any, ClassVar, Generic, Self, TypeVar
 
 import ipywidgets
 import numpy as np
-from jaxtyping import UInt8
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -23,7 +22,6 @@ from fpnlib.explore.controls import checked, from_page, on_page
 from fpnlib.explore.handles import Handle, Place, Values, checked_places, stops
 from fpnlib.explore.panels import Panel
 from fpnlib.explore.picture import Picture
-from fpnlib.explore.stored import thinned
 from fpnlib.explore.style import Theme
 from fpnlib.validation import require
 
@@ -39,6 +37,7 @@ class Explorer(Generic[Data]):
 
     title: ClassVar[str] = ""
     size: ClassVar[tuple[int, int]] = (1000, 500)  # pixels
+    groups: ClassVar[tuple[tuple[str, tuple[str, ...]], ...]] = ()  # names for controls that stand together
     ahead: ClassVar[bool] = True  # whether neighbouring states may be computed before the reader asks for them
 
     def __init__(self) -> None:
@@ -95,13 +94,6 @@ class Explorer(Generic[Data]):
         """Return what must hold in every state, by name."""
         return {}
 
-    def stored(self, states: int) -> Values:
-        """Return the controls that pages without a kernel offer, and their values, the present ones among them.
-
-        All their combinations are stored, `states` at most. A control that is left out keeps its present value.
-        """
-        return thinned(self._controls, self.state, states)
-
     # What a reader or a test uses.
 
     def controls(self) -> dict[str, ipywidgets.Widget]:
@@ -141,41 +133,53 @@ class Explorer(Generic[Data]):
             density: pixels for each of `size`, 1 to 3 on today's screens.
             theme: `light` or `dark`.
         """
-        with self._drawn(self.data, theme) as canvas:
+        with self.drawn(self.data, theme) as canvas:
             return canvas.encode(format, density)
 
-    def still(
-        self, data: Data, state: Mapping[str, Any], density: float, theme: Theme, offered: Values
-    ) -> tuple[UInt8[np.ndarray, "h w 4"], dict[str, Any]]:
-        """Return a state's picture as pixels, and what a page shows with it, where it has only the `offered` controls.
+    @contextmanager
+    def drawn(self, data: Data, theme: Theme) -> Iterator[Canvas]:
+        """Give the canvas with its artists where `data` puts them, for as long as nothing else is drawn."""
+        with self._lock, style.LOCK:
+            style.use(theme)
+            if self._canvas is None or theme != self._theme:
+                self._handles, self._panels = [], []
+                with rc_context(style.STYLE):
+                    canvas = Canvas(*self.size)
+                    self.build(canvas.figure)
+                    self._draw(data)
+                    canvas.freeze(artist for panel in self._panels for artist in panel.artists)
+                self._canvas, self._theme = canvas, theme
+            self._draw(data)
+            yield self._canvas
+
+    def words(self, data: Data, state: Mapping[str, Any], offered: Values) -> dict[str, Any]:
+        """Return what a page shows with a state's picture, where it has only the `offered` controls.
 
         Args:
             data: what `compute` gave for `state`.
-            density, theme: as for `frame`, of whose picture these are the pixels.
-            offered: as `stored` returns it.
+            offered: their values, in any number.
         """
-        with self._drawn(data, theme) as canvas:
-            words = {
-                "readout": self.describe(data),
-                "code": self._call(state),
-                "handles": self._moved_to(offered, data),
-            }
-            return np.array(canvas.render(density)), words
+        with self.drawn(data, "light"):
+            handles = self._moved_to(offered, data)
+        return {"readout": self.describe(data), "code": self._call(state), "handles": handles}
 
-    def background(self, density: float, theme: Theme) -> tuple[UInt8[np.ndarray, "h w 4"], bool]:
-        """Return what does not move as pixels, and whether the picture has as many colours as photos have."""
-        with self._drawn(self.data, theme) as canvas:
-            return np.array(canvas.background(density)), canvas.photographic
+    def told(self, data: Data, most: int) -> Iterator[tuple[np.ndarray, np.ndarray, list[str], int]]:
+        """Yield what marks with at most so many points say to a pointer: their axes' corners, and `Panel.told`."""
+        with self.drawn(data, "light"):
+            for panel in self._panels:
+                for told in panel.told(most):
+                    yield panel.axes.bbox.get_points(), *told
 
     def spec(self, offered: Values | None = None) -> dict[str, Any]:
         """Return what a page needs before it has a picture: with all controls, or with those offered."""
         values = self._values if offered is None else offered
-        with self._drawn(self.data, "light"):
+        with self.drawn(self.data, "light"):
             handles = [handle.on_page(values, self.data) for handle in self._grabbed(values)]
         return {
             "alt": self.title,
             "size": self.size,
             "controls": {name: on_page(self._controls[name], offered[name] if offered else None) for name in values},
+            "groups": {title: [name for name in names if name in values] for title, names in self.groups},
             "handles": handles,
             "start": self._start if offered is None else {name: self.state[name] for name in offered},
             "ahead": self.ahead,
@@ -200,7 +204,7 @@ class Explorer(Generic[Data]):
             live = self._view()._repr_mimebundle_()
             bundle = dict(live[0]) if live else {}
             bundle["text/plain"] = repr(self)
-            with self._drawn(self.data, "light") as canvas:
+            with self.drawn(self.data, "light") as canvas:
                 kind, picture = canvas.encode_saved()
             bundle[f"image/{kind}"] = b64encode(picture).decode()
         return bundle
@@ -232,22 +236,6 @@ class Explorer(Generic[Data]):
         data = self.compute(**self.state)
         readout = self.describe(data)
         self.data, self.readout = data, readout
-
-    @contextmanager
-    def _drawn(self, data: Data, theme: Theme) -> Iterator[Canvas]:
-        """The canvas with its artists where `data` puts them, for as long as nothing else is drawn."""
-        with self._lock, style.LOCK:
-            style.use(theme)
-            if self._canvas is None or theme != self._theme:
-                self._handles, self._panels = [], []
-                with rc_context(style.STYLE):
-                    canvas = Canvas(*self.size)
-                    self.build(canvas.figure)
-                    self._draw(data)
-                    canvas.freeze(artist for panel in self._panels for artist in panel.artists)
-                self._canvas, self._theme = canvas, theme
-            self._draw(data)
-            yield self._canvas
 
     def _draw(self, data: Data) -> None:
         for panel in self._panels:
@@ -297,7 +285,7 @@ class Explorer(Generic[Data]):
 
     def _encoded(self, data: Data, answer: dict[str, Any], density: float, theme: Theme, *, final: bool) -> bytes:
         # Of a chart a JPEG is soon made, but only a PNG has clean edges.
-        with self._drawn(data, theme) as canvas:
+        with self.drawn(data, theme) as canvas:
             format = "png" if final and not canvas.photographic else "jpeg"
             answer |= {"density": density, "format": format, "final": final or canvas.photographic}
             answer["handles"] = self._moved_to(self._values, data)
@@ -316,7 +304,7 @@ class Explorer(Generic[Data]):
 
     def _said_at(self, data: Data, across: float, down: float) -> dict[str, Any]:
         """What a panel says of a place, and where that is; all places are shares of the picture, y down."""
-        with self._drawn(data, self._screen[1]) as canvas:
+        with self.drawn(data, self._screen[1]) as canvas:
             width, height = canvas.figure.bbox.size
             for panel in self._panels:
                 if found := panel.said_at(across * width, (1 - down) * height):

@@ -180,12 +180,23 @@ function explore(el, spec, begin, source) {
   const grid = element("div", { class: "fpnlib-controls" });
   const more = element("details", { class: "fpnlib-more" }, element("summary", {}, "more"));
   const rest = element("div", { class: "fpnlib-controls" });
-  names.forEach((name, number) => {
+  names.forEach((name) => {
     controls[name] = makeControl(spec.controls[name], (value) => move({ [name]: value }));
     controls[name].input.dataset.control = name;
     controls[name].input.dataset.lmSuppressShortcuts = "true"; // JupyterLab would take the arrow keys
     controls[name].input.addEventListener("focus", () => { inHand = name; });
-    (number < FEW ? grid : rest).append(controls[name].label);
+  });
+  // A group stands where the first of it does, as a whole.
+  const groups = names.map((name) => Object.entries(spec.groups).find(([, members]) => members.includes(name)) ?? ["", [name]]);
+  let place = 0;
+  names.forEach((name, number) => {
+    const [title, members] = groups[number];
+    if (name !== members[0]) return;
+    const home = place + members.length > FEW ? rest : grid;
+    place = home === rest ? FEW : place + members.length;
+    const labels = members.map((one) => controls[one].label);
+    if (members.length === 1) home.append(...labels);
+    else home.append(element("fieldset", { class: "fpnlib-controls fpnlib-group" }, element("legend", {}, title), ...labels));
   });
   const back = element("button", { type: "button" }, "back to start");
   back.addEventListener("click", () => move(tidied(spec.controls, spec.start)));
@@ -212,7 +223,7 @@ function explore(el, spec, begin, source) {
   error.hidden = true;
   el.classList.add("fpnlib-explorer");
   el.append(grid);
-  if (names.length > FEW) { more.append(rest); el.append(more); }
+  if (rest.hasChildNodes()) { more.append(rest); el.append(more); }
   el.append(element("div", { class: "fpnlib-buttons" }, back, copy), stage, readout, error);
 
   const density = () => {
@@ -264,7 +275,7 @@ function explore(el, spec, begin, source) {
     next.dataset.state = key;
     next.dataset.density = answer.density;
     next.dataset.final = answer.final && answer.density >= density();
-    picture.replaceWith(next);
+    if (next !== picture) picture.replaceWith(next);
     picture = next;
     for (const [which, tables] of Object.entries(answer.handles ?? {})) handles[which].lie(tables);
     readout.textContent = answer.readout;

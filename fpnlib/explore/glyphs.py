@@ -49,7 +49,7 @@ class Words(Text):
             return
         if self.stale:  # type: ignore[has-type]
             self._plain = self.is_plain()
-        if not self._plain:
+        if not self._plain or renderer.option_scale_image():  # a renderer without pixels
             return super().draw(renderer)
         font = _Face.of(*self.get_fontfamily(), self.get_fontsize(), self.get_fontweight(), self.get_fontstyle())
         looks = self.get_text(), font, self.get_figure(root=True).dpi, self.get_color(), self.get_ha(), self.get_va()

@@ -4,7 +4,8 @@ A mark is declared once, with a function from the explorer's data to what the ma
 once and stays. What a mark stands for can be grabbed where it lies, and says its numbers to a pointer that rests on it.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, TypeAlias, TypeVar
 
@@ -15,14 +16,15 @@ from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.colors import ListedColormap, Normalize
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle, StepPatch
+from matplotlib.patheffects import withStroke
 
 from fpnlib.explore.glyphs import Words
 from fpnlib.explore.handles import Place
 from fpnlib.explore.rasters import Raster
-from fpnlib.explore.style import FAINT, INK, MUTED, ORANGE
+from fpnlib.explore.style import FAINT, INK, MUTED, ORANGE, PAPER
 from fpnlib.explore.text import number
 
-_NEAR = 12  # pixels from a pointer to a point whose numbers it asks for
+NEAR = 12  # pixels from a pointer to a point whose numbers it asks for
 _LOOP = [[0, 1], [2, 1], [2, 3], [0, 3], [0, 1]]  # the corners of x0 y0 x1 y1, around and back
 
 Of: TypeAlias = Callable[[Any], Any]
@@ -30,10 +32,6 @@ Of: TypeAlias = Callable[[Any], Any]
 Grab: TypeAlias = str | Mapping[str, Place] | None
 """What a mark stands for: a control's name, or for each control where its values lie."""
 Kind = TypeVar("Kind", bound=Artist)
-
-
-Said: TypeAlias = Callable[[float, float], tuple[str, float, float] | None]
-"""From a place in the axes to words about what lies there, and where that is."""
 
 
 class Panel:
@@ -51,7 +49,7 @@ class Panel:
         self.artists: list[Artist] = []
         self._data: Any = None
         self._follow: list[Callable[[Any], Any]] = []
-        self._said: dict[Artist, Said] = {}
+        self._said: dict[Artist, _Points | _Cells] = {}
         self._named: dict[int, Sequence[str]] = {}  # of x, 0, and y, 1
         self._grab = grab
         if bare:
@@ -110,13 +108,18 @@ class Panel:
         if callable(of):
             self._add([line], lambda data: line.set_data(*np.atleast_1d(*of(data))), grab)
         words = says and partial(self._tell, says)
-        self._said[line] = lambda x, y: _point_words(line, x, y, self._named, words)
+        self._said[line] = _Points(line, self._named, words)
         return line
 
     def dot(self, of: Of, *, grab: Grab = None, **look: Any) -> Line2D:
         """One point that stands for the state, or several: x and y."""
         usual: dict[str, Any] = {"ms": 10, "color": ORANGE, "mec": INK, "clip_on": False}
-        return self.line(of, "o", grab=grab, **usual | look)
+        return self.line(of, grab=grab, **{"marker": "o", "ls": "none"} | usual | look)
+
+    def cross(self, of: Of, *, grab: Grab = None) -> Line2D:
+        """A cross at x and y that is seen on any picture."""
+        outline = [withStroke(linewidth=5, foreground=PAPER)]
+        return self.dot(of, grab=grab, marker="+", ms=16, mew=2.5, mec=ORANGE, path_effects=outline)
 
     def upright(self, of: Of | float, *, grab: Grab = None, **look: Any) -> Line2D:
         """An upright line at x; with a control's name as `grab` it is that control's value."""
@@ -202,7 +205,7 @@ class Panel:
         def show(given: Any) -> None:
             pixels, at = given if isinstance(given, tuple) else (given, extent)
             height, width = pixels.shape[:2]
-            x0, y0, x1, y1 = at or (-0.5, -0.5, width - 0.5, height - 0.5)
+            x0, y0, x1, y1 = (-0.5, -0.5, width - 0.5, height - 0.5) if at is None else at
             image.set_data(pixels)
             # `origin` says which end of y the first row has; boxes have it at y0.
             image.set_extent((x0, x1, y1, y0) if image.origin == "upper" else (x0, x1, y0, y1))
@@ -212,7 +215,7 @@ class Panel:
         else:
             show(of)
         words = says and partial(self._tell, says)
-        self._said[image] = lambda x, y: _pixel_words(image, x, y, words)
+        self._said[image] = _Cells(image, words)
         return image
 
     def classes(
@@ -229,9 +232,7 @@ class Panel:
         known = [] if callable(names) else [*names]
         if callable(names):
             self._follow.append(lambda data: known.__setitem__(slice(None), names(data)))
-        self._said[image] = lambda x, y: _pixel_words(
-            image, x, y, lambda row, column: known[int(image.get_array()[row, column])]
-        )
+        self._said[image] = _Cells(image, lambda row, column: known[int(image.get_array()[row, column])])
         return image
 
     def box(self, of: Of | Sequence[float], *, grab: Grab = None, **look: Any) -> Rectangle:
@@ -239,7 +240,7 @@ class Panel:
         frame = Rectangle((0, 0), 1, 1, **{"fill": False, "ec": ORANGE, "lw": 2.5} | look)
         self.axes.add_artist(frame)
 
-        def put(corners: Sequence[float] | None) -> None:
+        def put(corners: Sequence[float] | np.ndarray | None) -> None:
             frame.set_visible(corners is not None)
             if corners is not None:
                 x0, y0, x1, y1 = corners
@@ -289,14 +290,11 @@ class Panel:
 
         self.box(around, lw=3)
 
-        def say(x: float, y: float) -> tuple[str, float, float]:
-            # At the very edge of the axes a number may round to a cell that is not there.
-            row, column = min(round(y), len(rows) - 1), min(round(x), len(columns) - 1)
+        def say(row: int, column: int) -> str:
             across, up = _names(self.axes)
-            words = f"{up} {names[0][row]}, {across} {names[1][column]}: {number(image.get_array()[row, column])}"
-            return words, column, row
+            return f"{up} {names[0][row]}, {across} {names[1][column]}: {number(image.get_array()[row, column])}"
 
-        self._said[image] = say
+        self._said[image] = _Cells(image, say, whole=True)
         return image
 
     # Words.
@@ -369,12 +367,26 @@ class Panel:
         if not self.axes.bbox.contains(x, y):
             return None
         place = self.axes.transData.inverted().transform((x, y))
-        for artist, said in sorted(self._said.items(), key=lambda one: -one[0].get_zorder()):
-            found = said(*place) if artist.get_visible() else None
-            if found:
+        for said in self._shown():
+            if found := said.at(*place):
                 words, *where = found
                 return words, *self.axes.transData.transform(where)
         return None
+
+    def told(self, most: int) -> Iterator[tuple[np.ndarray, list[str], int]]:
+        """Yield what `said_at` says of marks with at most so many points or cells, the uppermost mark first.
+
+        Of points: their places (n, 2) in pixels of the figure, their words, and 0. Of cells: the places of the first
+        row's and column's outer corner and of the last's, the words row by row, and the number of columns.
+        """
+        for said in self._shown():
+            if said.count <= most:
+                places, words, columns = said.every()
+                yield self.axes.transData.transform(places), words, columns
+
+    def _shown(self) -> list["_Points | _Cells"]:
+        found = sorted(self._said.items(), key=lambda one: -one[0].get_zorder())
+        return [said for artist, said in found if artist.get_visible()]
 
     def _tell(self, says: Callable[..., str], *place: int) -> str:
         return says(self._data, *place)
@@ -409,47 +421,85 @@ def _names(axes: Axes) -> tuple[str, str]:
     return across or "x", up or "y"
 
 
-def _point_words(
-    line: Line2D,
-    x: float,
-    y: float,
-    named: Mapping[int, Sequence[str]],
-    words_of: Callable[[int], str] | None,
-) -> tuple[str, float, float] | None:
-    """The point of a line that is near (x, y), in the words of the axes or those that are given for it."""
-    axes, points = line.axes, np.column_stack([np.asarray(one, float) for one in line.get_data()])
-    far = np.hypot(*(axes.transData.transform(points) - axes.transData.transform((x, y))).T)
-    near = np.flatnonzero(far <= _NEAR * axes.figure.dpi / 100)
-    if not near.size:
-        return None
-    nearest = int(near[far[near].argmin()])
-    at = points[nearest]
-    if words_of:
-        return words_of(nearest), *at
-    words = ", ".join(
-        named[place][round(value)] if place in named else f"{name} {number(value)}"
-        for place, (name, value) in enumerate(zip(_names(axes), at, strict=True))
-    )
-    label = str(line.get_label())
-    return words if label.startswith("_") else f"{label}: {words}", *at
+@dataclasses.dataclass(frozen=True)
+class _Points:
+    """What the points of a line say of themselves, in the words of the axes or those that are given for it."""
+
+    line: Line2D
+    named: Mapping[int, Sequence[str]]
+    words_of: Callable[[int], str] | None
+
+    @property
+    def count(self) -> int:
+        return len(self._points())
+
+    def at(self, x: float, y: float) -> tuple[str, float, float] | None:
+        """Words about the point near a place in the axes, and where it is."""
+        axes, points = self.line.axes, self._points()
+        far = np.hypot(*(axes.transData.transform(points) - axes.transData.transform((x, y))).T)
+        near = np.flatnonzero(far <= NEAR * axes.figure.dpi / 100)
+        if not near.size:
+            return None
+        nearest = int(near[far[near].argmin()])
+        return self._words(nearest, points[nearest]), *points[nearest]
+
+    def every(self) -> tuple[np.ndarray, list[str], int]:
+        points = self._points()
+        kept = np.flatnonzero(np.isfinite(points).all(1))
+        return points[kept], [self._words(int(place), points[place]) for place in kept], 0
+
+    def _points(self) -> np.ndarray:
+        return np.column_stack([np.asarray(one, float) for one in self.line.get_data()])
+
+    def _words(self, place: int, at: np.ndarray) -> str:
+        if self.words_of:
+            return self.words_of(place)
+        words = ", ".join(
+            self.named[axis][round(value)] if axis in self.named else f"{name} {number(value)}"
+            for axis, (name, value) in enumerate(zip(_names(self.line.axes), at, strict=True))
+        )
+        label = str(self.line.get_label())
+        return words if label.startswith("_") else f"{label}: {words}"
 
 
-def _pixel_words(
-    image: Raster, x: float, y: float, words_of: Callable[[int, int], str] | None
-) -> tuple[str, float, float] | None:
-    cells = image.get_array()
-    left, right, bottom, top = image.get_extent()
-    across, down = (x - left) / (right - left), (y - top) / (bottom - top)
-    if image.origin == "lower":
-        down = 1 - down
-    if not (0 <= across < 1 and 0 <= down < 1):
-        return None
-    row, column = int(down * cells.shape[0]), int(across * cells.shape[1])
-    value = cells[row, column]
-    if words_of:
-        words = words_of(row, column)
-    elif np.ndim(value):
-        words = ", ".join(f"{name} {one}" for name, one in zip(("red", "green", "blue"), value, strict=False))
-    else:
-        words = number(value)
-    return f"row {row}, column {column}: {words}", x, y
+@dataclasses.dataclass(frozen=True)
+class _Cells:
+    """What the cells of an image say of themselves: their place and number, or words that stand for the `whole`."""
+
+    image: Raster
+    words_of: Callable[[int, int], str] | None
+    whole: bool = False
+
+    @property
+    def count(self) -> int:
+        return int(np.prod(self.image.get_array().shape[:2]))
+
+    def at(self, x: float, y: float) -> tuple[str, float, float] | None:
+        """Words about the cell at a place in the axes, and that place."""
+        (left, first), (right, last) = self._corners()
+        across, down = (x - left) / (right - left), (y - first) / (last - first)
+        if not self.whole and not (0 <= across < 1 and 0 <= down < 1):
+            return None
+        rows, columns = self.image.get_array().shape[:2]
+        # Where the cells fill the axes, its very edge may lie a hair beyond them.
+        row, column = (min(max(int(at * n), 0), n - 1) for at, n in ((down, rows), (across, columns)))
+        return self._words(row, column), x, y
+
+    def every(self) -> tuple[np.ndarray, list[str], int]:
+        rows, columns = self.image.get_array().shape[:2]
+        return np.array(self._corners()), [self._words(*place) for place in np.ndindex(rows, columns)], columns
+
+    def _corners(self) -> tuple[tuple[float, float], tuple[float, float]]:
+        """Where the first row and column begin, and where the last end."""
+        left, right, bottom, top = self.image.get_extent()
+        return ((left, bottom), (right, top)) if self.image.origin == "lower" else ((left, top), (right, bottom))
+
+    def _words(self, row: int, column: int) -> str:
+        value = self.image.get_array()[row, column]
+        if self.words_of:
+            words = self.words_of(row, column)
+        elif np.ndim(value):
+            words = ", ".join(f"{name} {one}" for name, one in zip(("red", "green", "blue"), value, strict=False))
+        else:
+            words = number(value)
+        return words if self.whole else f"row {row}, column {column}: {words}"

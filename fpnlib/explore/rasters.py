@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from matplotlib.backend_bases import RendererBase
 from matplotlib.image import AxesImage
+from matplotlib.transforms import Affine2D
 
 
 class Raster(AxesImage):
@@ -40,6 +41,8 @@ class Raster(AxesImage):
 
     def draw(self, renderer: RendererBase) -> None:
         """Draw where and as large as Matplotlib would."""
+        if renderer.option_scale_image():
+            return self._draw_cells(renderer)
         if not self.is_plain():
             return super().draw(renderer)
         cells = self.get_array()
@@ -75,6 +78,20 @@ class Raster(AxesImage):
         pixels = np.ascontiguousarray(self.to_rgba(cells, bytes=True)).view(np.uint32)[..., 0]
         enlarged = pixels.take(columns, 1).take(rows, 0)
         return enlarged.view(np.uint8).reshape(len(rows), len(columns), 4), x, y
+
+    def _draw_cells(self, renderer: RendererBase) -> None:
+        """Give the cells as they are to a renderer that enlarges images itself."""
+        cells = self.get_array()
+        if not self.get_visible() or cells is None or not cells.size:
+            return
+        left, right, bottom, top = self.get_extent()
+        pixels = self.to_rgba(cells, self.get_alpha(), bytes=True)
+        gc = renderer.new_gc()
+        self._set_gc_clip(gc)
+        gc.set_antialiased(self.get_interpolation() != "nearest")
+        place = Affine2D.from_values(right - left, 0, 0, top - bottom, left, bottom) + self.get_transform()
+        renderer.draw_image(gc, 0, 0, pixels[::-1] if self.origin == "upper" else pixels, place)
+        gc.restore()
 
 
 def _nearest(

@@ -236,6 +236,23 @@ def test_four_controls_at_once_and_the_rest_under_more(opened):
     assert page.page.get_by_role("slider").count() == 3
 
 
+class Grouped(Wave):
+    groups = (("the wave", ("phase", "height")), ("the rest", ("kind", "beyond", "flipped")))
+
+
+def test_a_group_has_a_name_and_stands_as_a_whole(opened):
+    page = opened(Grouped())
+    first, second = (page.page.get_by_role("group", name=name, exact=True) for name, _ in Grouped.groups)
+    page.page.locator("details.fpnlib-more summary").click()
+    for group, names in ((first, ["phase", "height"]), (second, ["kind", "beyond", "flipped"])):
+        assert [one.get_attribute("data-control") for one in group.locator("[data-control]").all()] == names
+    more = page.page.locator("details.fpnlib-more [data-control]").all()
+    assert [one.get_attribute("data-control") for one in more] == ["kind", "beyond", "flipped"]
+    first.get_by_label("height").fill("2")
+    page.settle()
+    assert page.agrees()
+
+
 def test_an_error_is_shown_and_goes_with_the_next_state(opened):
     page = opened()
     page.page.locator("summary").click()
@@ -292,7 +309,7 @@ def test_axe_finds_nothing(opened, light):
 def test_the_number_under_the_pointer_is_the_datas(opened):
     page = opened()
     data, hint = page.explorer.data, page.page.locator(".fpnlib-hint")
-    with page.explorer._drawn(data, "light") as canvas:
+    with page.explorer.drawn(data, "light") as canvas:
         axes = page.explorer._panels[0].axes
         across, up = axes.transData.transform((data.x[200], data.y[200])) / canvas.figure.bbox.size
     box = page.page.locator(".fpnlib-stage").bounding_box()
@@ -311,7 +328,7 @@ def test_a_handle_that_the_data_move_goes_along(opened):
     before = centre(grip)
     page.page.get_by_label("height").fill("2")
     page.settle()
-    with page.explorer._drawn(page.explorer.data, "light") as canvas:
+    with page.explorer.drawn(page.explorer.data, "light") as canvas:
         dot = page.explorer._panels[0].artists[-1]
         _, up = dot.axes.transData.transform(dot.get_xydata()[0]) / canvas.figure.bbox.size
     box = page.page.locator(".fpnlib-stage").bounding_box()
@@ -334,3 +351,21 @@ def test_the_state_can_be_copied_without_a_clipboard(opened):
     page.page.get_by_role("button", name="copy this state as code").click()
     page.page.evaluate("delete navigator.clipboard")
     assert page.page.evaluate("navigator.clipboard.readText()") == repr(page.explorer).split("\n")[0]
+
+
+def test_a_hint_goes_with_a_move_and_stays_away_while_the_page_asks_ahead(opened):
+    page = opened()
+    data, hint = page.explorer.data, page.page.locator(".fpnlib-hint")
+    with page.explorer._drawn(data, "light") as canvas:
+        axes = page.explorer._panels[0].axes
+        across, up = axes.transData.transform((data.x[200], data.y[200])) / canvas.figure.bbox.size
+    box = page.page.locator(".fpnlib-stage").bounding_box()
+    page.page.mouse.move(box["x"] + across * box["width"], box["y"] + (1 - up) * box["height"])
+    page.settle()
+    assert hint.is_visible()
+    page.page.get_by_label("phase").focus()
+    page.page.keyboard.press("ArrowRight")
+    assert not hint.is_visible()
+    page.settle()  # among what it asks are the states ahead
+    assert not hint.is_visible()
+    assert page.agrees()

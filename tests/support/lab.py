@@ -166,8 +166,8 @@ class OpenNotebook:
             "images => images.filter(i => !i.naturalWidth).map(i => i.src.slice(0, 100))"
         )
 
-    def run_all(self) -> None:
-        """Run all cells through the menu and wait until the last is done, or one has failed."""
+    def run_all(self, seconds: float = RUN_SECONDS) -> None:
+        """Run all cells through the menu and wait until the last is done, or one has failed; so long at most."""
         # The notebook's own indicator says "idle" even before there is a kernel, and then nothing would run.
         self.page.locator("#jp-main-statusbar").get_by_text("Python 3 (ipykernel) | Idle").wait_for(
             timeout=START_SECONDS * 1000
@@ -175,14 +175,14 @@ class OpenNotebook:
         self.page.locator('.jp-Notebook-ExecutionIndicator[data-status="idle"]').wait_for()
         self._forget_prompts()
         self._choose("Run", "Run All Cells")
-        self._wait_for_prompts()
+        self._wait_for_prompts(seconds)
 
     def restart_and_run_all(self) -> None:
         """Restart the kernel, which all live explorers lose, and run all cells again."""
         self._forget_prompts()
         self._choose("Kernel", "Restart Kernel and Run All Cells…")
         self.page.locator(".jp-Dialog .jp-mod-accept").click()
-        self._wait_for_prompts()
+        self._wait_for_prompts(RUN_SECONDS)
 
     def _choose(self, menu: str, item: str) -> None:
         for name in (menu, item):
@@ -192,14 +192,14 @@ class OpenNotebook:
         # The prompts are those of a finished run; without them only new ones can be seen.
         self.page.evaluate(f"document.querySelectorAll('{PROMPT}').forEach(prompt => prompt.textContent = '')")
 
-    def _wait_for_prompts(self) -> None:
+    def _wait_for_prompts(self, seconds: float) -> None:
         """Wait until all cells have run in a fresh kernel, or one has failed."""
         self.page.wait_for_function(
             f"""() => {{
                 const prompts = [...document.querySelectorAll('{PROMPT}')].map(prompt => prompt.textContent);
                 return document.querySelector('{ERROR}') || prompts.every((text, i) => text === `[${{i + 1}}]:`);
             }}""",
-            timeout=RUN_SECONDS * 1000,
+            timeout=seconds * 1000,
             polling=LOOK_EVERY,
         )
 

@@ -6,39 +6,151 @@ import http.server
 import io
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from axe_playwright_python.base import AXE_SCRIPT
+from matplotlib import rc_context
+from matplotlib.backends.backend_agg import RendererAgg
+from matplotlib.colors import to_rgba
+from matplotlib.path import Path as Outline
+from matplotlib.text import Text
+from matplotlib.transforms import Affine2D, Bbox, TransformedPath
 from PIL import Image
-from playwright.sync_api import Browser, ConsoleMessage, Locator, Page
+from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, TimeoutError
+from scipy import ndimage
+
+from fpnlib.explore import Explorer
+from fpnlib.explore.glyphs import Words as WordsOfPanels
+from pages import packs
+
+KINDS = ("states", "parts", "images", "hover")
+_CODES = {"M": (1, 1), "L": (2, 1), "Q": (3, 2), "C": (4, 3), "Z": (79, 0)}
 
 
 class Stored:
-    """What a folder holds of one explorer, put together as the page does."""
+    """What a folder holds of one explorer, drawn by Matplotlib."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.index: dict[str, Any] = json.loads((folder / "index.json").read_text())
-        self._packs = [(folder / file["name"]).read_bytes() for file in self.index["files"]]
+    def __init__(self, site: Path, name: str) -> None:
+        self.folder = site / "live" / name
+        self.line: dict[str, Any] = json.loads((site / "live" / "manifest.json").read_text())[name]
+        self.index: dict[str, Any] = packs.read(self.folder, self.line)
+        self.states, self.parts, self._images = (
+            [one for file in self.index[kind] for one in packs.read(self.folder, file)]
+            for kind in ("states", "parts", "images")
+        )
+        controls = self.index["spec"]["controls"].items()
+        self.offered = {name: one.get("values") or one.get("options") or [False, True] for name, one in controls}
 
-    def part(self, number: int) -> tuple[int, int, np.ndarray]:
-        """A rectangle: left, top, and its red, green, blue and alpha."""
-        file, begin, length, left, top = self.index["parts"][number]
-        content = self._packs[file][begin : begin + length]
-        return left, top, np.asarray(Image.open(io.BytesIO(content)).convert("RGBA"))
+    def files(self) -> list[dict[str, Any]]:
+        """All files, each with its name and hash."""
+        return [self.line, *(file for kind in KINDS for file in self.index[kind])]
 
-    def picture(self, theme: str, number: int) -> np.ndarray:
-        """A state's picture."""
-        canvas = self.part(self.index["plates"][theme])[2][..., :3].copy()
-        for part in self.index["pictures"][theme][number]:
-            left, top, pixels = self.part(part)
-            under = canvas[top : top + pixels.shape[0], left : left + pixels.shape[1]]
-            under[pixels[..., 3] > 0] = pixels[pixels[..., 3] > 0][:, :3]
-        return canvas
+    def number(self, state: Mapping[str, Any]) -> int:
+        """The number of a state."""
+        number, stride = 0, 1
+        for name, values in self.offered.items():
+            number += stride * values.index(state[name])
+            stride *= len(values)
+        return number
+
+    def picture(self, theme: str, number: int, density: float = 1) -> np.ndarray:
+        """A state's picture: red, green, blue."""
+        width, height = self.index["spec"]["size"]
+        agg = RendererAgg(width * density, height * density, 100 * density)
+        for part in (self.index["background"], *self.states[number]["parts"]):
+            for step in self.parts[part]:
+                self._draw(agg, step, theme, density)
+        return np.asarray(agg.buffer_rgba())[..., :3]
+
+    def _draw(self, agg: RendererAgg, step: list[Any], theme: str, density: float) -> None:
+        if step[0] == "e":
+            for one in step[1 if theme == "light" else 2]:
+                self._draw(agg, one, theme, density)
+            return
+        kind, number, *rest = step
+        fill, stroke, width, cap, join, dashes, offset, snap, frame, clip = self.index["looks"][number]
+        place = Affine2D().scale(density / self.index["units"][0], -density / self.index["units"][0])
+        place.translate(0, agg.height)
+        gc = agg.new_gc()
+        gc.set_linewidth(width * 0.72 if stroke >= 0 else 0)
+        gc.set_foreground(self._colour(stroke, theme), isRGBA=True)
+        gc.set_snap(bool(snap))
+        if cap:
+            gc.set_capstyle(cap)
+            gc.set_joinstyle(join)
+        if dashes:
+            gc.set_dashes(offset * 0.72, [length * 0.72 for length in dashes])
+        if frame:
+            gc.set_clip_rectangle(Bbox(place.transform(np.reshape(frame, (2, 2)))))
+        if clip:
+            gc.set_clip_path(TransformedPath(_path(clip[0], clip[1:]), place))
+        face = self._colour(fill, theme) if fill >= 0 else None
+        if kind == "p":
+            agg.draw_path(gc, _path(*rest), place, face)
+        elif kind == "m":
+            size = density / self.index["units"][0]
+            agg.draw_markers(
+                gc, _path(*rest[:2]), Affine2D().scale(size, -size), Outline(_points(rest[2])), place, face
+            )
+        elif kind == "t":
+            x, y, angle, size, letters, along = rest
+            gc.set_linewidth(0)
+            gc.set_snap(False)
+            scale = size * density / 72 / self.index["units"][1]
+            x, y = place.transform((x, y))
+            for letter, far in zip(letters, along, strict=True):
+                turn = Affine2D().scale(1, -1).translate(far, 0).scale(scale).rotate_deg(angle).translate(x, round(y))
+                agg.draw_path(gc, _path(*self.index["letters"][letter]), turn, face)
+        else:
+            *corners, smooth, light = rest[:6]
+            content = self._images[rest[6] if theme == "dark" and len(rest) > 6 else light]
+            image = Image.open(io.BytesIO(base64.b64decode(content))).convert("RGBA")
+            (x0, y1), (x1, y0) = np.rint(place.transform(np.reshape(corners, (2, 2)))).astype(int)
+            size = max(1, x1 - x0), max(1, y1 - y0)
+            large = image.resize(size, Image.Resampling.BILINEAR if smooth else Image.Resampling.NEAREST)
+            agg.draw_image(gc, x0, y0, np.asarray(large)[::-1])
+
+    def _colour(self, number: int, theme: str) -> tuple[float, ...]:
+        if number < 0:
+            return (0, 0, 0, 0)
+        return to_rgba(self.index["colours"][number][theme == "dark"] or "none")
+
+
+def _points(ways: list[int]) -> np.ndarray:
+    return np.cumsum(np.reshape(ways, (-1, 2)), axis=0)
+
+
+def _path(steps: str, ways: list[int]) -> Outline:
+    points, codes, vertices, at = _points(ways), [], [], 0
+    for step in steps:
+        code, count = _CODES[step]
+        codes += [code] * max(count, 1)
+        vertices += [*points[at : at + count]] or [(0, 0)]
+        at += count
+    return Outline(vertices, codes)
+
+
+def unhinted(explorer: Explorer[Any], theme: str, density: float) -> np.ndarray:
+    """The kernel's picture with letters as the fonts' outlines have them, as pages draw them: red, green, blue."""
+    with explorer.drawn(explorer.data, theme) as canvas, pytest.MonkeyPatch.context() as patched:
+        patched.setattr(WordsOfPanels, "draw", Text.draw)
+        canvas._backgrounds.clear()  # they have other letters
+        with rc_context({"text.hinting": "no_hinting"}):
+            return np.array(canvas.render(density))[..., :3]
+
+
+def apart(one: np.ndarray, other: np.ndarray, density: float) -> float:
+    """How far two pictures are apart where that is most, 0 to 255, seen from where 4 pixels of density 1 are a dot.
+
+    A hair's breadth or the smoothing of an edge does not show there; a mark that is missing or moved does.
+    """
+    size = round(4 * density)
+    return float(np.abs(ndimage.uniform_filter(one.astype(float) - other, (size, size, 0))).max())
 
 
 class _Quiet(http.server.SimpleHTTPRequestHandler):
@@ -109,6 +221,36 @@ class LiveExplorer:
         for more in self.root.locator("details:not([open]) > summary").all():
             more.click()
         return {one.get_attribute("data-control") or "": one for one in self.root.locator("[data-control]").all()}
+
+    def moved(self, before: list[Any]) -> bool:
+        """Whether the picture soon shows another state."""
+        condition = "([root, before]) => root.querySelector('.fpnlib-picture').dataset.state !== before"
+        arg = [self.root.element_handle(), json.dumps(before, ensure_ascii=False, separators=(",", ":"))]
+        try:
+            self.page.wait_for_function(condition, arg=arg, timeout=500)
+        except TimeoutError:
+            return False
+        return True
+
+    def put(self, name: str, place: int) -> None:
+        """Set a control to one of its values by its place among them."""
+        self.root.locator(f'[data-control="{name}"]').evaluate(
+            """(one, place) => {
+          if (one.type === "checkbox") one.checked = Boolean(place);
+          else if (one.type === "range") one.value = place;
+          else one.selectedIndex = place;
+          one.dispatchEvent(new Event(one.type === "range" ? "input" : "change"));
+        }""",
+            place,
+        )
+
+    def wait_for_state(self, state: list[Any]) -> None:
+        """Wait until the picture is that of a state."""
+        condition = """([root, wanted]) => {
+          const shown = JSON.parse(root.querySelector(".fpnlib-picture").dataset.state);
+          return shown.every((value, place) => value === wanted[place]);
+        }"""
+        self.page.wait_for_function(condition, arg=[self.root.element_handle(), state], timeout=5000)
 
     def wait_for(self, name: str, value: object) -> None:
         """Wait until the picture is that of a value of a control."""

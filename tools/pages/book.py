@@ -4,6 +4,7 @@ import ast
 import base64
 import io
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -24,8 +25,16 @@ from repository import ROOT
 _HERE = Path(__file__).parent
 _FRONT = ROOT / "fpnlib" / "explore"
 _INDEX = "00-index"
-_SCRIPTS = (_FRONT / "front.js", _HERE / "live.js", _HERE / "offline.js")
+_SCRIPTS = (_FRONT / "front.js", *(_HERE / f"{name}.js" for name in ("live", "draw", "offline")))
 _STYLES = (_FRONT / "front.css", _HERE / "site.css")
+
+
+# What notebooks ask of a reader, and what pages ask, where nothing is run.
+_ASKED = {
+    "Run every cell first (menu Run → Run All Cells), then move the sliders.": "Nothing has to be run here: move the "
+    "sliders.",
+    "choose Run → Run All Cells, and move the sliders": "move the sliders",
+}
 
 
 def notes() -> list[Path]:
@@ -72,6 +81,8 @@ def write_source(notebooks: list[Path], folder: Path, manifest: Mapping[str, Any
         for cell in notebook.cells:
             if cell.cell_type == "markdown":
                 cell.source = cell.source.replace("](../images/", "](images/").replace(f"]({_INDEX}", "](index")
+                for asked, here in _ASKED.items():
+                    cell.source = re.sub(r"\s+".join(map(re.escape, asked.split())), here, cell.source)
         if path.stem == _INDEX:
             notebook.cells.append(nbformat.v4.new_markdown_cell(_contents(notebooks)))
         name = "index" if path.stem == _INDEX else path.stem

@@ -1,14 +1,12 @@
-"""Store what pages without a kernel show of an explorer: the words of each state, and pictures as packs of rectangles.
+"""Store what pages without a kernel show of an explorer: of each state its words and the parts of its picture.
 
-An explorer's folder holds `index.json` and its packs. A picture is the plate of its theme with rectangles over it.
+An explorer's folder holds an index and packs. A picture is its background and, over it, the state's parts.
 """
 
-import base64
 import dataclasses
 import hashlib
 import inspect
 import itertools
-import json
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
@@ -17,20 +15,17 @@ from pathlib import Path
 from typing import Any
 
 import grimp
-import numpy as np
 
 from fpnlib.explore import Explorer, all_explorers
 from fpnlib.explore.handles import Values
-from fpnlib.explore.style import THEMES, Theme
-from pages import patches
+from fpnlib.explore.style import Theme
+from pages.offered import OFFERED, offered
+from pages.packs import Drawings, Packs, compact, ways, write
+from pages.recorder import LETTER_UNIT, UNIT
 from repository import ROOT
 
-DENSITY = 2
-STATES = 420  # of an explorer, at most
-_BYTES = 2_000_000  # of an explorer's pictures, at most
-_FEW = 48  # states that it has in any case, if it has so many
-_PACK = 300_000  # bytes that a pack is closed at
-_SAMPLES = 9  # pictures that a plate is made from
+_MAKERS = [Path(__file__).with_name(f"{name}.py") for name in ("live", "packs", "recorder")]
+_TOLD = 150  # points of a mark whose numbers a pointer hears, at most
 _DRAWS = ("matplotlib", "numpy", "pillow", "torch")  # packages whose version may change a picture
 
 
@@ -46,136 +41,76 @@ class Shown:
         return all_explorers()[self.name](**self.state)
 
 
-def states(explorer: Explorer[Any], offered: Values) -> Iterator[dict[str, Any]]:
+def states(explorer: Explorer[Any], values: Values) -> Iterator[dict[str, Any]]:
     """Yield every state that a page offers, the first control's values following each other."""
-    names = list(reversed(list(offered)))
-    for values in itertools.product(*(offered[name] for name in names)):
-        yield explorer.state | dict(zip(names, values, strict=True))
-
-
-def digest(content: bytes) -> str:
-    """Return a file's hash as a browser checks it."""
-    return "sha256-" + base64.b64encode(hashlib.sha256(content).digest()).decode()
-
-
-class Packs:
-    """Files that a folder's rectangles are written to, one after another."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._open: dict[str, bytearray] = {}
-        self._places: dict[bytes, int] = {}
-        self._rows: list[list[Any]] = []  # of a rectangle: its file's key, where it begins, its length, left, top
-        self._files: dict[str, dict[str, str]] = {}
-        self.bytes = 0  # of all rectangles
-
-    def put(self, part: patches.Pixels, left: int, top: int, kind: str, *, photographic: bool) -> int:
-        """Store a rectangle in a pack of some kind unless it is there, and return its number."""
-        key = hashlib.blake2b(part.tobytes() + repr((left, top, part.shape)).encode()).digest()
-        if key not in self._places:
-            content = patches.encoded(part, photographic=photographic)
-            file = f"{kind}-{sum(name.startswith(kind) for name in self._files)}"
-            pack = self._open.setdefault(file, bytearray())
-            self._places[key] = len(self._rows)
-            self._rows.append([file, len(pack), len(content), left, top])
-            pack += content
-            self.bytes += len(content)
-            if len(pack) > _PACK:
-                self._close(file)
-        return self._places[key]
-
-    def done(self) -> dict[str, Any]:
-        """Write what is open, and return what the index says of files and rectangles."""
-        for file in list(self._open):
-            self._close(file)
-        order = {file: number for number, file in enumerate(self._files)}
-        rows = [[order[file], *place] for file, *place in self._rows]
-        return {"files": list(self._files.values()), "parts": rows}
-
-    def _close(self, file: str) -> None:
-        content = bytes(self._open.pop(file))
-        name = f"{file}-{hashlib.sha256(content).hexdigest()[:8]}.pack"
-        (self._folder / name).write_bytes(content)
-        self._files[file] = {"name": name, "integrity": digest(content)}
+    names = list(reversed(list(values)))
+    for each in itertools.product(*(values[name] for name in names)):
+        yield explorer.state | dict(zip(names, each, strict=True))
 
 
 def store(shown: Shown, folder: Path) -> dict[str, Any]:
-    """Write an explorer's folder anew, and return its line in the manifest.
-
-    If its pictures take too many bytes it holds fewer states.
-    """
-    made: dict[Theme, Explorer[Any]] = {theme: shown.made() for theme in THEMES}
-    explorer = made["light"]
-    wanted = STATES
-    while True:
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
-        offered = explorer.stored(wanted)
-        every = list(states(explorer, offered))
-        packs = Packs(folder)
-        words, pictures, plates = _drawn(made, every, offered, packs)
-        if packs.bytes <= _BYTES or len(every) <= _FEW:
-            break
-        wanted = max(_FEW, int(0.9 * len(words) * _BYTES / packs.bytes))
+    """Write an explorer's folder anew, and return its line in the manifest."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    explorer = shown.made()
+    values = offered(explorer.controls(), explorer.state, OFFERED[shown.name])
+    every = list(states(explorer, values))
+    start = next(number for number, state in enumerate(every) if state == explorer.state)
+    drawings, hover = Drawings(folder, explorer.size), Packs(folder, "hover")
+    both: dict[Theme, Explorer[Any]] = {"light": explorer, "dark": shown.made()}  # each keeps its artists
+    background, *_ = drawn(both, explorer.data, drawings, first=0, last=1)
+    made: dict[int, Any] = {}
+    for number in sorted(range(len(every)), key=lambda number: number != start):  # the first picture's files first
+        state = every[number]
+        data = explorer.compute(**state)
+        made[number] = explorer.words(data, state, values) | {
+            "parts": drawn(both, data, drawings, first=1),
+            "hover": [
+                hover.put([*(ways(drawings.recorder.places(one)) for one in (corners, places)), words, columns])
+                for corners, places, words, columns in explorer.told(data, _TOLD)
+            ],
+        }
+    shots = Packs(folder, "states")
+    for number in range(len(every)):
+        shots.put(made[number])
     index = {
-        "spec": explorer.spec(offered) | {"ahead": True},
-        "elsewhere": elsewhere(shown, explorer, offered),
-        "density": DENSITY,
-        "words": words,
-        "plates": plates,
-        "pictures": pictures,
-        **packs.done(),
+        "spec": explorer.spec(values) | {"ahead": True},
+        "elsewhere": elsewhere(shown, explorer, values),
+        "units": [UNIT, LETTER_UNIT],
+        "background": background,
+        "states": shots.close(),
+        "hover": hover.close(),
+        **drawings.tables(),
     }
-    content = json.dumps(index, ensure_ascii=False, separators=(",", ":")).encode()
-    (folder / "index.json").write_bytes(content)
-    for one in made.values():
+    line = {"title": explorer.title, **write(folder, "index", compact(index)), "states": len(every)}
+    for one in both.values():
         one.close()
-    size = sum(path.stat().st_size for path in folder.iterdir())
-    return {"title": explorer.title, "integrity": digest(content), "states": len(every), "bytes": size}
+    return line | {"bytes": sum(path.stat().st_size for path in folder.iterdir())}
 
 
-def _drawn(
-    made: Mapping[Theme, Explorer[Any]], every: list[dict[str, Any]], offered: Values, packs: Packs
-) -> tuple[list[dict[str, Any]], dict[Theme, list[list[int]]], dict[Theme, int]]:
-    """Put pictures into packs, while the bytes are not too many: each state's words and rectangles, and the plates."""
-    compute = made["light"].compute
-    samples: dict[Theme, list[patches.Pixels]] = {theme: [] for theme in made}
-    for number in np.unique(np.linspace(0, len(every) - 1, _SAMPLES).round().astype(int)):
-        data = compute(**every[number])
-        for theme, one in made.items():
-            samples[theme].append(patches.packed(one.still(data, every[number], DENSITY, theme, offered)[0]))
-    plates, numbers, photographic = {}, {}, False
-    for theme, one in made.items():
-        background, photographic = one.background(DENSITY, theme)
-        plates[theme] = patches.plate(samples[theme], patches.packed(background))
-        numbers[theme] = packs.put(plates[theme], 0, 0, f"{theme}-plate", photographic=photographic)
-
-    words: list[dict[str, Any]] = []
-    pictures: dict[Theme, list[list[int]]] = {theme: [] for theme in made}
-    for state in every:
-        data = compute(**state)
-        for theme, one in made.items():
-            pixels, said = one.still(data, state, DENSITY, theme, offered)
-            parts = patches.differences(patches.packed(pixels), plates[theme])
-            pictures[theme].append(
-                [packs.put(part, left, top, theme, photographic=photographic) for (left, top, _, _), part in parts]
-            )
-        words.append(said)
-        if packs.bytes > _BYTES and len(every) > _FEW:
-            break
-    return words, pictures, numbers
+def drawn(
+    both: Mapping[Theme, Explorer[Any]], data: Any, drawings: Drawings, *, first: int, last: int | None = None
+) -> list[int]:
+    """Return the numbers of the parts that some of a picture's artists draw, those that draw nothing left out."""
+    ops = []
+    for theme, one in both.items():
+        with one.drawn(data, theme) as canvas:
+            ops.append([drawings.recorder.taken(artist) for artist in canvas.layers()[first:last]])
+    numbers = [drawings.put(light, dark) for light, dark in zip(*ops, strict=True) if light or dark]
+    drawings.recorder.images.clear()
+    return numbers
 
 
-def elsewhere(shown: Shown, explorer: Explorer[Any], offered: Values) -> list[str]:
+def elsewhere(shown: Shown, explorer: Explorer[Any], values: Values) -> list[str]:
     """Say what only JupyterLab has of an explorer."""
     controls = explorer.controls()
     labels = {name: control.description for name, control in controls.items()}
     finer = [
         labels[name]
-        for name, values in offered.items()
-        if hasattr(control := controls[name], "max") and len(values) <= (control.max - control.min) / control.step
+        for name, some in values.items()
+        if hasattr(control := controls[name], "max") and len(some) <= (control.max - control.min) / control.step
     ]
-    missing = [label for name, label in labels.items() if name not in offered]
+    missing = [label for name, label in labels.items() if name not in values]
     own = list(inspect.signature(all_explorers()[shown.name].__wrapped__).parameters)  # type: ignore[attr-defined]
     said = []
     for words, things in (("finer steps of", finer), ("the controls" if len(missing) > 1 else "the control", missing)):
@@ -192,16 +127,16 @@ def listed(things: Iterable[str]) -> str:
 
 def key(shown: Shown) -> str:
     """Return a hash of all that an explorer's pictures depend on: its call, code, data and drawing packages."""
-    hashed = hashlib.sha256(
-        repr((shown.name, sorted(shown.state.items()), [version(name) for name in _DRAWS])).encode()
-    )
+    wanted = OFFERED[shown.name]
+    versions = [version(name) for name in _DRAWS]
+    hashed = hashlib.sha256(repr((shown.name, sorted(shown.state.items()), wanted, versions)).encode())
     module = all_explorers()[shown.name].__module__
     code = [_file(name) for name in sorted({module, *_graph().find_upstream_modules(module)})]
     folders = sorted({path.parent for path in code} | ({ROOT / "fpnlib/results"} if _reads_results(module) else set()))
     data = [
         path for folder in folders for path in sorted(folder.rglob("*.*")) if path.suffix in (".json", ".safetensors")
     ]
-    for path in [*code, *data, Path(__file__), Path(patches.__file__)]:
+    for path in [*code, *data, *_MAKERS]:
         hashed.update(str(path.relative_to(ROOT)).encode() + _hash(path))
     return hashed.hexdigest()
 

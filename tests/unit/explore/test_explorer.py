@@ -58,7 +58,7 @@ def test_blitting_equals_a_full_draw(four):
     four.set(phase=4)
     blitted = pixels(four.frame())
     full = FourMaps().set(phase=4)
-    with full._drawn(full.data, "light") as canvas:
+    with full.drawn(full.data, "light") as canvas:
         for artist in canvas._moving:
             artist.set_animated(False)
         canvas._agg.draw()

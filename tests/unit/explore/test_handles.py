@@ -50,7 +50,7 @@ def test_a_table_puts_each_value_where_the_picture_has_it(axes):
         (x, across, nothing), (y, none, down) = handle["tables"]["x"][number], handle["tables"]["y"][number]
         assert nothing is none is None
         explorer.set(x=x, y=y)
-        with explorer._drawn(explorer.data, "light") as canvas:
+        with explorer.drawn(explorer.data, "light") as canvas:
             at = explorer.dot.get_transform().transform((x, y)) / canvas.figure.bbox.size
         np.testing.assert_allclose((across, down), (at[0], 1 - at[1]), atol=1e-4)
     explorer.close()

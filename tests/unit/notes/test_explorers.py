@@ -55,8 +55,8 @@ def check_state(explorer, state):
     assert "nan" not in explorer.readout
     for digits in re.findall(r"\d+\.\d+", explorer.readout):
         assert len(digits.replace(".", "").lstrip("0")) <= 4, f"too many digits: {digits}"
-    pixels, _ = explorer.still(explorer.data, state, 1, "light", {})
-    picture = pixels[..., :3]
+    with explorer.drawn(explorer.data, "light") as canvas:
+        picture = np.array(canvas.render())[..., :3]
     assert picture.shape[1::-1] == explorer.size
     assert picture[::4, ::4].std() > 5
     return picture
@@ -134,6 +134,9 @@ def test_controls_have_labels_and_the_factory_says_what_it_shows(name, explorers
     explorer = explorers(name)
     assert all(control.description for control in explorer.controls().values())
     assert len(explorer.title) > 20
+    grouped = [control for _, controls in explorer.groups for control in controls]
+    assert len(set(grouped)) == len(grouped)
+    assert set(grouped) <= set(explorer.controls())
     assert all_explorers()[name].__doc__
 
 

@@ -229,7 +229,7 @@ def test_a_threshold_only_takes_away():
             before = None
             for value in (0.05, 0.3, 0.6, 0.95):
                 data = explorer.set(net=net, picture=page.name, score=value).data
-                right = len(data.boxes["right"])
+                right = len(data.kept.boxes["right"])
                 assert before is None or right <= before
                 before = right
 
@@ -272,7 +272,7 @@ def test_the_readers_own_picture_comes_first():
     assert explorer.state["picture"] == "your photo"
     expected = detect("full pyramid", Page("your photo", small(own), None))
     data = explorer.set(score=0.2).data
-    assert len(data.boxes["unjudged"]) == int((expected["scores"] >= 0.2).sum())
+    assert len(data.kept.boxes["unjudged"]) == int((expected["scores"] >= 0.2).sum())
     assert "nothing here is labelled" in explorer.readout
 
 

@@ -159,7 +159,7 @@ def test_a_module_in_training_mode_and_other_strides():
     assert not net.training
     assert (explorer.controls()["level"].min, explorer.controls()["level"].max) == (1, 2)
     explorer.set(net="EfficientNet-Lite0", level=1)
-    assert explorer.data.level == 2
+    assert explorer.data.read.level == 2
 
 
 def test_a_backbone_with_its_pyramid_and_preparation():
@@ -172,7 +172,7 @@ def test_a_backbone_with_its_pyramid_and_preparation():
 
     explorer = pyramid(picture(), net.stages, own, prepare)
     assert "your backbone and pyramid" in explorer.readout.lower()
-    assert len(explorer.data.values) == 7
+    assert len(explorer.data.read.values) == 7
     np.testing.assert_array_equal(seen[0][0].permute(1, 2, 0), picture())
     with torch.no_grad():
         expected = own(net.stages(prepare(seen[0])))
@@ -240,7 +240,7 @@ def test_a_dilated_backbone(turned):
     for level in made.levels:
         explorer.set(stage="M", level=level, x=100, y=100).frame()
         assert all(explorer.invariants(explorer.data).values())
-        frames.append(explorer.data.frame)
+        frames.append(explorer.data.sheet.frames["M", level])
     assert "M5 (merged)" in explorer.readout
     assert "7×10 cells, stride 16;" in explorer.readout
     assert "in row 6, column 9" in explorer.readout
@@ -281,9 +281,10 @@ def test_maps_of_any_sizes(maps, strides, says):
         explorer.set(level=level, x=x, y=y, stage="P").frame()
         assert all(explorer.invariants(explorer.data).values())
         # The cursor's cell is where the page has the cursor, or the last one where the backbone rounded off.
-        rows, columns = explorer.data.picture.shape[:2]
-        at = [int(c // stride) for c, stride in zip(explorer.data.cursor[::-1], explorer.data.stride, strict=True)]
-        assert explorer.data.cell == (min(at[0], rows - 1), min(at[1], columns - 1))
+        read = explorer.data.read
+        rows, columns = read.flat.shape
+        at = [int(c // stride) for c, stride in zip(read.cursor[::-1], read.stride, strict=True)]
+        assert read.cell == (min(at[0], rows - 1), min(at[1], columns - 1))
 
 
 @given(
@@ -402,15 +403,15 @@ def test_a_dragged_corner_follows_the_pointer_and_the_rest_of_the_box_its_middle
     explorer = level_assignment()
     explorer._repr_mimebundle_()
     handle = explorer._handles[3]  # the lower right corner
-    middle = np.add(explorer.data.box[:2], explorer.data.box[2:]) / 2
+    middle = np.add(explorer.data.assigned.box[:2], explorer.data.assigned.box[2:]) / 2
     for pointer in np.linspace((330, 235), (290, 290), 12):
         (wanted,) = handle._shares(handle.axes.transData.transform([pointer]))
         tables = handle.tables({name: stops(one) for name, one in explorer.controls().items()}, explorer.data)
         far = {name: [np.hypot(x - wanted[0], y - wanted[1]) for _, x, y in table] for name, table in tables.items()}
         explorer.set(**{name: tables[name][int(np.argmin(one))][0] for name, one in far.items()})
         explorer.frame()
-    assert np.abs(np.subtract(explorer.data.box[2:], pointer)).max() < 16  # the shape has coarse steps
-    x0, y0, x1, y1 = explorer.data.box
+    assert np.abs(np.subtract(explorer.data.assigned.box[2:], pointer)).max() < 16  # the shape has coarse steps
+    x0, y0, x1, y1 = explorer.data.assigned.box
     assert (x0 + x1) / 2 == pytest.approx(middle[0], abs=1)
     assert y0 == 0 or (y0 + y1) / 2 == pytest.approx(middle[1], abs=1)
 

@@ -48,6 +48,7 @@ class IdentityExplorer(Explorer[IdentityData]):
 
     title = "Two inputs added and convolved, and the same two concatenated and convolved, with the difference"
     size = (1000, 420)
+    groups = (("the convolution", ("kernel", "kernel_size", "stride", "dilation")),)
 
     def __init__(self, x: Float[Tensor, "h w"], y: Float[Tensor, "h w"]) -> None:
         require(x.shape == y.shape, "y", f"shape {tuple(y.shape)}", f"{tuple(x.shape)}, that of x")
@@ -127,12 +128,11 @@ class IdentityExplorer(Explorer[IdentityData]):
             halves = f"The halves are free, and y's middle weight has moved by {number(data.nudge)} alone."
         else:
             halves = "The halves are free, but still equal."
-        if data.relu:
-            halves += " A ReLU stands before the convolution."
+        relu = " A ReLU stands before the convolution." if data.relu else ""
         same = "The outputs are equal" if data.largest <= _EQUAL else "The outputs differ"
         size, middle = len(data.kernel), data.kernel[len(data.kernel) // 2, len(data.kernel) // 2]
         return (
-            f"{halves} Kernel {size}×{size}, its middle weight {number(middle)} after the add, output "
+            f"{halves}{relu} Kernel {size}×{size}, its middle weight {number(middle)} after the add, output "
             f"{'×'.join(map(str, data.added.shape))}.\n{same}: {_size(data.largest)} apart at most, in grey values."
         )
 

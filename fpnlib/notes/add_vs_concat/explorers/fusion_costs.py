@@ -41,6 +41,7 @@ class CostsExplorer(Explorer[CostsData]):
 
     title = "Multiply-adds of the convolution after an add and after a concat, and four pyramids on ResNet-50 compared"
     size = (1000, 380)
+    groups = (("the next convolution", ("maps", "channels", "kernel")), ("pyramids", ("levels", "side")))
 
     def make_controls(self) -> dict[str, Widget]:
         """Return the maps, their channels, the kernel, and the image's side for the pyramids."""

@@ -42,6 +42,10 @@ class PassesExplorer(Explorer[PassesData]):
 
     title = "Batch norm of four numbers as a graph: the value and the gradient at every node, and six checks"
     size = (1000, 520)
+    groups = tuple(
+        (title, tuple(f"{letter}{place + 1}" for place in range(COUNT)))
+        for title, letter in (("the batch", "x"), ("gradients from above", "g"))
+    )
 
     def make_controls(self) -> dict[str, Widget]:
         """Return the batch, the gradient that comes from above, γ, and which derivation to follow."""

@@ -56,8 +56,12 @@ class Judged:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Kept:
-    """Boxes kept and objects missed, by kind; the scores of all boxes, by kind; objects and those found, by size."""
+    """Boxes kept and objects missed, by kind; the scores of all boxes, by kind; objects and those found, by size.
 
+    labels: of the boxes kept
+    """
+
+    labels: np.ndarray
     boxes: dict[str, np.ndarray]
     scores: dict[str, np.ndarray]
     objects: dict[str, int]
@@ -140,13 +144,28 @@ def keep(page: Page, judged: Judged, score: float) -> Kept:
         for box, hit in zip(wanted, seen, strict=True):
             objects[size_of(box)] += 1
             found[size_of(box)] += int(hit)
-    return Kept(boxes, scores, objects, found)
+    return Kept(judged.labels[good], boxes, scores, objects, found)
 
 
 @lru_cache(maxsize=len(NETS))
 def judged_pages(net: str) -> dict[str, Judged]:
     """A net's detections on every page, by the page's name."""
     return {page.name: judge(page, detect(net, page)) for page in pages()}
+
+
+class Album:
+    """The pages, by name, first the reader's own picture (H, W, 3) if there is one; every net's detections on them."""
+
+    def __init__(self, own: UInt8[np.ndarray, "h w 3"] | None = None) -> None:
+        mine = [] if own is None else [Page("your photo", small(own), None)]
+        self.pages = {page.name: page for page in (*mine, *pages())}
+        self._judged = {
+            net: judged_pages(net) | {page.name: judge(page, detect(net, page)) for page in mine} for net in NETS
+        }
+
+    def keep(self, net: str, page: str, score: float) -> Kept:
+        """Keep the boxes that score enough; what was found by a dropped one is missed."""
+        return keep(self.pages[page], self._judged[net][page], score)
 
 
 def average_recall(net: str) -> tuple[np.ndarray, np.ndarray]:

@@ -42,3 +42,25 @@ def step_of(fpn: FPN, maps: Mapping[Any, Sequence[Tensor]], place: int, upsampli
     smoothed = F.conv2d(torch.cat((lateral, above)), weight, padding=1)
     both = (smoothed[0], smoothed[1])
     return Step(terms, both, bias[:, None, None], sum_energies(*terms), sum_energies(*both))
+
+
+def mixed(step: Step, mix: float, channel: int) -> tuple[dict[str, Float[Tensor, "h w"]], dict[str, Tensor]]:
+    """One channel, from 1, of lateral, level above, sum and result with the level above times `mix`.
+
+    And the energies of all channels, (RINGS,) each.
+    """
+    lateral, above = (term[channel - 1] for term in step.terms)
+    first, second = (term[channel - 1] for term in step.smoothed)
+    maps = {
+        "lateral": lateral,
+        "above": mix * above,
+        "sum": lateral + mix * above,
+        "smoothed": first + mix * second + step.bias[channel - 1],
+    }
+    weights = torch.tensor([1.0, mix, mix * mix])
+    return maps, {
+        "lateral": step.energies[0],
+        "above": step.energies[2] * (mix > 0),
+        "sum": weights @ step.energies,
+        "smoothed": weights @ step.smoothed_energies,
+    }

@@ -6,13 +6,14 @@ from typing import Any
 
 from torch import Tensor
 
+from fpnlib.data import load_image
 from fpnlib.explore import explorer
 from fpnlib.models import FPN
 from fpnlib.notes.fpn.experiments.backbones import own_backbone
 from fpnlib.notes.fpn.experiments.photo_pyramid import Library
 from fpnlib.notes.fpn.explorers.architecture import ArchitectureExplorer
 from fpnlib.notes.fpn.explorers.cue_distance import CueDistanceExplorer
-from fpnlib.notes.fpn.explorers.detections import DetectionsExplorer, own_picture
+from fpnlib.notes.fpn.explorers.detections import DetectionsExplorer
 from fpnlib.notes.fpn.explorers.level_assignment import AssignmentExplorer
 from fpnlib.notes.fpn.explorers.pyramid import PyramidExplorer
 from fpnlib.notes.fpn.explorers.top_down_step import StepExplorer
@@ -95,7 +96,7 @@ def detections(photo: Any = None) -> DetectionsExplorer:
     Args:
         photo: a picture of yours to begin with: a path, an array or the bytes of a file; by default a scene.
     """
-    return DetectionsExplorer(own_picture(photo))
+    return DetectionsExplorer(None if photo is None else load_image(photo))
 
 
 @explorer

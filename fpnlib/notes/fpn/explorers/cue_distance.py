@@ -14,6 +14,7 @@ from fpnlib.notes.fpn.experiments.cue import CHANCE, DISTANCES, FIELD, SIDE, STR
 
 BACKBONES: dict[str, Weights] = {"small ResNet, trained with it": "scratch", "ImageNet's weights, frozen": "imagenet"}
 PATHS = {"with the top-down path": "full", "without it": "none"}
+_WHOLE = {"xlim": (0, SIDE), "ylim": (SIDE, 0)}
 _COLOURS = {"full": GREEN, "none": PURPLE}
 _LOOKS: dict[str, dict[str, Any]] = {"full": {"marker": "o"}, "none": {"marker": "s", "ls": "--"}}
 
@@ -25,8 +26,7 @@ class CueDistanceData:
     picture:   (SIDE, SIDE, 3)
     middle:    row and column of the object's middle
     field:     first and last row, first and last column of what P2 sees there
-    curves:    by path, (distances,)
-    intervals: by path, (2, distances)
+    curves:    by path, (distances, 3): the share of objects named rightly, and its interval
     """
 
     distance: int
@@ -36,7 +36,6 @@ class CueDistanceData:
     middle: tuple[int, int]
     field: tuple[int, int, int, int]
     curves: dict[str, np.ndarray]
-    intervals: dict[str, np.ndarray]
     reach: int
     accuracy: float
     other: float
@@ -49,12 +48,11 @@ class CueDistanceExplorer(Explorer[CueDistanceData]):
     size = (960, 400)
 
     def __init__(self) -> None:
-        stored, names = Result.load("FP-3"), (*PATHS.values(),)
-        keys = {(b, path): [f"{b}_{path}_{one}" for one in DISTANCES] for b in BACKBONES.values() for path in names}
-        self._curves = {at: np.array([stored.number(key) for key in these]) for at, these in keys.items()}
-        self._intervals = {
-            at: np.array([[stored.number(f"{key}_{end}") for key in these] for end in ("low", "high")])
-            for at, these in keys.items()
+        stored = Result.load("FP-3")
+        self._curves = {
+            (kind, path): np.array([stored.with_interval(f"{kind}_{path}_{one}") for one in DISTANCES])
+            for kind in BACKBONES.values()
+            for path in PATHS.values()
         }
         self._pictures = {one: cue_pictures(one, "test", 1) for one in DISTANCES}
         super().__init__()
@@ -85,19 +83,16 @@ class CueDistanceExplorer(Explorer[CueDistanceData]):
             middle=(y, x),
             field=tuple(min(max(0, edge), SIDE - 1) for edge in seen),  # type: ignore[arg-type]
             curves={one: self._curves[kind, one] for one in PATHS.values()},
-            intervals={one: self._intervals[kind, one] for one in PATHS.values()},
             reach=max(-first, last),
-            accuracy=float(self._curves[kind, name][place]),
-            other=float(self._curves[kind, other][place]),
+            accuracy=float(self._curves[kind, name][place, 0]),
+            other=float(self._curves[kind, other][place, 0]),
         )
 
     def build(self, figure: Figure) -> None:
         """Lay out the picture and the curves."""
         left, right = figure.subplots(1, 2, width_ratios=[1, 1.5])
-        picture = self.panel(left, bare=True, title="In the frame: what P2 sees at the disc")
+        picture = self.panel(left, bare=True, title="In the frame: what P2 sees at the disc", **_WHOLE)
         picture.image(lambda data: (data.picture, (0, 0, SIDE, SIDE)))
-        left.set(xlim=(0, SIDE), ylim=(SIDE, 0))
-
         curves = self.panel(right, title="Test objects named rightly, with 95 % intervals over seeds", ylabel="share")
         right.set(xlim=(-1.5, DISTANCES[-1] + 1.5), ylim=(0.38, 1.09), xticks=DISTANCES)
         right.set_xlabel("distance of the cue from the object's middle (pixels)")
@@ -105,9 +100,7 @@ class CueDistanceExplorer(Explorer[CueDistanceData]):
         curves.level(CHANCE, color=MUTED, ls=":", lw=1.2)
         curves.text("chance", 0, CHANCE - 0.015, va="top", color=MUTED, fontsize=9)
         curves.upright(lambda data: data.reach + 0.5, color=RED, lw=2, ls="--")
-        curves.text(
-            "  here the field of P2 alone ends", at=lambda data: (data.reach + 0.5, 0.41), color=RED, fontsize=9
-        )
+        curves.text("here the field of P2 alone ends", at=lambda data: (data.reach + 1, 0.41), color=RED, fontsize=9)
         for words, name in PATHS.items():
             self._path(words, name, picture, curves)
         curves.dot(lambda data: (data.distance, data.accuracy), grab={"distance": lambda value: (value, None)})
@@ -120,14 +113,11 @@ class CueDistanceExplorer(Explorer[CueDistanceData]):
             top, bottom, left, right = data.field
             return (left, top, right + 1, bottom + 1) if PATHS[data.path] == name else None
 
-        def means(data: CueDistanceData) -> np.ndarray:
-            return np.column_stack([data.curves[name], *data.intervals[name]])
-
         look: dict[str, Any] = {"color": _COLOURS[name]}
         picture.box(frame, ec=_COLOURS[name], lw=4)
-        curves.means(lambda data: (DISTANCES, means(data)), **look).set(**_LOOKS[name], label=words)
+        curves.means(lambda data: (DISTANCES, data.curves[name]), **look).set(**_LOOKS[name], label=words)
         end = {"ha": "right", "va": "bottom", "fontsize": 9, "weight": "bold"}
-        curves.text(words, at=lambda data: (DISTANCES[-1], means(data)[-1, 2] + 0.01), **look | end)
+        curves.text(words, at=lambda data: (DISTANCES[-1], data.curves[name][-1, 2] + 0.01), **look | end)
 
     def describe(self, data: CueDistanceData) -> str:
         """Say where the cue is, whether P2 alone sees it, and the two shares."""
@@ -150,8 +140,8 @@ class CueDistanceExplorer(Explorer[CueDistanceData]):
         """Check that the object is in the frame, that shares are shares, and that what is not seen is not named."""
         top, bottom, left, right = data.field
         y, x = data.middle
-        shares = np.concatenate(list(data.curves.values()))
-        unseen = data.curves["none"][np.array(DISTANCES) > data.reach]
+        shares = np.concatenate([curve[:, 0] for curve in data.curves.values()])
+        unseen = data.curves["none"][:, 0][np.array(DISTANCES) > data.reach]
         return {
             "the object is in the frame": top <= y <= bottom and left <= x <= right,
             "shares lie between 0 and 1": bool(((shares >= 0) & (shares <= 1)).all()),

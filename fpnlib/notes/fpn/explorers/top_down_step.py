@@ -3,7 +3,6 @@
 import dataclasses
 
 import numpy as np
-import torch
 from ipywidgets import Widget
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -12,7 +11,7 @@ from fpnlib.explore import Explorer, Panel, choice, number, slider
 from fpnlib.explore.style import BLUE, GREEN, INK, MUTED, ORANGE
 from fpnlib.notes.fpn.experiments.photo_pyramid import Library
 from fpnlib.notes.fpn.experiments.spectrum import COARSE_NYQUIST, RINGS, fine_share
-from fpnlib.notes.fpn.experiments.step import UPSAMPLINGS, Upsampling, step_of
+from fpnlib.notes.fpn.experiments.step import UPSAMPLINGS, Upsampling, mixed, step_of
 from fpnlib.notes.fpn.explorers.colours import heat, heat_range
 from fpnlib.validation import require
 
@@ -35,9 +34,9 @@ class StepData:
     channel: int
     mix: float
     upsampling: Upsampling
-    size: tuple[int, int]
+    size: tuple[int, ...]
     stride: tuple[float, float]
-    coarse: tuple[int, int]
+    coarse: tuple[int, ...]
     maps: dict[str, np.ndarray]
     pictures: dict[str, np.ndarray]
     spectra: dict[str, np.ndarray]
@@ -79,36 +78,23 @@ class StepExplorer(Explorer[StepData]):
         """Add the terms of one channel, and the energies of all channels."""
         place = self._pyramid.place(level)
         step = self._steps[place, upsampling]
-        lateral, above = (term[channel - 1] for term in step.terms)
-        first, second = (term[channel - 1] for term in step.smoothed)
-        total = lateral + mix * above
-        result = first + mix * second + step.bias[channel - 1]
+        maps, energies = mixed(step, mix, channel)
         # One scale for what is added, each around its own mean, so that the sum can be seen to be one.
-        reach = heat_range(lateral + above)[1]
-        maps = {"lateral": lateral, "above": mix * above, "sum": total}
-        pictures = {name: heat(one, one.mean().item(), reach) for name, one in maps.items()}
-        pictures["smoothed"] = heat(result, *heat_range(result))
+        reach = heat_range(step.terms[0][channel - 1] + step.terms[1][channel - 1])[1]
+        result = maps["smoothed"]
+        reaches = dict.fromkeys(maps, reach) | {"smoothed": heat_range(result)[1]}
         own = mix == 1 and upsampling == self._pyramid.fpn.upsampling
-        coarse = self._pyramid.maps["M"][place + 1].shape[1:]
-        weights = torch.tensor([1.0, mix, mix * mix])
-        energies = {
-            "lateral": step.energies[0],
-            "above": step.energies[2] * (mix > 0),
-            "sum": weights @ step.energies,
-            "smoothed": weights @ step.smoothed_energies,
-        }
-        spectra = {name: (one / one.sum().clamp(min=1e-30)).numpy() for name, one in energies.items()}
         return StepData(
             level=self._pyramid.levels[place],
             channel=channel,
             mix=mix,
             upsampling=upsampling,
-            size=(lateral.shape[0], lateral.shape[1]),
+            size=tuple(result.shape),
             stride=self._pyramid.strides[place],
-            coarse=(coarse[0], coarse[1]),
-            maps={name: one.numpy() for name, one in (maps | {"smoothed": result}).items()},
-            pictures=pictures,
-            spectra=spectra,
+            coarse=tuple(self._pyramid.maps["M"][place + 1].shape[1:]),
+            maps={name: one.numpy() for name, one in maps.items()},
+            pictures={name: heat(one, one.mean().item(), reaches[name]) for name, one in maps.items()},
+            spectra={name: (one / one.sum().clamp(min=1e-30)).numpy() for name, one in energies.items()},
             fine={name: fine_share(one) for name, one in energies.items()},
             off=float((result - self._pyramid.maps["P"][place][channel - 1]).abs().max()) if own else None,
         )

@@ -31,6 +31,7 @@ class GeometryExplorer(Explorer[Strip]):
 
     title = "A strip of pixels with layers above it, and an RoI projected onto each layer"
     size = (1000, 430)
+    groups = (("RoI", ("position", "width")), ("each layer", ("kernel", "stride", "padding")))
 
     def make_controls(self) -> dict[str, Widget]:
         """Return the RoI and the layers, all alike."""

@@ -33,6 +33,7 @@ class RoiExplorer(Explorer[RoiData]):
 
     title = "An RoI on a photo, on the feature map, and pooled to 7×7 cells without and with padding"
     size = (1000, 400)
+    groups = (("the box", ("x", "y", "width", "height")),)
 
     def __init__(self, photo: UInt8[np.ndarray, "h w 3"]) -> None:
         self._map = PaddedMap(photo)

@@ -35,6 +35,7 @@ class PlannerExplorer(Explorer[PlannerData]):
 
     title = "Twelve plans of three bars, one for each month a project can begin in, over a calendar with deadlines"
     size = (1000, 400)
+    groups = (("months for", ("reading", "route", "writing")),)
 
     def make_controls(self) -> dict[str, Widget]:
         """Return the three lengths, the month of the start and the month of the deadline."""

@@ -37,6 +37,7 @@ class CRFExplorer(Explorer[CRFData]):
 
     title = "A scene, its true labels, a net's labels, and the labels after a fully connected CRF"
     size = (1000, 300)
+    groups = (("near alone", ("smooth", "spread")),)
 
     def make_controls(self) -> dict[str, Widget]:
         """Return scene, net and settings: those tuned for the net of stride 8, and a little weight of near alone."""

@@ -93,9 +93,7 @@ class StabilityExplorer(Explorer[StabilityData]):
         final.rows(HEADS)
         final.line(lambda data: _dots(data.final, data.final.keys() - {data.head}), "o", ms=2.5, color=MUTED, alpha=0.6)
         final.line(lambda data: _dots(data.final, [data.head]), "o", ms=3, color=BLUE, grab=_GRAB)
-        final.line(
-            lambda data: ([nets.mean() for nets in data.final.values()], _rows(data.final)), "|", color=INK, ms=16
-        )
+        final.line(lambda data: ([*map(np.mean, data.final.values())], _rows(data.final)), "|", color=INK, ms=16)
         final.dot(lambda data: [one[data.net] for one in _dots(data.final, [data.head])], ms=7)
         for axes, measure in zip(right, SHOWN, strict=True):
             self._measure(axes, measure)
@@ -122,8 +120,7 @@ class StabilityExplorer(Explorer[StabilityData]):
 
         def said(head: str) -> str:
             spread, jitter, boundary = (number(by[head][0]) for by in data.measures.values())
-            mean = number(float(data.final[head].mean()))
-            return f"mIoU {mean}, spread {spread}, jitter {jitter}, Boundary IoU {boundary}"
+            return f"mIoU {number(data.final[head].mean())}, spread {spread}, jitter {jitter}, Boundary IoU {boundary}"
 
         beside = "" if data.head == two else f" {two}: {said(two)}."
         only = "" if data.head in COMPARED else ", the only one at which it was trained"

@@ -34,6 +34,7 @@ class DesignerExplorer(Explorer[DesignerData]):
 
     title = "The learning rate along 200 steps with warm-up and decay, beside the decay alone; the area is shaded"
     size = (1000, 400)
+    groups = (("warm-up", ("mode", "warmup", "start")),)
 
     def make_controls(self) -> dict[str, Widget]:
         """Return the parts of a schedule."""
