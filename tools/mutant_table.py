@@ -29,6 +29,7 @@ _ROI = ("fpnlib/ops/roi.py", ("tests/unit/ops/test_roi.py",))
 _FIELD = ("fpnlib/ops/receptive_field.py", ("tests/unit/ops/test_receptive_field.py",))
 _PROJECTION = ("fpnlib/ops/projection.py", ("tests/unit/ops/test_projection.py",))
 _NORM = ("fpnlib/ops/batch_norm.py", ("tests/unit/ops/test_batch_norm.py",))
+_NORMS = ("fpnlib/ops/normalization.py", ("tests/unit/ops/test_normalization.py",))
 _NORM_LAYER = ("fpnlib/models/batch_norm.py", ("tests/unit/models/test_batch_norm_module.py",))
 _SCHEDULES = ("fpnlib/schedules.py", ("tests/unit/schedules/test_schedules.py",))
 _FUSION = ("fpnlib/models/fusion.py", ("tests/unit/models/test_fusion.py",))
@@ -149,6 +150,8 @@ MUTANTS = (
     ),
     _mutant("variance as E[x²] − E[x]²", _NORM, "(centered * centered).mean(over)", "(x * x).mean(over) - mean * mean"),
     _mutant("folding forgets the convolution's bias", _NORM, "conv.bias * scale + shift", "conv.bias + shift"),
+    _mutant("a group is every so many channels", _NORMS, "(groups, -1))", "(-1, groups)).transpose(1, 2)"),
+    _mutant("the norms divide by n − 1", _NORMS, "correction=0", "correction=1"),
     _mutant("warm-up ends a step late", _SCHEDULES, "step >= warmup_steps:", "step > warmup_steps:"),
     _mutant(
         "the decay restarts from the warm rate",

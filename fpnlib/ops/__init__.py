@@ -4,6 +4,7 @@ from fpnlib.ops.batch_norm import BatchNormCache, batch_norm_backward, batch_nor
 from fpnlib.ops.boxes import box_iou, nms
 from fpnlib.ops.dense_crf import dense_crf
 from fpnlib.ops.graph_cut import graph_cut, potts_energy
+from fpnlib.ops.normalization import Normalized, normalize
 from fpnlib.ops.permutohedral import PermutohedralLattice
 from fpnlib.ops.projection import degenerate_width, least_padding, project_box
 from fpnlib.ops.receptive_field import Add, AxisField, Concat, ReceptiveField, receptive_field
@@ -15,6 +16,7 @@ __all__ = [
     "AxisField",
     "BatchNormCache",
     "Concat",
+    "Normalized",
     "PermutohedralLattice",
     "ReceptiveField",
     "achievable_accuracy",
@@ -27,6 +29,7 @@ __all__ = [
     "graph_cut",
     "least_padding",
     "nms",
+    "normalize",
     "pool_segments",
     "potts_energy",
     "project_box",

@@ -369,6 +369,7 @@ instruction_sets()
 # | false positive rate | 假阳性率 | of the negatives, the share that was flagged | [01] |
 # | feature map | 特征图 | the units of a layer, in their places | [02] |
 # | feature pyramid, FPN | 特征金字塔 | maps of several strides and equal channels, with what coarser ones know | [04] |
+# | fine-tuning | 微调 | going on with training from a trained net, on other data | [06] |
 # | first author | 第一作者 | who did most of the work, named first | [09] |
 # | folding | 折叠（融合） | one layer in place of two | [06] |
 # | forget gate | 遗忘门 | what an LSTM's cell state is multiplied by | [07] |
@@ -417,6 +418,7 @@ instruction_sets()
 # | skip connection | 跳跃连接 | a way past some layers | [07] |
 # | stride | 步幅 | pixels from one unit's field to the next one's | [02] [04] |
 # | superpixel | 超像素 | a small region of similar colour | [08] |
+# | synchronised batch norm | 跨卡同步批归一化 | batch norm over the batches of all graphics cards | [06] |
 # | temperature | 温度 | what log odds are divided by, to make them less sure | [01] |
 # | things, stuff | 可数物体、不可数区域 | what can be counted, and what cannot: people, sky | [08] |
 # | threshold | 阈值 | the score from which an example is flagged | [01] |

@@ -180,8 +180,9 @@ operating_point(cost=10.0, best=False)
 # flagging nobody.
 #
 # The right panel has the best threshold for each slope, in steps. Your slope is the dot, and you can drag it. The arrow
-# at the top is where it would be if both errors cost the same. **Make positives ten times rarer and a miss ten times
-# dearer: nothing moves**, since only $r / c$ counts. That is worth knowing when you carry a threshold to another place.
+# at the top is where it would be if both errors cost the same. **Let a miss cost one false alarm, with nine negatives
+# for each positive. Then make both ten times as large. Nothing moves**, since only $r / c$ counts: dearer misses and
+# rarer positives can make up for each other. That is worth knowing when you carry a threshold to another place.
 #
 # The dashed line needs no search at all. If a score $s$ is the log odds of a positive where there are $r_0$ negatives
 # for each, then at another ratio the odds are $e^s \cdot r_0 / r$. Flag if missing it is expected to cost more than a

@@ -4,16 +4,20 @@
 # **In one sentence:** batch norm gives every channel the mean and spread that two learned numbers ask for, whatever the
 # layers before do, and since mean and spread come from the batch itself, the gradient takes three ways back.
 #
-# *Fifty minutes. You need no earlier note, but you should have met gradients.* Run every cell first (menu Run → Run All
+# *An hour. You need no earlier note, but you should have met gradients.* Run every cell first (menu Run → Run All
 # Cells), then move the sliders. They work from the keyboard too: Tab to a slider, then the arrow keys.
 
 # %% [markdown]
 # ## Look
 #
-# One channel, a batch of values. Batch norm subtracts the batch's mean and divides by its standard deviation. Then it
-# multiplies by γ and adds β, which are learned. The values here are the brightness of the pixels of a photo.
+# A question before anything is explained. Batch norm takes the values of one channel in a batch, subtracts their mean
+# and divides by their standard deviation. Say the batch holds two values, $3$ and $100$. What comes out? And what comes
+# out of $3$ and $4$? **Write down four numbers.**
 #
-# **Move γ and β. Then make the batch small, and go through the batches.**
+# Now try it. The values below are the brightness of the pixels of a photo: the grey hill is all of them, the dots are
+# one batch. After the division batch norm multiplies by γ and adds β, two numbers that the net learns; leave them at
+# one and zero for now. **Set the batch size to two and go through the batches. What becomes of the two dots, each
+# time?**
 
 # %%
 from fpnlib.notes.batch_norm.explorers import distribution
@@ -21,15 +25,18 @@ from fpnlib.notes.batch_norm.explorers import distribution
 distribution()
 
 # %% [markdown]
-# Four things to see.
+# The two dots always land on plus one and minus one, whether they lay far apart or close together. $3$ and $100$ become
+# $-1$ and $1$, and so do $3$ and $4$. All that is left of two values is which of them is larger. That is batch norm in
+# its most extreme form, and it tells most of what follows: what comes out depends on the company.
 #
-# - The shape stays. Batch norm moves and stretches the grey hill, it does not make it a bell. A negative γ turns it
-#   over.
-# - The mean of the batch lands on β, always. Its spread lands on the size of γ, nearly.
-# - With two values to a batch, the batch says little about all values. Go through the batches: the hill jumps to and
-#   fro. A value's output depends on its neighbours in the batch. And the two outputs are always γ above β and γ below
-#   it, whatever the two values were: only which of them is larger is left.
-# - Now divide x by ten to the power of five. (The left picture keeps the numbers from before.) Then ε is many times the
+# **Now move γ and β, and let the batch grow.**
+#
+# - The shape stays. Batch norm moves and stretches the grey hill; it does not turn it into a bell. A negative γ turns
+#   it over.
+# - The mean of the batch always lands on β, and its spread lands on the size of γ, or very nearly.
+# - A small batch says little about all values, so the grey hill jumps to and fro as you go through the batches. A large
+#   batch holds it still.
+# - Divide x by ten to the power of five. (The left picture keeps the numbers from before.) Then ε is many times the
 #   variance, and the spread falls far short of γ. That is all ε does. It is there so that nothing is divided by zero.
 #
 # Your own numbers work too: `distribution(my_activations)` takes any array.
@@ -142,9 +149,33 @@ source(batch_norm_forward)
 # So of the $n$ directions that a gradient may have, two are lost, and the share that gets through is $(n - 2) / n$.
 # With two values nothing gets through: their outputs are stuck at γ above and below β, so no small move of them can
 # matter, and the layers before learn nothing from this channel.
+#
+# ### All of it in one cell
+#
+# Here is batch norm in plain torch, forward and backward, for four numbers. The three columns it prints are the
+# gradients by the formula above, by autograd, and by the library's function. **Change x, or the gradient that comes
+# from above, and run it again.**
 
 # %%
-source(batch_norm_backward)
+import torch
+
+x = torch.tensor([[1.0], [2.0], [4.0], [9.0]], dtype=torch.float64, requires_grad=True)
+upstream = torch.tensor([[1.0], [0.0], [0.0], [0.0]], dtype=torch.float64)
+gamma, beta = torch.tensor([[2.0], [0.5]], dtype=torch.float64)
+centered = x - x.mean(0)
+r = 1 / ((centered**2).mean(0) + 1e-5).sqrt()
+normalized = centered * r
+y = gamma * normalized + beta  # forward, up to here
+
+g = gamma * upstream  # backward, from here
+dx = r * (g - g.mean(0) - normalized * (g * normalized).mean(0))
+by_autograd = torch.autograd.grad(y, x, upstream)[0]
+by_library = batch_norm_backward(upstream, batch_norm_forward(x, gamma, beta)[1])[0]
+print(torch.cat([dx, by_autograd, by_library], 1).detach())
+
+# %% [markdown]
+# Each column sums to zero, and so does its product with $\hat x$: those are the two lost directions. And here is how
+# much of a gradient is left for larger batches.
 
 # %%
 from fpnlib.notes.batch_norm.experiments.gradients import surviving_share
@@ -189,17 +220,124 @@ running_statistics()
 # hardly do the same thing, and no choice of momentum fixes this: the batch's own statistics are what is noisy. Store
 # the biased variance, and at two values the running one comes out at about half.
 #
-# There are ways around the batch. *Group norm* takes mean and variance over the pixels of one image and a group of its
-# channels, *layer norm* over all of its channels, *instance norm* over one: none looks at the neighbours, and none
-# needs running statistics. And detectors, which train with one or two images at a time, mostly *freeze* batch norm: it
-# stays in eval mode throughout, with the statistics of ImageNet.
-#
 # Here is the layer. All it adds to the two functions is this bookkeeping.
 
 # %%
 from fpnlib.models import BatchNorm2d
 
 source(BatchNorm2d.forward, BatchNorm2d._track)
+
+# %% [markdown]
+# ### The family
+#
+# Batch norm averages over the batch. That was a choice. A batch of maps is a block of $N$ images, $C$ channels and
+# $H \times W$ places, and one may average over any part of it. Four parts have a name.
+#
+# | norm | one mean and one deviation for | made for |
+# |---|---|---|
+# | batch | a channel of all images | classifiers with large batches |
+# | layer | all channels of an image | recurrent nets; transformers, there for each token |
+# | instance | a channel of an image | painting a photo in another style |
+# | group | a group of the channels of an image | detectors, whose batches are small |
+#
+# So there are two questions, and the library's function has an argument for each: into how many groups are the channels
+# parted, and do the images of the batch share their statistics? What follows is the same for all four.
+
+# %%
+from fpnlib.ops import normalize
+
+source(normalize)
+
+# %% [markdown]
+# Here is a real batch: what eight photos send into the third batch norm of a net trained on ImageNet. This is also a
+# cell to change. Come back to it when you have seen the picture below: multiply one photo's maps by $10$, as if it were
+# overexposed, and run this cell and the next again.
+
+# %%
+from fpnlib.notes.batch_norm.experiments.family import family_maps
+
+maps = family_maps()
+maps[5] *= 1  # change this: 10, and then another photo
+print("N, C, H, W:", tuple(maps.shape))
+
+# %% [markdown]
+# A row of the picture is a photo, a column a channel; green is above zero, purple below. The dot lies in the middle of
+# one map. Blue frames hold what is averaged to normalise that map. Rows that are nearly blank are not in the batch.
+#
+# **First a guess, on paper. More and more photos come into the batch. With which of the four norms does the dot's
+# output change? And with a batch of one, which two norms do the same? Now go through the norms, and drag the dot at the
+# lower right from one photo to eight.**
+
+# %%
+from fpnlib.notes.batch_norm.explorers import norm_family
+
+norm_family(maps)
+
+# %% [markdown]
+# Only one line bends. With batch norm the dot's output depends on who else is in the batch; with the other three it
+# does not, by not one digit. Take a single photo, and batch norm *is* instance norm: the two lines meet. Group norm has
+# layer norm and instance norm for its ends; put the number of groups to $1$ and to $16$ to see it.
+#
+# Look at the histogram while you add photos. A map of this layer has $1024$ places, so even a batch of one averages
+# plenty of values. Yet the line bends most where the batch is small. These values are not a thousand draws, they are
+# one photo: when the sky is bright, it is bright everywhere. What counts is the number of *images*, and that is the
+# trouble with detectors. Their photos are so large that only one or two go into a batch.
+#
+# **Then tick *show what comes out*, and look at what each norm can no longer say.**
+#
+# - After instance norm every map has mean zero and spread one. If a channel is strong in one photo and weak in another,
+#   that is gone. For painting in another style that is right, since contrast belongs to the style. For a classifier it
+#   may be what it needs to know.
+# - After layer norm the channels keep their differences, and only the photo's own level is gone.
+# - After batch norm the photos keep their differences, and only the channel's level is gone.
+# - Group norm stands between the first two. Channels of one group are still compared with each other.
+#
+# γ and β cannot bring back what is gone, since they are the same for all photos.
+#
+# One trap is in the names. In a vision transformer, and in ConvNeXt, *layer norm* averages over the channels of one
+# place only, `nn.LayerNorm(C)` on maps with the channels last. It is not the layer norm of this picture, which is
+# `nn.GroupNorm(1, C)`.
+#
+# ### When the batch is small
+#
+# There are three ways out. Group norm is one: it never looked at the batch. The second is to average over the batches
+# of all graphics cards together, *synchronised* batch norm. The third is the most common where a net is fine-tuned:
+# *freeze* batch norm. It stays in eval mode throughout, with the statistics of ImageNet; it is then one scale and one
+# shift for each channel, and no output depends on the batch.
+#
+# Freezing goes wrong in one way so often that it deserves a cell. This is the layer that the maps above go into. Its
+# parameters are frozen by `requires_grad_(False)`, in both runs; then it sees a hundred batches of two photos, once in
+# training mode and once in eval mode.
+
+# %%
+import copy
+
+from fpnlib.notes.batch_norm.experiments.family import trained_norm
+
+maps = family_maps()
+for training in (True, False):
+    norm = copy.deepcopy(trained_norm()[0]).requires_grad_(False).train(training)
+    apart = (norm(maps[4:8])[0] - norm(maps[4:5])[0]) / norm.weight[:, None, None]
+    before = norm.running_mean.clone()
+    for step in range(100):
+        norm(maps[[step % 8, (step + 3) % 8]])
+    moved = (norm.running_mean - before) / norm.running_var.sqrt()
+    print(f"training={training}: three neighbours change an output by {apart.abs().max():.1f},")
+    print(f"    a hundred batches move the running mean by {moved.abs().max():.2f}")
+
+# %% [markdown]
+# (Both in standard deviations, where they are largest.) The optimiser moves parameters, and `requires_grad` is about
+# these. The running statistics are no parameters. The forward pass moves them, in training mode, with no loss and no
+# gradient. A script that freezes by `requires_grad` alone ends with a net whose statistics have wandered off, and one
+# that calls `net.train()` at the start of each epoch wakes up whatever it had put into eval mode. The fifth exercise is
+# such a script.
+#
+# Frozen statistics are those of other photos, of course. Where yours look very different, as X-rays do, let the layers
+# forget first: `reset_running_stats()`, then once over your photos in training mode, with `momentum=None` and without
+# learning. Freeze what that gives.
+#
+# How much do small batches cost? We measured it on digits, see *Measure*: batch norm is much worse at a batch of two,
+# group norm is not.
 
 # %% [markdown]
 # ### Folding
@@ -231,7 +369,6 @@ folding()
 # and one of eval mode.
 
 # %%
-import torch
 from torch import nn
 
 torch.manual_seed(0)
@@ -254,6 +391,21 @@ for momentum in (0.1, None):
 print("outputs, gradients and buffers are equal")
 x = torch.randn(4, 2, 2, 2, dtype=torch.float64, requires_grad=True)
 print("gradcheck:", torch.autograd.gradcheck(BatchNorm2d(2).double(), x))
+
+# %% [markdown]
+# And `normalize`, beside torch's four layers.
+
+# %%
+torch.manual_seed(0)
+x = 5 + 2 * torch.randn(4, 6, 5, 5, dtype=torch.float64)
+for theirs, ours in (
+    (nn.BatchNorm2d(6), normalize(x, groups=6, over_batch=True)),
+    (nn.LayerNorm((6, 5, 5)), normalize(x, groups=1)),
+    (nn.InstanceNorm2d(6), normalize(x, groups=6)),
+    (nn.GroupNorm(3, 6), normalize(x, groups=3)),
+):
+    torch.testing.assert_close(ours.y, theirs.double()(x), rtol=1e-10, atol=1e-10)
+    print(type(theirs).__name__, "is equal")
 
 # %% [markdown]
 # A bad input is told what is wrong. One value per channel has no spread: in training it would become zero, whatever it
@@ -412,7 +564,41 @@ check("running variance", ...)
 check("fold batch norm", ...)
 
 # %% [markdown]
-# Stuck? `from fpnlib.exercises import solution` and `print(solution("fold batch norm"))` shows one right answer.
+# **Fourth, a prediction.** All weights before a batch norm are multiplied by $s$, and ε is zero. Write `f(s)` that
+# returns three factors: by what is the output multiplied? The gradient with respect to these weights? And the angle by
+# which one small step of gradient descent turns them? Answer before you read *The length of the weights* again.
+
+# %%
+check("longer weights", ...)
+
+# %% [markdown]
+# **Fifth, a bug to mend.** This function is to freeze batch norm, statistics, γ and β, and to make everything else
+# ready for training. You find it in many a script. What is wrong?
+
+
+# %%
+def freeze(net):
+    """Freeze batch norm, and return the net ready for fine-tuning."""
+    for module in net.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.eval().requires_grad_(False)
+    return net.train()
+
+
+check("freeze batch norm", freeze)
+
+# %% [markdown]
+# Stuck? `from fpnlib.exercises import hint, solution`. Then `hint("freeze batch norm")` gives a first hint and
+# `hint("freeze batch norm", 2)` the next, and `print(solution("freeze batch norm"))` shows one right answer.
+#
+# ## To remember
+#
+# - Batch norm sets a channel's mean and spread by the batch's own, so each value moves all outputs. The gradient
+#   therefore loses two directions, one through the mean and one through the variance.
+# - An output depends on whatever is averaged. Only batch norm averages over neighbours, so only batch norm needs
+#   running statistics, has two modes, and suffers from small batches. Group norm and freezing are the ways out.
+# - The weights before batch norm have a direction and no length that matters: the length only sets how far a learning
+#   rate turns them. In eval mode the layer folds into the convolution before it.
 
 # %% [markdown]
 # ## Terms
@@ -429,6 +615,8 @@ check("fold batch norm", ...)
 # | gradient, backward pass | 梯度、反向传播 | how the loss changes with each value, from the last to the first |
 # | computation graph | 计算图 | which value is made of which |
 # | group, layer, instance normalisation | 组、层、实例归一化 | over one image's channels: in groups, all, one |
+# | synchronised batch norm | 跨卡同步批归一化 | batch norm over the batches of all graphics cards |
+# | fine-tuning | 微调 | going on with training from a trained net, on other data |
 # | frozen batch norm | 冻结的批归一化 | eval mode in training too |
 # | weight decay | 权重衰减 | every step shortens the weights a little |
 # | folding | 折叠（融合） | one layer in place of two |
@@ -442,7 +630,10 @@ check("fold batch norm", ...)
 # - S. Santurkar et al., *How Does Batch Normalization Help Optimization?*, NeurIPS 2018: that the loss becomes
 #   smoother.
 # - T. van Laarhoven, *L2 Regularization versus Batch and Weight Normalization*, 2017: the effective learning rate.
-# - Y. Wu, K. He, *Group Normalization*, ECCV 2018: small batches, and a way around them.
+# - Y. Wu, K. He, *Group Normalization*, ECCV 2018: small batches, a way around them, and the four norms as one block.
+# - J. L. Ba, J. R. Kiros, G. Hinton, *Layer Normalization*, 2016.
+# - D. Ulyanov, A. Vedaldi, V. Lempitsky, *Instance Normalization: The Missing Ingredient for Fast Stylization*, 2016.
+# - C. Peng et al., *MegDet: A Large Mini-Batch Object Detector*, CVPR 2018: batch norm over many graphics cards.
 # - B. Jacob et al., *Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only Inference*,
 #   CVPR 2018: folding, in section 3.2.
 # - PyTorch, `torch.nn.BatchNorm2d`: the options and buffers that ours has.

@@ -70,6 +70,18 @@ def centre(grip):
     return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
 
 
+def point_at(page, number):
+    """Move the pointer to a point of the wave; return its x on the page, and the top of the picture."""
+    data = page.explorer.data
+    with page.explorer.drawn(data, "light") as canvas:
+        axes = page.explorer._panels[0].axes
+        across, up = axes.transData.transform((data.x[number], data.y[number])) / canvas.figure.bbox.size
+    box = page.page.locator(".fpnlib-stage").bounding_box()
+    x = box["x"] + across * box["width"]
+    page.page.mouse.move(x, box["y"] + (1 - up) * box["height"])
+    return x, box["y"]
+
+
 @pytest.mark.parametrize(("ratio", "pixels"), [(1, 1000), (1.5, 1500), (2, 2000), (3, 3000)])
 def test_the_picture_has_the_screens_density(opened, ratio, pixels):
     page = opened(FourMaps(), device_scale_factor=ratio)
@@ -309,14 +321,10 @@ def test_axe_finds_nothing(opened, light):
 def test_the_number_under_the_pointer_is_the_datas(opened):
     page = opened()
     data, hint = page.explorer.data, page.page.locator(".fpnlib-hint")
-    with page.explorer.drawn(data, "light") as canvas:
-        axes = page.explorer._panels[0].axes
-        across, up = axes.transData.transform((data.x[200], data.y[200])) / canvas.figure.bbox.size
-    box = page.page.locator(".fpnlib-stage").bounding_box()
-    page.page.mouse.move(box["x"] + across * box["width"], box["y"] + (1 - up) * box["height"])
+    x, top = point_at(page, 200)
     page.settle()
     assert hint.inner_text() == f"wave: time {number(data.x[200])}, height {number(data.y[200])}"
-    page.page.mouse.move(box["x"] + across * box["width"], box["y"] + 5)
+    page.page.mouse.move(x, top + 5)
     page.settle()
     assert not hint.is_visible()
     assert page.errors == []
@@ -355,12 +363,8 @@ def test_the_state_can_be_copied_without_a_clipboard(opened):
 
 def test_a_hint_goes_with_a_move_and_stays_away_while_the_page_asks_ahead(opened):
     page = opened()
-    data, hint = page.explorer.data, page.page.locator(".fpnlib-hint")
-    with page.explorer._drawn(data, "light") as canvas:
-        axes = page.explorer._panels[0].axes
-        across, up = axes.transData.transform((data.x[200], data.y[200])) / canvas.figure.bbox.size
-    box = page.page.locator(".fpnlib-stage").bounding_box()
-    page.page.mouse.move(box["x"] + across * box["width"], box["y"] + (1 - up) * box["height"])
+    hint = page.page.locator(".fpnlib-hint")
+    point_at(page, 200)
     page.settle()
     assert hint.is_visible()
     page.page.get_by_label("phase").focus()

@@ -1,12 +1,13 @@
 """The exercises of note 06."""
 
+import copy
 import math
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from fpnlib.exercises import Exercise, compare
 from fpnlib.ops import batch_norm_forward
@@ -243,6 +244,134 @@ def _examine_fold(answer: Answer) -> str | None:
     return compare(answer, fold, cases, _FOLD_FAULTS)
 
 
+def predict(s: float) -> tuple[float, float, float]:
+    """Return what weights that are s times as long, before batch norm without ε, do to three things, as factors.
+
+    The output; the gradient with respect to these weights; the angle that a small step of gradient descent turns them.
+    """
+    return 1.0, 1 / s, 1 / s**2
+
+
+def _as_without_norm(s: float) -> tuple[float, float, float]:
+    return s, 1.0, 1 / s
+
+
+def _same_gradient(s: float) -> tuple[float, float, float]:
+    return 1.0, 1.0, 1 / s
+
+
+def _step_alone(s: float) -> tuple[float, float, float]:
+    return 1.0, 1 / s, 1 / s
+
+
+def _larger_gradient(s: float) -> tuple[float, float, float]:
+    return 1.0, s, 1.0
+
+
+_PREDICT_FAULTS = {
+    "That is a layer without batch norm. Here mean and deviation grow with the weights, and the division undoes it.": (
+        _as_without_norm
+    ),
+    "The output stays, but the gradient does not: weights that are s times as long must move s times as far for the "
+    "same change of the output.": _same_gradient,
+    "Output and gradient are right. The angle is the step over the length, and both have changed: the step is the rate "
+    "times the gradient.": _step_alone,
+    "The gradient goes the other way: longer weights must move further for the same change of the output, so each "
+    "little move of them changes it less.": _larger_gradient,
+}
+
+
+def _examine_predict(answer: Answer) -> str | None:
+    return compare(answer, predict, [(s,) for s in (0.5, 2.0, 3.0, 10.0, 0.01)], _PREDICT_FAULTS)
+
+
+def freeze(net: nn.Module) -> nn.Module:
+    """Return the net ready for fine-tuning: batch norm frozen, all else in training mode."""
+    net.train()  # first: it sets every module below it, batch norm too
+    for module in net.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.eval().requires_grad_(False)
+    return net
+
+
+def _wakes(net: nn.Module) -> nn.Module:
+    return freeze(net).train()
+
+
+def _only_parameters(net: nn.Module) -> nn.Module:
+    for module in freeze(net).modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.train().momentum = 0.0
+    return net
+
+
+def _all_eval(net: nn.Module) -> nn.Module:
+    return freeze(net).eval()
+
+
+def _learns(net: nn.Module) -> nn.Module:
+    for module in freeze(net).modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.requires_grad_(True)
+    return net
+
+
+def _all_frozen(net: nn.Module) -> nn.Module:
+    return freeze(net).requires_grad_(False)
+
+
+_FREEZE_FAULTS = {
+    "The running statistics still move. `train()` sets every module of the net, also those that were in eval mode.": (
+        _wakes
+    ),
+    "The running statistics stay, but batch norm is in training mode: it normalises by the batch all the same, so an "
+    "image's output still hangs on its neighbours.": _only_parameters,
+    "Batch norm is frozen, but so is dropout: the rest of the net is in eval mode too.": _all_eval,
+    "The statistics are frozen, γ and β are not: they still ask for a gradient.": _learns,
+    "The convolutions ask for no gradient any more, so nothing is left to train.": _all_frozen,
+}
+
+
+def _examine_freeze(answer: Answer) -> str | None:
+    if not callable(answer):
+        return compare(answer, freeze, (), {})
+    with torch.random.fork_rng():
+        inner = nn.Sequential(nn.Conv2d(4, 4, 3), nn.BatchNorm2d(4))
+        net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Dropout(0.5), inner).eval()
+    given = answer(copy.deepcopy(net))
+    if given is None:
+        return "Your function returns nothing. Is a `return` missing?"
+    if not isinstance(given, nn.Module):
+        return f"For (a net) you gave {given!r}; the net is asked for."
+    seen = _seen(given)
+    if seen == _seen(freeze(copy.deepcopy(net))):
+        return None
+    for fault, wrong in _FREEZE_FAULTS.items():
+        if seen == _seen(wrong(copy.deepcopy(net))):
+            return fault
+    hang, moved, own, others, modes = seen
+    return (
+        f"Of two batch norms {hang} look at the batch and {moved} move their running statistics; {own} of their four "
+        f"parameters ask for a gradient, and {others} of the convolutions' four. Of the other layers, two convolutions "
+        f"and dropout, {modes} are in training mode."
+    )
+
+
+def _seen(net: nn.Module) -> list[int]:
+    """Count batch norms that look at the batch, and that move; parameters that ask, theirs and others'; modes."""
+    norms = [module for module in net.modules() if isinstance(module, nn.BatchNorm2d)]
+    others = [module for module in net.modules() if isinstance(module, nn.Conv2d | nn.Dropout)]
+    generator = torch.Generator().manual_seed(0)
+    look, move = [], []
+    for norm in norms:
+        x = 3 + torch.randn(4, norm.num_features, 2, 2, generator=generator)
+        before = norm.state_dict()["running_mean"].clone()
+        look.append(not torch.equal(norm(x)[0], norm(x[:2])[0]))
+        move.append(not torch.equal(norm.state_dict()["running_mean"], before))
+    ask = [[p.requires_grad for module in modules for p in module.parameters()] for modules in (norms, others)]
+    return [sum(one) for one in (look, move, *ask, [module.training for module in others])]
+
+
 EXERCISES = (
     Exercise(
         "batch norm backward",
@@ -261,6 +390,11 @@ EXERCISES = (
             (_squares, "cancel"),
             (_few_channels, "gradcheck"),
         ),
+        (
+            "Make centered, inverse_std and normalized again, as on the way forward, along dimension 0.",
+            "The bias is in every output, the weight too, times normalized: two sums over dimension 0 are two answers.",
+            "With g = grad * weight: from g take its mean, and normalized times the mean of g * normalized.",
+        ),
     ),
     Exercise(
         "running variance",
@@ -269,6 +403,10 @@ EXERCISES = (
         _examine_running,
         running_variance,
         ((_biased, "biased"), (_other_way, "share of the old"), (_deviations, "Variances are stored")),
+        (
+            "Two numbers are mixed, the old running variance and one of the new values. Which share has which?",
+            "The momentum is the new one's share. And the new variance divides the sum of squares by n − 1.",
+        ),
     ),
     Exercise(
         "fold batch norm",
@@ -281,6 +419,47 @@ EXERCISES = (
             (_forgets_mean, "running mean"),
             (_by_variance, "divided by the variance"),
             (_eps_outside, "under the root"),
+        ),
+        (
+            "Put w x + b in place of the input of batch norm, and multiply out.",
+            "Every x is multiplied by w · gamma / √(variance + eps). What is left has no x in it: that is the bias.",
+        ),
+    ),
+    Exercise(
+        "longer weights",
+        "All weights before batch norm with ε = 0 are multiplied by s. Write f(s) that predicts three factors: of the "
+        "output, of the gradient with respect to these weights, and of the angle that a small step turns them by.",
+        _examine_predict,
+        predict,
+        (
+            (_as_without_norm, "without batch norm"),
+            (_same_gradient, "s times as far"),
+            (_step_alone, "step over the length"),
+            (_larger_gradient, "other way"),
+        ),
+        (
+            "What are mean and deviation of s·x, beside those of x? And (s·x − mean) / deviation?",
+            "If the output does not depend on s, then a step of s·d from s·w changes the loss as d does from w.",
+            "The angle is about the length of the step, rate times gradient, over the length of the weights.",
+        ),
+    ),
+    Exercise(
+        "freeze batch norm",
+        "Mend freeze(net), so that it returns the net with every BatchNorm2d frozen (statistics, γ and β), and "
+        "everything else ready to train.",
+        _examine_freeze,
+        freeze,
+        (
+            (_wakes, "still move"),
+            (_only_parameters, "neighbours"),
+            (_all_eval, "dropout"),
+            (_learns, "γ and β are not"),
+            (_all_frozen, "convolutions"),
+        ),
+        (
+            "After the call, print [module.training for module in net.modules()]. Which of them surprise you?",
+            "net.train() goes through all modules of the net. What you set before it, it sets again.",
+            "So call it first, and put batch norm into eval mode after it.",
         ),
     ),
 )

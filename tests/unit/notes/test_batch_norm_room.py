@@ -10,7 +10,9 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fpnlib.exercises import all_exercises, check
 from fpnlib.notes.batch_norm.experiments import digits
+from fpnlib.notes.batch_norm.experiments.family import AVERAGED, family_maps
 from fpnlib.notes.batch_norm.experiments.folding import _folded_forward
 from fpnlib.notes.batch_norm.experiments.gradients import constant_statistics, surviving_share
 from fpnlib.notes.batch_norm.experiments.graph import (
@@ -25,10 +27,15 @@ from fpnlib.notes.batch_norm.experiments.graph import (
     forward_backward,
 )
 from fpnlib.notes.batch_norm.experiments.learning_rates import split_gain
-from fpnlib.notes.batch_norm.explorers import distribution, folding, passes, running_statistics
+from fpnlib.notes.batch_norm.explorers import distribution, folding, norm_family, passes, running_statistics
 from fpnlib.ops import batch_norm_backward, batch_norm_forward
 
 SOURCE = Path(__file__).resolve().parents[3] / "notebooks" / "source" / "06-batch-norm.py"
+
+
+@pytest.fixture(scope="module")
+def family():
+    return norm_family()
 
 
 def test_every_line_of_code_beside_the_algebra_stands_in_the_library():
@@ -224,3 +231,85 @@ def test_a_diverged_net_knows_no_better_than_chance():
     learned, diverged = digits.errors(ensemble, data.test_images, data.test_labels)
     assert diverged == 0.9
     assert learned < 0.7
+
+
+@pytest.mark.parametrize("s", [0.5, 3.0])
+def test_longer_weights_do_what_the_exercise_predicts(s):
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(16, 5, generator=generator, dtype=torch.float64)
+    weights, target = torch.randn((2, 5), generator=generator, dtype=torch.float64)
+    seen = []
+    for factor in (1.0, s):
+        w = (factor * weights).requires_grad_()
+        one, zero = torch.ones(1, dtype=x.dtype), torch.zeros(1, dtype=x.dtype)
+        y = batch_norm_forward((x @ w)[:, None], one, zero, eps=0.0)[0][:, 0]
+        (gradient,) = torch.autograd.grad(((y - x @ target) ** 2).mean(), w)
+        seen.append((y.detach(), gradient.norm(), torch.atan(1e-6 * gradient.norm() / w.detach().norm())))
+    (y, gradient, angle), (y_s, gradient_s, angle_s) = seen
+    torch.testing.assert_close(y_s, y)
+    assert (1.0, gradient_s / gradient, angle_s / angle) == pytest.approx(all_exercises()["longer weights"].solution(s))
+
+
+def test_the_bug_to_mend_is_the_one_in_the_note():
+    code = SOURCE.read_text().partition('check("freeze batch norm"')[0].rpartition("# %%\n")[2]
+    names = {"nn": torch.nn}
+    exec(code, names)
+    assert "still move" in check("freeze batch norm", names["freeze"]).fault
+
+
+def test_another_wrong_freeze_is_told_what_it_did():
+    fault = check("freeze batch norm", lambda net: net.train().requires_grad_(False)).fault
+    assert "Of two batch norms 2 look at the batch" in fault
+    assert "0 of the convolutions' four" in fault
+
+
+def test_the_dots_output_is_torchs(family):
+    explorer, maps = family, family_maps()
+    for image, channel, size in ((0, 3, 2), (6, 15, 5)):
+        order = (image + np.arange(size)) % len(maps)
+        layers = {
+            "batch": F.batch_norm(maps[order], None, None, training=True),
+            "layer": F.layer_norm(maps[order], maps.shape[1:]),
+            "instance": F.instance_norm(maps[order]),
+            "group": F.group_norm(maps[order], 8),
+        }
+        for norm, y in layers.items():
+            data = explorer.set(norm=norm, groups=8, image=image, channel=channel, size=size).data
+            assert data.of_norm[size - 1] == pytest.approx(y[0, channel, 16, 16].item(), rel=1e-4, abs=1e-5)
+
+
+def test_what_lights_up(family):
+    lit = lambda **state: (family.set(image=6, channel=5, size=4, **state).data.where == AVERAGED).nonzero()  # noqa: E731
+    rows, columns = lit(norm="batch")
+    assert (rows.tolist(), set(columns)) == ([0, 1, 6, 7], {5})  # after the last image comes the first
+    assert [part.tolist() for part in lit(norm="instance")] == [[6], [5]]
+    assert [part.tolist() for part in lit(norm="layer")] == [[6] * 16, [*range(16)]]
+    assert [part.tolist() for part in lit(norm="group", groups=4)] == [[6] * 4, [4, 5, 6, 7]]
+
+
+def test_only_batch_norms_line_moves_with_a_neighbour(family):
+    maps = family_maps()
+    maps[5] *= 10
+    other = norm_family(maps)
+    before, after = (explorer.set(image=4, channel=8, size=4).data.outputs for explorer in (family, other))
+    assert (before[1:] == after[1:]).all()
+    assert before[0, 0] == after[0, 0]
+    assert (before[0, 1:] != after[0, 1:]).all()
+
+
+def test_own_maps_of_another_number_have_numbers_for_names():
+    assert "image 2" in norm_family(torch.randn(3, 2, 4, 5)).readout
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize(
+    ("maps", "message"),
+    [
+        (torch.zeros(4, 4), r"maps: got shape \(4, 4\), allowed: \(N, C, H, W\)"),
+        (torch.zeros(1, 4, 2, 2), "maps: got 1×4, allowed: 2×2 to 16×32 of them"),
+        (torch.full((2, 2, 2, 2), float("nan")), "maps: got NaN or infinite values"),
+    ],
+)
+def test_maps_that_do_not_do(maps, message):
+    with pytest.raises(ValueError, match=message):
+        norm_family(maps)
