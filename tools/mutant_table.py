@@ -15,6 +15,14 @@ class Mutant:
 
 
 _CLASSIFICATION = ("fpnlib/metrics/classification.py", ("tests/unit/metrics/test_classification.py",))
+_CALIBRATION = ("fpnlib/metrics/calibration.py", ("tests/unit/metrics/test_calibration.py",))
+_COSTS = (
+    "fpnlib/notes/precision_recall/experiments/costs.py",
+    (
+        "tests/unit/notes/test_precision_recall.py::test_the_best_threshold_by_trying_them_all",
+        "tests/unit/notes/test_precision_recall.py::test_the_corners_of_the_hull_are_what_is_best_for_some_slope",
+    ),
+)
 _DETECTION = ("fpnlib/metrics/detection.py", ("tests/unit/metrics/test_detection.py",))
 _BOXES = ("fpnlib/ops/boxes.py", ("tests/unit/ops/test_boxes.py",))
 _ROI = ("fpnlib/ops/roi.py", ("tests/unit/ops/test_roi.py",))
@@ -67,6 +75,20 @@ MUTANTS = (
         'np.searchsorted(recall, levels, side="right")',
     ),
     _mutant("F with beta in place of its square", _CLASSIFICATION, "weight = beta**2", "weight = beta"),
+    _mutant("an edge belongs to the bin above it", _CALIBRATION, "[1:-1], values)", '[1:-1], values, "right")'),
+    _mutant(
+        "resolution about one half",
+        _CALIBRATION,
+        "(self.observed - self.prevalence) ** 2",
+        "(self.observed - 0.5) ** 2",
+    ),
+    _mutant("a miss costs one over its cost", _COSTS, "cost * (1 - recall) + ratio", "(1 - recall) / cost + ratio"),
+    _mutant(
+        "the hull bends the other way",
+        _COSTS,
+        "> (y[place] - y[a]) * (x[b] - x[a])",
+        "< (y[place] - y[a]) * (x[b] - x[a])",
+    ),
     _mutant("IoU strictly above the threshold", _DETECTION, "near = iou >= limit\n", "near = iou > limit\n"),
     _mutant(
         "missed objects leave the recall",

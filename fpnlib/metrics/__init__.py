@@ -1,5 +1,6 @@
 """Metrics that take tensors, arrays or sequences and answer in plain numbers and float64 tensors."""
 
+from fpnlib.metrics.calibration import CalibrationCurve, brier_score, calibration_curve
 from fpnlib.metrics.classification import (
     ConfusionCounts,
     PrecisionRecallCurve,
@@ -28,6 +29,7 @@ __all__ = [
     "COCO_AREA_RANGES",
     "COCO_IOU_THRESHOLDS",
     "BoundaryReference",
+    "CalibrationCurve",
     "CategoryQuality",
     "ConfusionCounts",
     "DetectionAveragePrecision",
@@ -39,6 +41,8 @@ __all__ = [
     "Ranking",
     "average_precision",
     "boundary_iou",
+    "brier_score",
+    "calibration_curve",
     "confusion_counts",
     "confusion_matrix",
     "detection_average_precision",

@@ -22,11 +22,11 @@
 # [![Histograms of two classes with a threshold line, a confusion matrix, a precision-recall curve and a ROC
 # curve](../images/01-precision-recall.png)](01-precision-recall.ipynb)
 #
-# What a threshold trades, why rare positives ruin precision and leave ROC alone, why "AP" is more than one number, and
-# when a box counts as right. *Half an hour; no earlier note needed.*
+# What a threshold trades and where to put it when errors have a price, why rare positives ruin precision and leave ROC
+# alone, what AP does not see, and when a box counts as right. *Three quarters of an hour; no earlier note needed.*
 #
-# You will be able to read any PR curve, to say which AP a paper means, and to put your own model's scores or boxes
-# into the same explorers.
+# You will be able to read any PR curve, to choose a threshold by costs, to say which AP a paper means, and to put your
+# own model's scores or boxes into the same explorers.
 #
 # <!-- begin: claims 01 -->
 #
@@ -357,6 +357,8 @@ instruction_sets()
 # | bottom-up, top-down path | 自底向上、自顶向下路径 | from the image to the coarsest map; and back down | [04] |
 # | boundary IoU | 边界交并比 | IoU of what lies near the masks' boundaries | [08] |
 # | branch | 残差分支 | what a residual block adds to its input | [07] |
+# | Brier score | 布里尔分数 | the mean squared distance of probabilities from what happened | [01] |
+# | calibration | 校准 | of those who were told p, a share of p is positive | [01] |
 # | computation graph | 计算图 | which value is made of which | [06] |
 # | concatenate | 拼接 | one map's channels after the other's | [07] |
 # | conditional random field, CRF; mean field | 条件随机场；平均场 | labels tied by a kernel; all heed all | [08] |
@@ -380,6 +382,7 @@ instruction_sets()
 # | intersection over union | 交并比 | area two boxes share, over the area they cover together | [01] |
 # | lateral connection | 横向连接 | the 1×1 from a backbone map to the pyramid | [04] |
 # | learning rate | 学习率 | how far one step goes along the gradient | [03] [05] |
+# | line of equal cost | 等代价线 | points of the ROC plane that lose the same; its slope is r / c | [01] |
 # | logits | 逻辑值 | the numbers before softmax, one per class | [03] |
 # | loss spike | 损失尖峰 | a sudden rise of the training loss | [03] |
 # | luck | 运气 | what no plan contains | [09] |
@@ -398,6 +401,7 @@ instruction_sets()
 # | recall, true positive rate | 召回率 | of the positives, the share that was flagged | [01] |
 # | receptive field | 感受野 | the pixels that a unit sees | [02] [08] |
 # | region of interest, RoI | 感兴趣区域 | a box of the image that is looked at more closely | [02] |
+# | reliability diagram | 可靠性图 | in bins, the probability said and the share that came true | [01] |
 # | residual block | 残差块 | a block whose input is added to its output | [07] |
 # | ROC curve | ROC 曲线 | recall against the false positive rate, one point for each threshold | [01] |
 # | RoI pooling, RoI alignment | 感兴趣区域池化、对齐 | features of a fixed size for a box of any size | [02] |
@@ -415,6 +419,7 @@ instruction_sets()
 # | stride | 步幅 | pixels from one unit's field to the next one's | [02] [04] |
 # | superpixel | 超像素 | a small region of similar colour | [08] |
 # | synchronised batch norm | 跨卡同步批归一化 | batch norm over the batches of all graphics cards | [06] |
+# | temperature | 温度 | what log odds are divided by, to make them less sure | [01] |
 # | things, stuff | 可数物体、不可数区域 | what can be counted, and what cannot: people, sky | [08] |
 # | threshold | 阈值 | the score from which an example is flagged | [01] |
 # | training mode, eval mode | 训练模式、推理模式 | by the batch's statistics, by the running ones | [06] |

@@ -4,8 +4,8 @@
 # **In one sentence:** a classifier gives scores, a threshold turns scores into answers, and precision and recall say
 # how good the answers are: of what was flagged, how much is positive; of the positives, how many were flagged.
 #
-# *Half an hour. You need no earlier note.* Run every cell first (menu Run → Run All Cells), then move the sliders. They
-# work from the keyboard too: Tab to a slider, then the arrow keys.
+# *Three quarters of an hour. You need no earlier note.* Run every cell first (menu Run → Run All Cells), then move the
+# sliders. They work from the keyboard too: Tab to a slider, then the arrow keys.
 
 # %% [markdown]
 # ## Look
@@ -20,7 +20,9 @@
 # **ROC curve**: recall against the share of the other digits that is flagged wrongly; the area under it is how often an
 # eight scores above another digit.
 #
-# **Move the threshold to the left. Watch recall grow, and see what it costs.**
+# **First a guess.** One digit in ten is an eight. Say you want to find nine of ten eights. Of the digits that you flag
+# then, how many are no eights: one in twenty, one in ten, one in three? Settle on an answer. **Then move the threshold
+# to the left until recall is nine tenths, and read the precision.**
 
 # %%
 from fpnlib.notes.precision_recall.explorers import precision_recall
@@ -28,7 +30,11 @@ from fpnlib.notes.precision_recall.explorers import precision_recall
 precision_recall()
 
 # %% [markdown]
-# Four things to try.
+# More than one in three is no eight. And yet the classifier is good: look how far the ROC curve bends into its corner.
+# Only a small share of the other digits is flagged, but there are so many of them that a small share is a crowd. This
+# note is about that, and about what to do with it.
+#
+# Four more things to try.
 #
 # - F is one number between precision and recall; its formula stands in the picture. Put the threshold where
 #   the orange histogram overtakes the blue one. That is not where F is best. Find the best F.
@@ -68,26 +74,43 @@ precision_recall()
 # line, the **prevalence**; for ROC the same classifier by chance is the diagonal.
 
 # %% [markdown]
-# The whole curve costs one sort. Walk down the sorted scores and count. In NumPy it takes a few lines; the library's
-# own function, which counts missed objects too, must give the same.
+# The whole curve costs one sort. Walk down the sorted scores and count. Average precision is then one more line: each
+# step of recall counts with the precision that it has there.
 
 # %%
 import numpy as np
+from sklearn.metrics import average_precision_score
 
-from fpnlib.metrics import precision_recall_curve
+from fpnlib.metrics import average_precision
 from fpnlib.notes.precision_recall.experiments.digits import digit_scores
 
-scores, targets = digit_scores()
-order = np.argsort(-scores.numpy())  # best score first
-ranked, hits = scores.numpy()[order], targets.numpy()[order]
+scores, targets = (column.numpy() for column in digit_scores())
+order = np.argsort(-scores)  # best score first
+ranked, hits = scores[order], targets[order]
 last = np.append(ranked[1:] != ranked[:-1], True)  # equal scores are flagged together
-tp, flagged = np.cumsum(hits)[last], np.arange(1, len(hits) + 1)[last]
+tp, flagged = hits.cumsum()[last], np.arange(1, len(hits) + 1)[last]
 precision, recall = tp / flagged, tp / hits.sum()
+ap = (np.diff(recall, prepend=0) * precision).sum()
+print(f"{len(scores)} scores, {len(recall)} thresholds")
+print(f"AP {ap:.6f}, fpnlib's {average_precision(scores, targets):.6f},", end=" ")
+print(f"scikit-learn's {average_precision_score(targets, scores):.6f}")
 
-curve = precision_recall_curve(scores, targets)  # it begins at the lowest threshold
-np.testing.assert_allclose(curve.precision[:-1], precision[::-1])
-np.testing.assert_allclose(curve.recall[:-1], recall[::-1])
-print("equal at all thresholds")
+# %% [markdown]
+# ### Only the order counts
+#
+# In that cell the scores are sorted, and after that they are not looked at again. So guess: the next cell squeezes all
+# scores into numbers between zero and one. **Which of the five parts of the picture will change: the histograms, the
+# four counts, the precision-recall curve with its AP, the ROC curve, the formulas?** Then look.
+
+# %%
+changed = 1 / (1 + np.exp(-scores))  # change this
+precision_recall(changed, targets)
+
+# %% [markdown]
+# Only the histograms and the scale of the threshold. Everything else goes by the order of the scores, and no rising
+# function changes that. Now change the line. Try `np.floor(scores)`: many digits share a score, no threshold can part
+# them, and the curve has few points, far apart. Try `-np.abs(scores)`: the order itself is gone. Try
+# `scores + 2 * targets`: that is what it looks like when the answer has leaked into the scores.
 
 # %% [markdown]
 # ### Rare positives
@@ -124,6 +147,110 @@ from fpnlib.notes.precision_recall.experiments.class_ratio import precision_at_r
 source(precision_at_ratio)
 
 # %% [markdown]
+# ### A threshold for what errors cost
+#
+# Precision and recall say what a threshold does. They do not say which one to take. That depends on what errors cost.
+# To overlook an illness costs more than to look twice at a healthy person; to lose a letter costs more than to read an
+# advertisement.
+#
+# Say a miss costs ten false alarms. In the left panel everything above the orange line is cheaper than where you
+# are, everything below is dearer. The best threshold is hidden for now.
+#
+# **Drag the orange dot along the ROC curve until you believe that no cheaper point is left. Then tick the box.**
+
+# %%
+from fpnlib.notes.precision_recall.explorers import operating_point
+
+operating_point(cost=10.0, best=False)
+
+# %% [markdown]
+# How could you tell? Count in false alarms. Let a miss cost $c$ of them, and let there be $r$ negatives for each
+# positive, as above. A threshold loses, for each positive,
+#
+# $$L = c \cdot (1 - \text{recall}) + r \cdot \text{FPR}$$
+#
+# A step to the right in the ROC panel costs $r$ times its length, and a step up saves $c$ times its length. Two points
+# cost the same if the line between them rises by $r / c$. So through each point goes a **line of equal cost** with
+# that slope, and the higher the line, the less it loses. Slide it upwards without turning it until it last touches the
+# curve: there is the best threshold. A point in a dent of the curve is never touched, whatever errors cost.
+#
+# The middle panel has the loss at all thresholds. One unit there is what you lose without looking at a single
+# score: flag everybody or flag nobody, whichever is cheaper. **Make the slope one, then ten, then fifty.** The best
+# loss grows: the rarer positives are and the less a miss costs, the less even a good classifier has to offer over
+# flagging nobody.
+#
+# The right panel has the best threshold for each slope, in steps. Your slope is the dot, and you can drag it. The arrow
+# at the top is where it would be if both errors cost the same. **Let a miss cost one false alarm, with nine negatives
+# for each positive. Then make both ten times as large. Nothing moves**, since only $r / c$ counts: dearer misses and
+# rarer positives can make up for each other. That is worth knowing when you carry a threshold to another place.
+#
+# The dashed line needs no search at all. If a score $s$ is the log odds of a positive where there are $r_0$ negatives
+# for each, then at another ratio the odds are $e^s \cdot r_0 / r$. Flag if missing it is expected to cost more than a
+# false alarm:
+#
+# $$c \cdot e^{s} \cdot \frac{r_0}{r} > 1 \quad\Longleftrightarrow\quad s > \ln \frac{r}{c \cdot r_0}$$
+#
+# For slopes around the middle the steps stay near this line, at the ends they leave it. Whoever uses the formula trusts
+# the scores as log odds. Whether one may comes next. First both ways in NumPy, and what each loses:
+
+# %%
+cost, ratio = 10.0, 9  # change these
+
+
+def loss(threshold):  # for each positive, in false alarms
+    missed = (scores[targets] < threshold).mean()
+    return cost * missed + ratio * (scores[~targets] >= threshold).mean()
+
+
+searched = min(np.unique(scores), key=loss)
+by_log_odds = np.log(ratio / cost * targets.sum() / (~targets).sum())
+for name, t in {"searched": searched, "by log odds": by_log_odds}.items():
+    print(f"{name:11} threshold {t:.3f}, loss {loss(t) / min(cost, ratio):.3f} of a blind answer's")
+print(operating_point(cost=cost, ratio=ratio).readout)
+
+# %% [markdown]
+# ### A score that can be taken at its word
+#
+# A score of zero, read as log odds, says: one half. Of the digits that are told one half, are half eights? AP has no
+# idea. It reads the order alone, and so does the area under ROC.
+#
+# Below all scores are divided by a **temperature** before they are turned into probabilities. At two, every answer
+# moves closer to one half. **Guess which of the four lines on the right will bend and which will stay flat. Then drag
+# the upright line there.**
+
+# %%
+from fpnlib.notes.precision_recall.explorers import calibration
+
+calibration()
+
+# %% [markdown]
+# The diagram on the left is called a **reliability diagram**. Digits are put into bins by the probability $p$ that they
+# were told. A dot is a bin: to the right what was said, upwards the share that are eights. On the diagonal one
+# can take a score at its word, and the red strokes are what it is off. Below it stands how many there are in each bin.
+# Most digits lie in the first, so the dots in the middle stand for few digits and jump about.
+#
+# One number for it is the **Brier score**, the mean square of what $p$ is away from what happened, $y$, which is one
+# or zero. Put into $K$ bins, with means $\bar p_k$ and $\bar y_k$ over $n_k$ digits of $n$, it has three parts:
+#
+# $$\underbrace{\sum_k \frac{n_k}{n} (\bar p_k - \bar y_k)^2}_{\text{miscalibration}} \;-\;
+# \underbrace{\sum_k \frac{n_k}{n} (\bar y_k - \bar y)^2}_{\text{resolution}} \;+\;
+# \underbrace{\bar y (1 - \bar y)}_{\text{uncertainty}}$$
+#
+# That is exact if all digits in a bin are told the same; what they differ within bins is the last number of the
+# readout. Uncertainty belongs to the data. Resolution says how well the bins part the classes. Temperature works on the
+# first part: too hot and the classifier is less sure than it might be, too cold and it is surer than it should be. Two
+# detectors of one and the same AP may be far apart in it. Where only the order matters, as in a list that someone reads
+# from the top, that does no harm. Where a number is handed on, to the formula above or to a person, it does.
+#
+# - **Add something to the log odds**, with the second slider or by dragging the orange line, which is the mean of all
+#   probabilities. A temperature alone pulls this mean away from the share of eights; here you can bring it back. It is
+#   also the cure for label shift: going from $r_0$ to $r$ negatives per positive, add $\ln (r_0 / r)$.
+# - **Change the number of bins.** The mean gap, known as *expected calibration error*, changes with them. The Brier
+#   score does not: it knows no bins. So an expected calibration error needs its bins beside it.
+#
+# Your own scores go into both pictures: `calibration(scores, targets)` takes log odds, of a network the logits.
+
+# %% [markdown]
 # ### One ranking, several averages
 #
 # People want one number for the curve, and call it average precision, AP. There are at least four ways to take it.
@@ -152,6 +279,36 @@ interpolations()
 # right edge, and the rest of the axis counts as zero.
 
 # %% [markdown]
+# ### How sure is an AP?
+#
+# These digits are a sample. Others would have given another AP, and one cannot get others. The **bootstrap** takes the
+# sample for the world: it draws as many digits again, with replacement, so that some come twice and some not at all,
+# and takes the AP of each draw. The middle of all draws, here 95 % of them, is the interval.
+#
+# Now a rival comes, with the same scores and a little noise on top. **Guess: do the intervals of the two overlap? And
+# can one still tell who is better?**
+
+# %%
+from fpnlib.claims import interval_of_resamples
+
+rng = np.random.default_rng(0)
+rival = scores + rng.normal(0, 0.5, len(scores))  # change the noise
+draws = [rng.integers(len(scores), size=len(scores)) for _ in range(500)]
+ours, theirs = (
+    np.array([average_precision(one[draw], targets[draw]) for draw in draws])
+    for one in (scores, rival)
+)
+print("95 % of the draws")
+for name, values in {"ours": ours, "rival": theirs, "difference": ours - theirs}.items():
+    low, high = interval_of_resamples(values)
+    print(f"{name:10} {low:.3f} to {high:.3f}")
+
+# %% [markdown]
+# The two intervals overlap widely, and yet the difference is above zero nearly always. A draw with many hard digits is
+# hard for both. Taken pair by pair, on the same draw, that cancels. So do not compare two intervals: compare on the
+# same examples, and give the interval of the difference.
+
+# %% [markdown]
 # ### Boxes: right by how much?
 #
 # A detector gives boxes. Before one can count, one has to say when a box is right. The usual rule: intersection over
@@ -173,6 +330,29 @@ box_error()
 # the IoU back at $0.5$ move the boxes by thirteen pixels, then by fourteen: the bottle, the labelled jar in front, is
 # lost, and AP falls by one quarter of all there is. All eight chairs together cannot cost more. Precision and recall
 # count every box alike, AP every class.
+#
+# A mean over classes is called a *macro* average. A *micro* average throws all boxes into one ranking, whatever their
+# class, and so counts every box alike. The same moved boxes, both ways:
+
+# %%
+from fpnlib.data import labelled_photo
+from fpnlib.metrics import detection_average_precision
+from fpnlib.notes.precision_recall.experiments.moved_boxes import moved
+
+cafe = labelled_photo("cafe")
+truth = {"boxes": cafe.boxes, "labels": cafe.labels}
+for pixels in (13, 14):  # change these
+    (found,) = moved([truth | {"scores": cafe.labels * 0 + 1.0}], pixels)
+    macro = detection_average_precision([found], [truth], iou_thresholds=[0.5])
+    one_class = {"labels": cafe.labels * 0}
+    micro = detection_average_precision(
+        [found | one_class], [truth | one_class], iou_thresholds=[0.5]
+    )
+    print(f"{pixels} pixels: macro {macro.mean:.3f}, micro {micro.mean:.3f}")
+
+# %% [markdown]
+# Neither is right or wrong. Macro asks how well a class is found, micro how well a box is. With many rare classes the
+# two can be far apart, so a paper has to say which one it means; COCO's AP is macro.
 #
 # Now a real detector. P-Net is the first and smallest of the three networks of the face detector MTCNN, here with its
 # real weights. The page holds small photos from *Labeled Faces in the Wild*, half of them faces. The labelled box of a
@@ -206,9 +386,10 @@ detection()
 # (one label for many objects), and with classes that have no object.
 
 # %%
+import sklearn.calibration
 import sklearn.metrics
 
-from fpnlib.metrics import average_precision, roc_curve
+from fpnlib.metrics import brier_score, calibration_curve, precision_recall_curve, roc_curve
 
 ours, theirs = (
     precision_recall_curve(scores, targets),
@@ -228,9 +409,19 @@ np.testing.assert_allclose(roc.tpr, reference[1])
 print("ROC curve: equal")
 
 np.testing.assert_allclose(
-    average_precision(scores, targets), sklearn.metrics.average_precision_score(targets, scores)
+    average_precision(scores, targets), average_precision_score(targets, scores)
 )
 print("average precision: equal")
+
+said = 1 / (1 + np.exp(-scores))
+bins = calibration_curve(said, targets, bins=10)
+true, mean = sklearn.calibration.calibration_curve(targets, said, n_bins=10)
+np.testing.assert_allclose(bins.observed, true)
+np.testing.assert_allclose(bins.predicted, mean)
+np.testing.assert_allclose(
+    brier_score(said, targets), sklearn.metrics.brier_score_loss(targets, said)
+)
+print("calibration curve and Brier score: equal")
 
 # %% [markdown]
 # ## Measure
@@ -326,7 +517,39 @@ check("average precision", ...)
 check("rarer positives", ...)
 
 # %% [markdown]
-# Stuck? `from fpnlib.exercises import solution`, then `print(solution("rarer positives"))` shows one right answer.
+# **Fourth, a prediction.** A detector finds all $n$ objects, but each of them twice: right below each right box stands
+# a second one on the same object. Half of its boxes are wrong. Is its AP one half, more, or less, and what becomes of
+# it as $n$ grows? Decide first. Then write `f(n)` that returns the AP, without interpolation.
+
+# %%
+check("found twice", ...)
+
+# %% [markdown]
+# **Fifth, a bug to mend.** The function below is right as long as no two scores are equal. Two libraries shipped this
+# very mistake; both are named under References. Find out what goes wrong, and mend it.
+
+
+# %%
+def ap_of(scores, targets):
+    hits = targets[np.argsort(-scores, kind="stable")]
+    precision = hits.cumsum() / np.arange(1, len(hits) + 1)
+    return precision[hits].mean()
+
+
+check("tied scores", ap_of)
+
+# %% [markdown]
+# Stuck? `from fpnlib.exercises import hint, solution`. Then `hint("tied scores")` gives a first hint,
+# `hint("tied scores", 2)` the next, and `print(solution("tied scores"))` one right answer.
+
+# %% [markdown]
+# ## Remember
+#
+# - Precision mixes the classes, so it needs the prevalence beside it; recall and the false positive rate do not.
+# - AP and the area under ROC read the order of the scores and nothing else: no threshold, no costs, no probabilities.
+#   Compare an AP only with one of the same kind, at the same IoU.
+# - The best threshold is where a line of slope $r / c$ last touches the ROC curve. Scores that can be taken at their
+#   word give it without a search.
 
 # %% [markdown]
 # ## Terms
@@ -341,6 +564,11 @@ check("rarer positives", ...)
 # | threshold | 阈值 | the score from which an example is flagged |
 # | prevalence | 正例比例 | the share of positives among all examples |
 # | average precision | 平均精度 | precision averaged over recall |
+# | line of equal cost | 等代价线 | points of the ROC plane that lose the same; its slope is r / c |
+# | calibration | 校准 | of those who were told p, a share of p is positive |
+# | reliability diagram | 可靠性图 | in bins, the probability said and the share that came true |
+# | temperature | 温度 | what log odds are divided by, to make them less sure |
+# | Brier score | 布里尔分数 | the mean squared distance of probabilities from what happened |
 # | intersection over union | 交并比 | area two boxes share, over the area they cover together |
 #
 # ## References
@@ -352,6 +580,15 @@ check("rarer positives", ...)
 #   of the curve precision follows no straight line but a curve, which they derive; a straight line promises too much.
 # - T. Fawcett, *An Introduction to ROC Analysis*, Pattern Recognition Letters 2006: what a change of the class mix
 #   does.
+# - F. Provost and T. Fawcett, *Robust Classification for Imprecise Environments*, Machine Learning 2001: lines of equal
+#   cost and the hull of the ROC curve.
+# - G. W. Brier, *Verification of Forecasts Expressed in Terms of Probability*, Monthly Weather Review 1950, and A. H.
+#   Murphy, *A New Vector Partition of the Probability Score*, Journal of Applied Meteorology 1973: the score, its
+#   parts.
+# - C. Guo et al., *On Calibration of Modern Neural Networks*, ICML 2017: networks that are too sure, and one
+#   temperature as the cure.
+# - Order-dependent AP where scores are equal: [vlfeat, issue 51](https://github.com/vlfeat/vlfeat/issues/51), and
+#   [burn, issue 5683](https://github.com/tracel-ai/burn/issues/5683), since mended.
 # - K. He in facebookresearch/moco, issue 39 on GitHub: a gap of 0.3 points of AP is within random variation on COCO.
 # - K. Zhang et al., *Joint Face Detection and Alignment Using Multi-task Cascaded Convolutional Networks*, 2016: P-Net.
 # - G. B. Huang et al., *Labeled Faces in the Wild*, 2007: the small photos.

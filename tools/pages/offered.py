@@ -17,6 +17,8 @@ Wanted = Mapping[str, int | Sequence[Any] | EllipsisType]
 OFFERED: dict[str, Wanted] = {
     "precision_recall": {"threshold": ..., "beta": (0.25, 1, 4)},
     "prevalence": {"ratio": 26, "threshold": 19},
+    "operating_point": {"threshold": 19, "cost": (0.1, 1, 2, 10, 20), "ratio": (1, 9, 10, 90, 100), "best": ...},
+    "calibration": {"temperature": 25, "offset": 13, "bins": (5, 10, 20)},
     "interpolations": {"item": ..., "rank": ..., "missed": (0, 1, 3, 10)},
     "box_error": {"iou": 10, "error": ...},
     "detection": {"iou": ..., "score": (0.5, 0.7, 0.9, 0.94, 0.97, 0.99)},

@@ -142,6 +142,86 @@ def _examine_ratio(answer: Answer) -> str | None:
     return compare(answer, rarer_precision, cases, _RATIO_FAULTS)
 
 
+def twice_found(n: int) -> float:
+    """Return AP, not interpolated, of n objects that are all found twice, each duplicate right below its first box."""
+    # Above the k-th right box lie k − 1 others, each with its duplicate.
+    k = np.arange(1, n + 1)
+    return float((k / (2 * k - 1)).mean())
+
+
+def _share_of_right(n: int) -> float:
+    return 0.5
+
+
+def _without_duplicates(n: int) -> float:
+    return 1.0
+
+
+def _mean_with_duplicates(n: int) -> float:
+    return (twice_found(n) + 0.5) / 2
+
+
+def _last_precision(n: int) -> float:
+    return n / (2 * n - 1)
+
+
+_TWICE_FAULTS = {
+    "Half of all boxes are right, but AP asks for the precision at each right box. The first one has no duplicate "
+    "above it.": _share_of_right,
+    "A duplicate counts as false: its object is taken. You left the duplicates out.": _without_duplicates,
+    "You averaged over the ranks of the duplicates too. Recall does not grow there, so they have no weight.": (
+        _mean_with_duplicates
+    ),
+    "That is the precision at the last right box. Average it over all right boxes.": _last_precision,
+}
+
+
+def _examine_twice(answer: Answer) -> str | None:
+    return compare(answer, twice_found, [(n,) for n in range(1, 30)], _TWICE_FAULTS)
+
+
+def tied_average_precision(scores: np.ndarray, targets: np.ndarray) -> float:
+    """Return AP, not interpolated, where equal scores are flagged together."""
+    total = 0.0
+    for score in np.unique(scores[targets]):
+        found = (targets & (scores == score)).sum()
+        total += found * targets[scores >= score].mean()
+    return float(total / targets.sum())
+
+
+def _in_the_order_given(scores: np.ndarray, targets: np.ndarray) -> float:
+    return stepwise_average_precision(targets[np.argsort(-scores, kind="stable")])
+
+
+def _positives_first(scores: np.ndarray, targets: np.ndarray) -> float:
+    return stepwise_average_precision(targets[np.lexsort((~targets, -scores))])
+
+
+def _positives_last(scores: np.ndarray, targets: np.ndarray) -> float:
+    return stepwise_average_precision(targets[np.lexsort((targets, -scores))])
+
+
+def _one_of_each(scores: np.ndarray, targets: np.ndarray) -> float:
+    _, kept = np.unique(-scores, return_index=True)
+    return stepwise_average_precision(targets[kept]) if targets[kept].any() else 0.0
+
+
+_TIE_FAULTS = {
+    "The same examples in another order get another AP: among equal scores yours goes by the order given. No threshold "
+    "parts equal scores, so they are flagged together.": _in_the_order_given,
+    "Among equal scores you take the positives first, which flatters: no threshold can do that.": _positives_first,
+    "Among equal scores you take the positives last. That no longer goes by the order given, but no threshold parts "
+    "them; flag them together.": _positives_last,
+    "You kept one example of each score and dropped the others.": _one_of_each,
+}
+
+
+def _examine_ties(answer: Answer) -> str | None:
+    rng = np.random.default_rng(3)
+    cases = [(rng.integers(0, 5, n) / 4, rng.permutation(np.arange(n) % 3 == 0)) for n in rng.integers(2, 20, 40)]
+    return compare(answer, tied_average_precision, cases, _TIE_FAULTS)
+
+
 EXERCISES = (
     Exercise(
         "precision and recall",
@@ -183,6 +263,43 @@ EXERCISES = (
             "Imagine one positive and `ratio` negatives. How much of the one is flagged, how much of the others?",
             "Flagged are `recall` of the positive and `ratio * false_positive_rate` of the negatives. Precision is a "
             "share of the two together.",
+        ),
+    ),
+    Exercise(
+        "found twice",
+        "Write f(n) that returns AP, not interpolated, when a detector finds all n objects twice, the duplicate each "
+        "time directly below the right box.",
+        _examine_twice,
+        twice_found,
+        (
+            (_share_of_right, "above"),
+            (_without_duplicates, "left the duplicates out"),
+            (_mean_with_duplicates, "ranks of the duplicates"),
+            (_last_precision, "last"),
+        ),
+        (
+            "Write the ranking down for three objects: right, wrong, right, wrong, right, wrong.",
+            "Now the precision at each right box: 1/1, 2/3, 3/5. The next one would be 4/7.",
+            "At the k-th right box it is k / (2k − 1). AP is the mean of these over k from 1 to n.",
+        ),
+    ),
+    Exercise(
+        "tied scores",
+        "Mend f(scores, targets), which is to return AP without interpolation; equal scores are flagged together.",
+        _examine_ties,
+        tied_average_precision,
+        (
+            (_in_the_order_given, "order given"),
+            (_positives_first, "flatters"),
+            (_positives_last, "positives last"),
+            (_one_of_each, "dropped"),
+        ),
+        (
+            "Try it on two examples with the same score, one positive and one not, in both orders.",
+            "A threshold flags all examples of a score or none. So each distinct score is one point of the curve, "
+            "where all of its examples are counted.",
+            "For each distinct score: the precision of all that is flagged there, weighed by how many positives have "
+            "exactly this score. Or keep only the last of each run of equal scores, as the cell under Why does.",
         ),
     ),
 )

@@ -4,15 +4,26 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from sklearn.metrics import average_precision_score, precision_score, recall_score
+from scipy.special import expit
+from sklearn.calibration import calibration_curve
+from sklearn.metrics import average_precision_score, brier_score_loss, precision_score, recall_score
 
 from fpnlib.metrics import detection_average_precision
 from fpnlib.notes.precision_recall.experiments.class_ratio import precision_at_ratio
 from fpnlib.notes.precision_recall.experiments.contact_sheet import contact_sheet, sheet_by_photo, sheet_detections
+from fpnlib.notes.precision_recall.experiments.costs import best_by_slope, losses, upper_hull
 from fpnlib.notes.precision_recall.experiments.digits import digit_scores
-from fpnlib.notes.precision_recall.explorers import box_error, detection, interpolations, precision_recall, prevalence
+from fpnlib.notes.precision_recall.explorers import (
+    box_error,
+    calibration,
+    detection,
+    interpolations,
+    operating_point,
+    precision_recall,
+    prevalence,
+)
 
-SCORERS = [precision_recall, prevalence, interpolations]
+SCORERS = [precision_recall, prevalence, operating_point, calibration, interpolations]
 
 
 def own_scores(seed=0, n=300):
@@ -56,6 +67,59 @@ def test_a_class_ratio_by_formula_equals_weighted_scikit_learn():
     weights = np.where(targets, 1 / targets.sum(), 25 / (~targets).sum())
     assert data.average_precision == pytest.approx(average_precision_score(targets, scores, sample_weight=weights))
     assert precision_at_ratio(np.array([0.0, 0.5]), np.array([0.0, 0.1]), 5).tolist() == [1.0, 0.5]
+
+
+@pytest.mark.parametrize("cost", [0.1, 1.0, 7.3, 20.0])
+@pytest.mark.parametrize("ratio", [1, 9, 100])
+def test_the_best_threshold_by_trying_them_all(ratio, cost):
+    scores, targets = own_scores(5)
+
+    def loss(threshold):
+        flagged = scores >= threshold
+        missed, alarms = (~flagged & targets).sum() / targets.sum(), (flagged & ~targets).sum() / (~targets).sum()
+        return cost * missed + ratio * alarms
+
+    tried = [loss(threshold) for threshold in (*np.unique(scores), np.inf)]
+    data = operating_point(scores, targets).set(ratio=ratio, cost=cost).data
+    blind = min(loss(-np.inf), loss(np.inf))
+    assert data.losses.min() == pytest.approx(min(tried) / blind)
+    assert data.losses[data.best] == data.losses.min()
+    assert data.loss == pytest.approx(loss(data.threshold) / blind)
+
+
+def test_only_the_ratio_of_costs_and_classes_moves_the_best_threshold():
+    one, same = (operating_point(ratio=ratio, cost=cost).data for ratio, cost in ((4, 1.0), (40, 10.0)))
+    assert one.best == same.best
+    np.testing.assert_allclose(one.losses, same.losses)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_corners_of_the_hull_are_what_is_best_for_some_slope(seed):
+    rng = np.random.default_rng(seed)
+    fpr, recall = (np.append(0, np.sort(rng.random(20))) for _ in range(2))
+    corners, edges = best_by_slope(fpr, recall)
+    assert (np.diff(edges) < 0).all()
+    between = np.sqrt(edges[:-1] * edges[1:])
+    slopes = [2 * edges[0], *between, edges[-1] / 2]
+    assert [losses(fpr, recall, 1.0, slope).argmin() for slope in slopes] == corners.tolist()
+
+
+def test_a_hull_by_hand():
+    x, y = np.array([0, 0, 0.2, 0.4, 0.6, 1]), np.array([0, 0.5, 0.5, 0.7, 0.8, 1])
+    assert upper_hull(x, y).tolist() == [0, 1, 4, 5]  # at 0.4 it is a straight line
+
+
+@pytest.mark.parametrize("bins", [5, 12])
+@pytest.mark.parametrize("temperature", [0.5, 1.0, 3.0])
+def test_calibration_is_scikit_learns_at_any_temperature(temperature, bins):
+    scores, targets = own_scores(6)
+    data = calibration(scores, targets).set(temperature=temperature, offset=-0.5, bins=bins).data
+    said = expit(scores / temperature - 0.5)
+    true, mean = calibration_curve(targets, said, n_bins=bins)
+    np.testing.assert_allclose(data.curve.observed, true)
+    np.testing.assert_allclose(data.curve.predicted, mean)
+    assert data.brier == pytest.approx(brier_score_loss(targets, said))
+    assert data.order[0] == pytest.approx(average_precision_score(targets, scores))
 
 
 @pytest.mark.bad_input

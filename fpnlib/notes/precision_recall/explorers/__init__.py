@@ -1,4 +1,4 @@
-"""What note 01 shows: a threshold, the prevalence, four ways to sum up a ranking, and boxes that count or do not."""
+"""What note 01 shows: a threshold and its price, prevalence, calibration, four averages, boxes that count or do not."""
 
 import numpy as np
 import torch
@@ -10,8 +10,10 @@ from fpnlib.metrics.arrays import ArrayLike
 from fpnlib.notes.precision_recall.experiments.averages import EXAMPLE
 from fpnlib.notes.precision_recall.experiments.contact_sheet import contact_sheet, sheet_detections
 from fpnlib.notes.precision_recall.experiments.digits import digit_scores
+from fpnlib.notes.precision_recall.explorers.calibration import CalibrationExplorer
 from fpnlib.notes.precision_recall.explorers.detection import DetectionExplorer
 from fpnlib.notes.precision_recall.explorers.interpolations import RankingExplorer
+from fpnlib.notes.precision_recall.explorers.operating_point import OperatingPointExplorer
 from fpnlib.notes.precision_recall.explorers.precision_recall import ThresholdExplorer
 from fpnlib.notes.precision_recall.explorers.prevalence import PrevalenceExplorer
 from fpnlib.notes.precision_recall.explorers.scored import Scored
@@ -40,6 +42,26 @@ def precision_recall(scores: ArrayLike | None = None, targets: ArrayLike | None 
 def prevalence(scores: ArrayLike | None = None, targets: ArrayLike | None = None) -> PrevalenceExplorer:
     """Make positives rarer while the scores stay: precision falls, recall and ROC do not. Arguments as above."""
     return PrevalenceExplorer(*_scores_or_digits(scores, targets))
+
+
+@explorer
+def operating_point(scores: ArrayLike | None = None, targets: ArrayLike | None = None) -> OperatingPointExplorer:
+    """Choose a threshold by what a miss and a false alarm cost. Arguments as above.
+
+    The dashed line is where the best threshold of calibrated log odds lies, so it fits scores of that kind.
+    """
+    return OperatingPointExplorer(*_scores_or_digits(scores, targets))
+
+
+@explorer
+def calibration(scores: ArrayLike | None = None, targets: ArrayLike | None = None) -> CalibrationExplorer:
+    """Make log odds more or less sure of themselves: what was said against what came, and the Brier score.
+
+    Args:
+        scores: log odds, one per example; of probabilities p give log(p / (1 - p)). By default the book's.
+        targets: True or 1 where the example is positive.
+    """
+    return CalibrationExplorer(*_scores_or_digits(scores, targets))
 
 
 @explorer
@@ -77,4 +99,4 @@ def box_error() -> DetectionExplorer:
     return DetectionExplorer(*read_detections(perfect, labels), [cafe.image], error=10)
 
 
-EXPLORERS = (precision_recall, prevalence, interpolations, detection, box_error)
+EXPLORERS = (precision_recall, prevalence, operating_point, calibration, interpolations, detection, box_error)

@@ -6,7 +6,7 @@ import numpy as np
 from ipywidgets import Widget
 from matplotlib.figure import Figure
 
-from fpnlib.explore import Explorer, counted, number, slider
+from fpnlib.explore import Explorer, counted, number
 from fpnlib.explore.style import BLUE, FAINT, MUTED
 from fpnlib.metrics import roc_auc
 from fpnlib.metrics.arrays import ArrayLike
@@ -43,11 +43,7 @@ class PrevalenceExplorer(Explorer[PrevalenceData]):
 
     def make_controls(self) -> dict[str, Widget]:
         """Return the class ratio, at first that of the data, and the threshold."""
-        own = round(len(self._scored.negatives) / len(self._scored.positives))
-        return {
-            "ratio": slider("negatives per positive", min(max(own, 1), 100), 1, 100, 1),
-            "threshold": self._scored.slider(),
-        }
+        return {"ratio": self._scored.ratio_slider(), "threshold": self._scored.slider()}
 
     def compute(self, ratio: int, threshold: float) -> PrevalenceData:
         """Weight the negatives so that there are `ratio` of them per positive."""

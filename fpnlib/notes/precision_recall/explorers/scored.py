@@ -37,13 +37,23 @@ class Scored:
         self._low, self._high = float(values.min()), float(values.max())
         require(self._low < self._high, "scores", f"only the value {self._low:g}", "at least two different values")
         roc = roc_curve(scores, targets)
-        self.fpr, self.recall = np.asarray(roc.fpr), np.asarray(roc.tpr)
+        self.fpr, self.recall, self.thresholds = (np.asarray(one) for one in (roc.fpr, roc.tpr, roc.thresholds))
+        self.ratio = len(self.negatives) / len(self.positives)
 
     def slider(self) -> Widget:
         """Return a slider for a threshold, at first the median of the positives; at each stop somebody is flagged."""
         low, high, step = scale(self._low, self._high)
         middle = low + round((np.median(self.positives) - low) / step) * step
         return slider("threshold", float(min(middle, high)), low, high, step)
+
+    @property
+    def ends(self) -> tuple[float, float]:
+        """Where the slider begins, and the highest score."""
+        return scale(self._low, self._high)[0], self._high
+
+    def ratio_slider(self) -> Widget:
+        """Return a slider for the negatives per positive, at first those of the data."""
+        return slider("negatives per positive", min(max(round(self.ratio), 1), 100), 1, 100, 1)
 
     def counts(self, threshold: float) -> tuple[int, int, int, int]:
         """Return TP, FP, FN, TN when scores of at least `threshold` are flagged."""
@@ -58,7 +68,7 @@ class Scored:
 
     def histograms(self, number: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return `number` bins' edges, and the share of the positives and of the negatives in each."""
-        bins = np.linspace(scale(self._low, self._high)[0], self._high, number + 1)
+        bins = np.linspace(*self.ends, number + 1)
         positive, negative = (np.histogram(one, bins)[0] / len(one) for one in (self.positives, self.negatives))
         return bins, positive, negative
 
