@@ -13,6 +13,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+import matplotlib
 import nbformat
 from nbformat import NotebookNode
 from PIL import Image
@@ -106,6 +107,8 @@ def build(scratch: Path, site: Path, *, whole: bool) -> None:
     shutil.copytree(pages, site, dirs_exist_ok=True)
     for file in _SCRIPTS:
         shutil.copy(file, site)
+    # The pictures' letters are outlines of the fonts that Matplotlib brings.
+    shutil.copy(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "LICENSE_DEJAVU", site)
     (site / ".nojekyll").touch()  # or GitHub would leave out folders that begin with an underscore
 
 

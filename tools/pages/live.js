@@ -175,7 +175,7 @@ async function enliven(place) {
     place.append(el);
     explore(el, index.spec, index.spec.start, source);
     const more = index.elsewhere.length ? `Only in JupyterLab: ${index.elsewhere.join("; ")}. ` : "";
-    el.append(element("p", { className: "fpnlib-elsewhere" }, `${more}This state there: `, call));
+    el.append(element("p", { className: "fpnlib-elsewhere" }, `${more}This state in JupyterLab: `, call));
     source.all();
   } catch (error) {
     const words = `This explorer's files are missing or damaged (${error.message}). Above is its saved picture.`;
