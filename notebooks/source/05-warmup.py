@@ -16,7 +16,10 @@
 # rate is large, and falls to zero along a cosine. They are trained in this notebook, all at once; it takes a few
 # seconds.
 #
-# **Choose *both*, and wait for the blue lines, the same nets with warm-up. Then try the other learning rates.**
+# Warm-up lets the rate climb over the first eighty steps; after that both kinds have the same rate. **So a guess first,
+# on paper: will the nets that went wrong without warm-up catch up, once the rates are the same? And will a small rate
+# need warm-up too? Now choose *both*, and wait for the blue lines, the same nets with warm-up. Then try the other
+# learning rates.**
 
 # %%
 from fpnlib.notes.warmup.explorers import live_training
@@ -35,15 +38,48 @@ live_training()
 # ### The schedule
 #
 # Warm-up is a factor: small at step zero, one from a given step on. The learning rate is that factor times whatever
-# decay you would use anyway. Below, put one together. The shaded area is the sum of all learning rates. The code under
-# the picture makes the schedule.
+# decay you would use anyway. Here is all of it, a linear warm-up times a cosine, beside the library's scheduler and two
+# of torch's in a chain. The numbers in the first line are yours to change; the picture below starts from them.
+
+# %%
+import math
+
+import torch
+from torch.optim import SGD
+from torch.optim.lr_scheduler import ChainedScheduler, CosineAnnealingLR, LinearLR
+
+from fpnlib.schedules import WarmupLR
+
+peak, warmup, start, total = 0.4, 40, 0.1, 200  # change this
+
+
+def rate(step):
+    climb = start + (1 - start) * min(step / warmup, 1)
+    return peak * climb * (1 + math.cos(math.pi * step / total)) / 2
+
+
+first, second = (SGD([torch.zeros(1, requires_grad=True)], lr=peak) for _ in range(2))
+ours = WarmupLR(first, warmup, "linear", start, after=CosineAnnealingLR(first, total))
+chain = ChainedScheduler(
+    [LinearLR(second, start, total_iters=warmup), CosineAnnealingLR(second, total)]
+)
+for step in range(total):
+    if step % 40 == 0:
+        rates = rate(step), ours.get_last_lr()[0], chain.get_last_lr()[0]
+        print(f"step {step:3}:", *(f"{one:.4f}" for one in rates))
+    for one in (first, second, ours, chain):
+        one.step()
+
+# %% [markdown]
+# Now put one together by hand. The shaded area is the sum of all learning rates. The code under the picture makes the
+# schedule.
 #
 # **Make the warm-up longer. Watch the orange dot, where the warm-up is over, and the area. Then tick the box.**
 
 # %%
 from fpnlib.notes.warmup.explorers import schedule_designer
 
-schedule_designer()
+schedule_designer(warmup=warmup, start=start, rate=peak)
 
 # %% [markdown]
 # Three things to see.
@@ -661,6 +697,14 @@ check("largest rate", ...)
 
 # %% [markdown]
 # Stuck? `from fpnlib.exercises import solution` and `print(solution("largest rate"))` shows one right answer.
+#
+# ## To remember
+#
+# - A step harms when the loss is curved more sharply than the learning rate allows, $2 (1 + \beta) / \eta$, and at the
+#   start of training it often is.
+# - Warm-up keeps the rate below that limit while training finds its way to flatter ground. What goes wrong in the first
+#   steps is seldom mended later.
+# - A rate that is small enough needs no warm-up, and with batch norm a net needs it less. Warm-up buys the larger rate.
 
 # %% [markdown]
 # ## Terms

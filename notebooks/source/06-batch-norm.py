@@ -249,20 +249,10 @@ from fpnlib.ops import normalize
 source(normalize)
 
 # %% [markdown]
-# Here is a real batch: what eight photos send into the third batch norm of a net trained on ImageNet. This is also a
-# cell to change. Come back to it when you have seen the picture below: multiply one photo's maps by $10$, as if it were
-# overexposed, and run this cell and the next again.
-
-# %%
-from fpnlib.notes.batch_norm.experiments.family import family_maps
-
-maps = family_maps()
-maps[5] *= 1  # change this: 10, and then another photo
-print("N, C, H, W:", tuple(maps.shape))
-
-# %% [markdown]
-# A row of the picture is a photo, a column a channel; green is above zero, purple below. The dot lies in the middle of
-# one map. Blue frames hold what is averaged to normalise that map. Rows that are nearly blank are not in the batch.
+# Here is a real batch: what eight photos send into the third batch norm of a net trained on ImageNet, $16$ channels of
+# $32 \times 32$ places. A row of the picture is a photo, a column a channel; green is above zero, purple below. The
+# dot lies in the middle of one map. Blue frames hold what is averaged to normalise that map. Rows that are nearly
+# blank are not in the batch.
 #
 # **First a guess, on paper. More and more photos come into the batch. With which of the four norms does the dot's
 # output change? And with a batch of one, which two norms do the same? Now go through the norms, and drag the dot at the
@@ -271,7 +261,7 @@ print("N, C, H, W:", tuple(maps.shape))
 # %%
 from fpnlib.notes.batch_norm.explorers import norm_family
 
-norm_family(maps)
+norm_family()
 
 # %% [markdown]
 # Only one line bends. With batch norm the dot's output depends on who else is in the batch; with the other three it
@@ -297,6 +287,22 @@ norm_family(maps)
 # One trap is in the names. In a vision transformer, and in ConvNeXt, *layer norm* averages over the channels of one
 # place only, `nn.LayerNorm(C)` on maps with the channels last. It is not the layer norm of this picture, which is
 # `nn.GroupNorm(1, C)`.
+#
+# Now spoil one photo. The next cell multiplies all maps of one neighbour by ten, as if it were overexposed. **Guess
+# which of the four lines will look different from those above, and at which batch sizes. Then change the photo and the
+# factor.** (The order is that of the rows, from zero.)
+
+# %%
+from fpnlib.notes.batch_norm.experiments.family import family_maps
+
+maps = family_maps()
+maps[5] *= 10  # change this
+norm_family(maps)
+
+# %% [markdown]
+# One bad photo, and batch norm squeezes all the others in its batch towards each other, since they are all divided by a
+# deviation that is mostly that photo's. From a batch of two on, the dot's output is nearly that of any other place. At
+# one photo, and for the other three norms, not a digit has changed.
 #
 # ### When the batch is small
 #

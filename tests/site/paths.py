@@ -88,11 +88,12 @@ PATHS: dict[str, list[dict[str, Any]]] = {
     "sharpness": [{"warmup": 0}, {"batch_norm": True}],
     "jump_to_full_rate": [*({"moment": moment} for moment in range(2, 9)), {"way": "the small rate, 0.02"}],
     "distribution": [
+        {"batch_size": 2},
+        *({"batch": batch} for batch in (1, 2, 3, 4)),
         {"gamma": 2.0},
         {"beta": 2.0},
         {"gamma": -1.0},
-        {"batch_size": 2},
-        *({"batch": batch} for batch in (1, 2, 3, 4)),
+        {"batch_size": 256},
         {"scale": -5},
     ],
     "passes": [
@@ -102,6 +103,18 @@ PATHS: dict[str, list[dict[str, Any]]] = {
         {"variant": "running variance biased"},
         {"variant": "variance as E[x²] − E[x]²", "shift": 5000},
         {"x1": -0.5},
+    ],
+    "norm_family": [
+        {"size": 1},
+        {"size": 8},
+        {"norm": "layer"},
+        {"norm": "instance"},
+        {"norm": "group"},
+        {"groups": 1},
+        {"groups": 16},
+        {"after": True},
+        {"norm": "batch"},
+        {"norm": "layer"},
     ],
     "running_statistics": [
         {"batch_size": 2},

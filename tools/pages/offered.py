@@ -61,6 +61,7 @@ OFFERED: dict[str, Wanted] = {
         "scale": (-5, 0),
     },
     "passes": {"x1": 13, "g2": (0, 1), "shift": ..., "variant": ...},
+    "norm_family": {"norm": ..., "groups": (1, 4, 16), "channel": (5, 8, 11), "size": (1, 2, 4, 8), "after": ...},
     "running_statistics": {"momentum": ..., "batch_size": (2, 8, 64), "drift": 7, "unbiased": ...},
     "folding": {
         "gamma": (-1, 0.5, 1, 2),
