@@ -46,6 +46,12 @@ TOLD_APART = {
     ("cue_distance", "PURPLE", "RED"): "as above",
     ("gradient_highway", "GREEN", "PURPLE"): "different dashes",
     ("what_skips_carry", "ORANGE", "SKY"): "a ring and strokes, a curve and bars with their names",
+    (
+        "norm_family_grid",
+        "GREEN",
+        "PURPLE",
+    ): "nothing: a map of signs, whose size is its darkness; the dot says its number",
+    ("calibration", "GREEN", "RED"): "two curves with their names",
     ("inside_the_head", "GREEN", "PURPLE"): "nothing: six classes in one map, with the truth beside it",
     ("inside_the_head", "ORANGE", "SKY"): "a line and a class in a map",
 }

@@ -179,7 +179,7 @@ def test_no_handle_hides_another_at_the_start(name, explorers):
         left, top, right, bottom = handle["region"]
         x, y = None, None
         for control, table in handle["tables"].items():
-            _, across, down = next((row for row in table if row[0] == explorer.state[control]), table[0])
+            _, across, down = next((row for row in table if row[0] == pytest.approx(explorer.state[control])), table[0])
             x, y = x if across is None else across, y if down is None else down
         # Of two lines in one panel that cross, each can be grabbed elsewhere.
         kind = (x is None, y is None)

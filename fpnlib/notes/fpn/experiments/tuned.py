@@ -110,5 +110,9 @@ CLAIMS = (
             exceeds(_MIOU, "mIoU at P2 that tuning the backbone adds", of="miou_of_tuning"),
         ),
         recheck=first_losses,
+        told={
+            "depends": "When the backbone learns with it, the top-down path is needed and not needed in the same places "
+            "as before, and to small objects it is worth even more than on a frozen one."
+        },
     ),
 )
