@@ -81,7 +81,7 @@
 #
 # <!-- begin: claims 04 -->
 #
-# [5 claims](04-fpn.ipynb#Measure) measured here: 2 hold, 3 depend.
+# [6 claims](04-fpn.ipynb#Measure) measured here: 2 hold, 4 depend.
 #
 # <!-- end: claims 04 -->
 #
@@ -291,6 +291,8 @@ SortableLedger(verdicts())
 #   throwing one of the two away.
 # - [BN-7](06-batch-norm.ipynb#Measure) *depends*: In a shallow net batch norm already helps at the plain net's own
 #   rate; whether that is most of what it gains depends on the processor.
+# - [FP-7](04-fpn.ipynb#Measure) *depends*: When the backbone learns with it, the top-down path is needed and not needed
+#   in the same places as before, and to small objects it is worth even more than on a frozen one.
 # - [PD-3](02-padding-pitfall.ipynb#Measure) *depends*: As long as little of a face is cut off P-Net finds it without
 #   padding; where about half is gone, a few black pixels bring many faces back.
 # - [PD-4](02-padding-pitfall.ipynb#Measure) *depends*: A thin black frame does as much as a thick one; a mirror image

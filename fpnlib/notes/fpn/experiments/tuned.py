@@ -111,8 +111,8 @@ CLAIMS = (
         ),
         recheck=first_losses,
         told={
-            "depends": "When the backbone learns with it, the top-down path is needed and not needed in the same places "
-            "as before, and to small objects it is worth even more than on a frozen one."
+            "depends": "When the backbone learns with it, the top-down path is needed and not needed in the same "
+            "places as before, and to small objects it is worth even more than on a frozen one."
         },
     ),
 )
