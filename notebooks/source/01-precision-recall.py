@@ -524,6 +524,7 @@ check("rarer positives", ...)
 # %%
 check("found twice", ...)
 
+
 # %% [markdown]
 # **Fifth, a bug to mend.** The function below is right as long as no two scores are equal. Two libraries shipped this
 # very mistake; both are named under References. Find out what goes wrong, and mend it.

@@ -440,12 +440,12 @@ for way in ("projected", "divided"):
 # %% [markdown]
 # ## Remember
 #
-# 1. Without padding the first unit of a map looks at a place half a receptive field inside the image. An RoI at the
-#    border that is narrower than that has no extent on the map, and padding of half a field gives it back.
-# 2. Dividing a box by the stride is right only where the field, less twice the padding, equals the stride. Elsewhere
-#    the features come from another place, or are zeros, and nothing warns you.
-# 3. What you pad with is part of the picture that the net sees. On faces a mirror image did best; black, and the last
-#    pixels repeated, did worst.
+# - Without padding the first unit of a map looks at a place half a receptive field inside the image. An RoI at the
+#   border that is narrower than that has no extent on the map, and padding of half a field gives it back.
+# - Dividing a box by the stride is right only where the field, less twice the padding, equals the stride. Elsewhere
+#   the features come from another place, or are zeros, and nothing warns you.
+# - What you pad with is part of the picture that the net sees. On faces a mirror image did best; black, and the last
+#   pixels repeated, did worst.
 
 # %% [markdown]
 # ## Try

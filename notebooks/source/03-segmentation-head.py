@@ -239,10 +239,10 @@ verdicts("SH")
 # %% [markdown]
 # ## Remember
 #
-# 1. End with a 1×1, and put 3×3, batch norm and ReLU before it; a single 3×3 is worse where batch norm stands below it.
-# 2. "Unsteady" means three different things: seeds far apart, a restless curve, a loss that jumps. Say which, and
-#    measure it.
-# 3. Two seeds of one and the same head differ by a point or two. A gain of a point from one run each is no gain yet.
+# - End with a 1×1, and put 3×3, batch norm and ReLU before it; a single 3×3 is worse where batch norm stands below it.
+# - "Unsteady" means three different things: seeds far apart, a restless curve, a loss that jumps. Say which, and
+#   measure it.
+# - Two seeds of one and the same head differ by a point or two. A gain of a point from one run each is no gain yet.
 
 # %% [markdown]
 # ## Try

@@ -455,12 +455,12 @@ print(four_nets(Result.load("FP-4")))
 # %% [markdown]
 # ## Remember
 #
-# 1. A pyramid gives every level the same channels: 1×1 laterals, an enlarged map from above added to each, a 3×3 on the
-#    sum.
-# 2. The top-down path pays where the fine level lacks something: a cue beyond its field, or layers enough to name what
-#    it sees. Where it sees and has learnt all it needs, the path adds nothing.
-# 3. The 3×3 does smooth what adding roughens. That this is why it is there has not been shown: it also lets a cell see
-#    its neighbours.
+# - A pyramid gives every level the same channels: 1×1 laterals, an enlarged map from above added to each, a 3×3 on the
+#   sum.
+# - The top-down path pays where the fine level lacks something: a cue beyond its field, or layers enough to name what
+#   it sees. Where it sees and has learnt all it needs, the path adds nothing.
+# - The 3×3 does smooth what adding roughens. That this is why it is there has not been shown: it also lets a cell see
+#   its neighbours.
 
 # %% [markdown]
 # ## Try

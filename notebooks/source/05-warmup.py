@@ -698,7 +698,7 @@ check("largest rate", ...)
 # %% [markdown]
 # Stuck? `from fpnlib.exercises import solution` and `print(solution("largest rate"))` shows one right answer.
 #
-# ## To remember
+# ## Remember
 #
 # - A step harms when the loss is curved more sharply than the learning rate allows, $2 (1 + \beta) / \eta$, and at the
 #   start of training it often is.

@@ -577,6 +577,7 @@ check("fold batch norm", ...)
 # %%
 check("longer weights", ...)
 
+
 # %% [markdown]
 # **Fifth, a bug to mend.** This function is to freeze batch norm, statistics, γ and β, and to make everything else
 # ready for training. You find it in many a script. What is wrong?
@@ -597,7 +598,7 @@ check("freeze batch norm", freeze)
 # Stuck? `from fpnlib.exercises import hint, solution`. Then `hint("freeze batch norm")` gives a first hint and
 # `hint("freeze batch norm", 2)` the next, and `print(solution("freeze batch norm"))` shows one right answer.
 #
-# ## To remember
+# ## Remember
 #
 # - Batch norm sets a channel's mean and spread by the batch's own, so each value moves all outputs. The gradient
 #   therefore loses two directions, one through the mean and one through the variance.

@@ -455,12 +455,12 @@ for kind, width in (("add", "equal width"), ("wide", "equal parameters")):
 # %% [markdown]
 # ## Remember
 #
-# 1. Adding is concatenating with the two halves of the next kernel tied. Concat can do all that add can, and pays for
-#    it with twice the weights in that kernel.
-# 2. Add where channel k means the same in both maps, or where the layers before can learn to make it so. Where it does
-#    not, a sum can be worse than leaving one map out.
-# 3. As a highway, $x + f(x)$ carries a gradient far only while $f$ is small; an LSTM's cell state is the same sum along
-#    time.
+# - Adding is concatenating with the two halves of the next kernel tied. Concat can do all that add can, and pays for
+#   it with twice the weights in that kernel.
+# - Add where channel k means the same in both maps, or where the layers before can learn to make it so. Where it does
+#   not, a sum can be worse than leaving one map out.
+# - As a highway, $x + f(x)$ carries a gradient far only while $f$ is small; an LSTM's cell state is the same sum along
+#   time.
 
 # %% [markdown]
 # ## Try

@@ -762,12 +762,12 @@ print("what patches of the second could tell at best:", round(context.reachable(
 # %% [markdown]
 # ## Remember
 #
-# 1. Ask which score, and what it counts. Mean IoU hardly minds a thin line of wrong pixels, and minds a wrong area a
-#    lot; a large error reaches up to the boundary too, so both authors can point at it.
-# 2. Coarseness costs small and thin things first. Down to a stride of eight a finer map pays clearly; from eight to
-#    four nothing was shown.
-# 3. A CRF after the net gains some points, and more at boundaries. But most of what a net lacks to a perfect score are
-#    whole areas of a wrong class.
+# - Ask which score, and what it counts. Mean IoU hardly minds a thin line of wrong pixels, and minds a wrong area a
+#   lot; a large error reaches up to the boundary too, so both authors can point at it.
+# - Coarseness costs small and thin things first. Down to a stride of eight a finer map pays clearly; from eight to
+#   four nothing was shown.
+# - A CRF after the net gains some points, and more at boundaries. But most of what a net lacks to a perfect score are
+#   whole areas of a wrong class.
 
 # %% [markdown]
 # ## Try

@@ -95,9 +95,9 @@ verdicts("RS")
 # %% [markdown]
 # ## Remember
 #
-# 1. Three parts of three or four months are about a year, and half a month too much can cost a whole one.
-# 2. That a paper takes so long is one person's advice. Put in your own lengths.
-# 3. An early paper says little of what somebody can do. Keep calm.
+# - Three parts of three or four months are about a year, and half a month too much can cost a whole one.
+# - That a paper takes so long is one person's advice. Put in your own lengths.
+# - An early paper says little of what somebody can do. Keep calm.
 
 # %% [markdown]
 # ## Try

@@ -122,7 +122,7 @@ def test_the_two_by_two_has_each_net_once():
 
 def test_scores_of_a_net_that_names_everything_rightly(monkeypatch):
     scenes = levels._scenes("test")
-    monkeypatch.setattr(levels, "_scenes", lambda split: scenes)
+    monkeypatch.setattr(levels, "_scenes", lambda split, fine_tune=False: scenes)
 
     class Oracle(torch.nn.Module):
         def forward(self, maps):
@@ -146,7 +146,7 @@ def seen(net, size, cell):
 def test_the_field_is_what_the_net_without_a_top_down_path_sees():
     alone = cue.CueNet("scratch", top_down=False).eval()
     assert seen(alone, cue.SIDE, 8) == cue.FIELD["scratch"]
-    backbone = alone.backbone
+    backbone = alone.learnt
     layers = [
         backbone.conv1,
         backbone.bn1,
