@@ -201,6 +201,7 @@ class Panel:
         image = Raster(self.axes, norm=Normalize(vmin, vmax), **look)
         self.axes.set_aspect(aspect)
         self.axes.add_image(image)
+        image.set_clip_box(self.axes.bbox)
 
         def show(given: Any) -> None:
             pixels, at = given if isinstance(given, tuple) else (given, extent)

@@ -15,9 +15,11 @@ from PIL import Image
 
 from pages.recorder import Cells, Look, Marks, Op, Outline, Recorder, Stroke, Words
 
-_PACK = 400_000  # characters after which a pack is closed
+_PACK = 120_000  # characters after which a pack is closed
 _LARGE = 8_000  # bytes; an image that takes more without loss may be stored with some, if that halves it
-_QUALITY = 82  # of images with loss: WebP's scale to 100
+_QUALITY = 85  # of images with loss: WebP's scale to 100
+_SPOT = 4  # pixels; over so many along both sides a loss is averaged
+_SEEN = 20  # of 255; what a spot may lose at most
 
 
 class Packs:
@@ -148,12 +150,20 @@ def ways(places: Sequence[int]) -> tuple[int, ...]:
 
 
 def encoded(pixels: np.ndarray) -> str:
-    """Return an image as WebP in base64: without loss, unless it is large and half as large with some."""
+    """Return an image as WebP in base64: without loss, or with one that halves it and is not seen."""
     exact = _webp(pixels, lossless=True, quality=60, method=4)
     if len(exact) > _LARGE:
-        near = _webp(pixels, quality=_QUALITY, method=4)
-        exact = near if len(near) < len(exact) / 2 else exact
+        near = _webp(pixels, quality=_QUALITY, method=4, use_sharp_yuv=True)
+        exact = near if len(near) < len(exact) / 2 and _lost(near, pixels) <= _SEEN else exact
     return base64.b64encode(exact).decode()
+
+
+def _lost(content: bytes, pixels: np.ndarray) -> float:
+    """How far an encoded image is from the true one, averaged over spots, where that is most."""
+    shown = np.asarray(Image.open(io.BytesIO(content)).convert("RGBA")).astype(float)
+    height, width = (side // _SPOT * _SPOT for side in pixels.shape[:2])
+    apart = (shown - pixels)[:height, :width].reshape(height // _SPOT, _SPOT, width // _SPOT, _SPOT, 4)
+    return float(np.abs(apart.mean((1, 3))).max(initial=0))
 
 
 def _webp(pixels: np.ndarray, **options: int) -> bytes:
