@@ -280,3 +280,14 @@ def test_the_readers_own_picture_comes_first():
 def test_a_picture_that_is_none():
     with pytest.raises(ValueError, match="source: cannot read"):
         detections(b"no picture")
+
+
+def test_a_backbone_that_is_tuned_learns_and_keeps_its_statistics(monkeypatch):
+    monkeypatch.setattr(levels, "_SCENES", levels._BATCH)
+    net, _ = levels._train(3, {"top_down": True}, fine_tune=True, stop=2)
+    begun, learnt = Backbone(), net.backbone
+    assert all((one != other).any() for one, other in zip(begun.parameters(), learnt.parameters(), strict=True))
+    assert all(map(torch.equal, begun.buffers(), learnt.buffers()))
+    # Adam's first steps are as long as the rate, which begins at a 25th: two are 2 / 250 of it, 2 / 25 if not a tenth.
+    lengths = [(one - other).abs().max() for one, other in zip(begun.parameters(), learnt.parameters(), strict=True)]
+    assert max(lengths) < levels._RATE / 50
