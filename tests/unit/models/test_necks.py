@@ -115,7 +115,9 @@ SIDES = st.tuples(st.integers(1, 13), st.integers(1, 13))
 def random_maps(channels, size, seed):
     generator = torch.Generator().manual_seed(seed)
     sizes = [[-(-side // 2**level) for side in size] for level in range(len(channels))]
-    return [torch.randn(2, c, *hw, generator=generator, dtype=torch.float64) for c, hw in zip(channels, sizes)]
+    return [
+        torch.randn(2, c, *hw, generator=generator, dtype=torch.float64) for c, hw in zip(channels, sizes, strict=True)
+    ]
 
 
 @given(SIDES, st.integers(2, 4), st.integers(0, 99))
@@ -202,7 +204,7 @@ def test_everything_learns():
         (lambda: LastLevelP6P7(0, 4), "in_channels: got 0"),
         (
             lambda: LastLevelP6P7(5, 4)([], [torch.zeros(1, 4, 2, 2)]),
-            "levels and maps: got 4 channels last, allowed: 5",
+            "levels and maps: got 4 channels last",
         ),
         (lambda: FastNormalizedFusion(0), "count: got 0"),
         (lambda: FastNormalizedFusion(2, eps=0), "eps: got 0"),
