@@ -337,7 +337,7 @@ def test_bad_numbers_of_the_kin_are_named():
         cosine_factor(1, 5, floor=-0.1)
     with pytest.raises(ValueError, match="gamma: got 0"):
         step_factor(1, 5, gamma=0)
-    with pytest.raises(ValueError, match="peak_at: got 0.2"):
+    with pytest.raises(ValueError, match=r"peak_at: got 0\.2"):
         one_cycle_factor(1, 5, peak_at=0.2)
     with pytest.raises(ValueError, match="peak_at: got 1"):
         one_cycle_factor(1, 5, peak_at=1)
