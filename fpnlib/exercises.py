@@ -22,7 +22,10 @@ class Exercise:
         examine: takes the answer and returns what is wrong with it, or None when all is right.
         solution: an answer that passes.
         wrong: plausible wrong answers, each with a word that the feedback must hold.
-        hints: steps towards the solution, the smallest first.
+        hints: steps towards the solution, two or more, the smallest first.
+
+    Raises:
+        ValueError: fewer than two hints.
     """
 
     name: str
@@ -30,7 +33,10 @@ class Exercise:
     examine: Callable[[Any], str | None]
     solution: Any
     wrong: tuple[tuple[Any, str], ...]
-    hints: tuple[str, ...] = ()
+    hints: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        require(len(self.hints) > 1, f"{self.name} hints", len(self.hints), "two or more: they come in steps")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,7 +85,7 @@ def hint(name: str, step: int = 1) -> str:
     exercises = all_exercises()
     require_choice("name", name, exercises)
     hints = exercises[name].hints
-    require(step in range(1, len(hints) + 1), "step", step, f"1 to {len(hints)}" if hints else "none here")
+    require(step in range(1, len(hints) + 1), "step", step, f"1 to {len(hints)}")
     rest = len(hints) - step
     return f"{hints[step - 1]} ({f'{rest} more' if rest else 'The last hint.'})"
 

@@ -1,4 +1,7 @@
-"""Learning-rate warm-up: the factor as a function of the step, and a scheduler that multiplies any decay by it."""
+"""Learning-rate schedules as factors of the step: warm-up, its kin, RAdam's rectification; and a scheduler.
+
+The scheduler multiplies any decay of torch by a warm-up.
+"""
 
 import copy
 import math
@@ -37,6 +40,83 @@ def warmup_factor(step: int, warmup_steps: int, *, mode: str = "linear", start_f
         return start_factor
     done = step / warmup_steps
     return start_factor + (1 - start_factor) * done if mode == "linear" else start_factor ** (1 - done)
+
+
+def cosine_factor(step: int, total: int, *, floor: float = 0.0) -> float:
+    """Return what a cosine multiplies the learning rate by: 1 at step 0, `floor` from step `total` on.
+
+    Loshchilov and Hutter 2017, equation 5, without restarts; torch's `CosineAnnealingLR`, which climbs again after
+    `total`.
+
+    Errors: ValueError for a negative or fractional step, a `total` below 1, a floor outside 0 to 1.
+    """
+    _require_steps("step", step)
+    _require_steps("total", total, least=1)
+    _require_factor("floor", floor, zero=True)
+    return _between(1.0, floor, min(step / total, 1.0))
+
+
+def step_factor(step: int, size: int, *, gamma: float = 0.1) -> float:
+    """Return what a stair multiplies the learning rate by: `gamma` once for each `size` steps made; torch's `StepLR`.
+
+    Errors: ValueError for a negative or fractional step, a `size` below 1, a `gamma` outside (0, 1].
+    """
+    _require_steps("step", step)
+    _require_steps("size", size, least=1)
+    _require_factor("gamma", gamma)
+    return float(gamma ** (step // size))
+
+
+def one_cycle_factor(
+    step: int, total: int, *, peak_at: float = 0.3, start_factor: float = 1 / 25, end_factor: float = 1 / 25e4
+) -> float:
+    """Return what one cycle multiplies the learning rate by: half a cosine up to 1, then half a cosine down.
+
+    The warm-up is built in. Torch's `OneCycleLR` with its defaults, after Smith and Topin 2018; that one also lowers
+    the momentum while the rate climbs, unless `cycle_momentum=False`.
+
+    Args:
+        step: 0 to `total` − 1, the last.
+        total: steps in all.
+        peak_at: the share of them that climb; the factor is 1 at step `peak_at` · `total` − 1.
+        start_factor: the factor of step 0, above 0, at most 1.
+        end_factor: that of the last step, above 0, at most 1.
+
+    Errors: ValueError for a step outside 0 to `total` − 1, a factor outside (0, 1], or a `peak_at` that leaves no step
+    for one of the two ways.
+    """
+    _require_steps("step", step)
+    _require_steps("total", total, least=1)
+    require(step < total, "step", step, f"0 to {total - 1}, the last of total")
+    require(1 < peak_at * total < total, "peak_at", peak_at, "a share that leaves steps both before and after the peak")
+    _require_factor("start_factor", start_factor)
+    _require_factor("end_factor", end_factor)
+    peak, last = peak_at * total - 1, total - 1
+    if step <= peak:
+        return _between(start_factor, 1.0, step / peak)
+    return _between(1.0, end_factor, (step - peak) / (last - peak))
+
+
+def rectification(step: int, *, beta: float = 0.999) -> float:
+    """Return what RAdam multiplies Adam's step by; 0 while the second moment rests on too few gradients.
+
+    Liu et al. 2020, algorithm 2: an average over the last ρ gradients varies about as 1 / (ρ − 4), so that the step is
+    shortened by the root of what it varies beyond an average of full length. Where this is 0, torch's `RAdam` takes a
+    step of momentum without dividing by the second moment; the algorithm allows it where ρ is above 4, torch above 5.
+
+    Args:
+        step: 1 for the first.
+        beta: Adam's second, at least 0.75, from where an average is long enough, and below 1.
+
+    Errors: ValueError for a step below 1 or fractional, a `beta` outside these.
+    """
+    _require_steps("step", step, least=1)
+    require(0.75 <= beta < 1, "beta", beta, "at least 0.75 and below 1")
+    full = 2 / (1 - beta) - 1
+    length = full - 2 * step * beta**step / (1 - beta**step)
+    if length <= 5:
+        return 0.0
+    return math.sqrt((length - 4) * (length - 2) * full / ((full - 4) * (full - 2) * length))
 
 
 class WarmupLR(LRScheduler):
@@ -143,13 +223,22 @@ def _assign(optimizer: Optimizer, rates: list[float | Tensor]) -> None:
             group["lr"] = rate
 
 
-def _require_steps(name: str, steps: object) -> None:
+def _between(start: float, end: float, share: float) -> float:
+    """Half a cosine from start to end."""
+    return end + (start - end) * (1 + math.cos(math.pi * share)) / 2
+
+
+def _require_steps(name: str, steps: object, *, least: int = 0) -> None:
     whole = isinstance(steps, int) and not isinstance(steps, bool)
-    require(whole and steps >= 0, name, repr(steps), "a whole number, 0 or more")  # type: ignore[operator]
+    require(whole and steps >= least, name, repr(steps), f"a whole number, {least} or more")  # type: ignore[operator]
+
+
+def _require_factor(name: str, factor: object, *, zero: bool = False) -> None:
+    fits = isinstance(factor, int | float) and math.isfinite(factor) and (0 < factor <= 1 or (zero and factor == 0))
+    require(fits, name, repr(factor), "a number from 0 to 1" if zero else "a number above 0, at most 1")
 
 
 def _require_warmup(warmup_steps: int, mode: str, start_factor: float) -> None:
     _require_steps("warmup_steps", warmup_steps)
     require_choice("mode", mode, MODES)
-    fits = isinstance(start_factor, int | float) and math.isfinite(start_factor) and 0 < start_factor <= 1
-    require(fits, "start_factor", repr(start_factor), "a number above 0, at most 1")
+    _require_factor("start_factor", start_factor)

@@ -696,7 +696,8 @@ check("a scheduler that resumes", ...)
 check("largest rate", ...)
 
 # %% [markdown]
-# Stuck? `from fpnlib.exercises import solution` and `print(solution("largest rate"))` shows one right answer.
+# Stuck? `from fpnlib.exercises import hint, solution`: `hint("largest rate")` gives a first hint,
+# `hint("largest rate", 2)` the next, and `print(solution("largest rate"))` shows one right answer.
 #
 # ## Remember
 #

@@ -183,6 +183,10 @@ EXERCISES = (
         _examine_ramp,
         ramp_factor,
         ((_from_zero, "begins at 0"), (_unbounded, "above 1"), (_early, "early"), (_late, "late")),
+        (
+            "What is the factor at step 0, and what at step `warmup`? A straight line runs between the two.",
+            "Go the share step / warmup of the way from `start` to 1, and never further than 1.",
+        ),
     ),
     Exercise(
         "a scheduler that resumes",
@@ -197,6 +201,12 @@ EXERCISES = (
             (_off_by_one, "skip the first"),
             (Forgetful(), "outside the state"),
         ),
+        (
+            "All that your function may remember from call to call is what the dict holds. What is the least it needs?",
+            'One number is enough, the steps made so far: `state.get("step", 0)`, which is 0 for an empty dict.',
+            "Both the ramp and the cosine, (1 + cos(π · step / total)) / 2, take this step. Return their product times "
+            "`peak`, and a dict with the next step.",
+        ),
     ),
     Exercise(
         "largest rate",
@@ -205,5 +215,9 @@ EXERCISES = (
         _examine_rate,
         largest_rate,
         ((_without_momentum, "without momentum"), (_newton, "half the limit"), (_smaller, "higher, not lower")),
+        (
+            "Without momentum a step multiplies x by 1 − rate · sharpness. At which rate does that become −1?",
+            "Put z = −1 into z² − (1 + momentum − rate · sharpness) z + momentum = 0, and solve for the rate.",
+        ),
     ),
 )

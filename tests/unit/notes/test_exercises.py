@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from fpnlib.exercises import all_exercises, check, compare, hint, solution
+from fpnlib.exercises import Exercise, all_exercises, check, compare, hint, solution
 
 NAMES = sorted(all_exercises())
 
@@ -79,9 +79,14 @@ def test_hints_come_in_steps():
 @pytest.mark.parametrize("name", NAMES)
 def test_no_hint_is_the_solution(name):
     exercise = all_exercises()[name]
-    assert len(exercise.hints) != 1, "hints come in steps"
     assert all(20 < len(step) < 300 for step in exercise.hints)
     assert solution(name) not in exercise.hints
+
+
+def test_no_exercise_is_without_hints_in_steps():
+    for hints in ((), ("Look at the ends first.",)):
+        with pytest.raises(ValueError, match=rf"sums hints: got {len(hints)}, allowed: two or more"):
+            Exercise("sums", "Add.", lambda answer: None, sum, (), hints)
 
 
 def test_an_unknown_exercise_lists_the_known():

@@ -9,7 +9,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch.optim import SGD, AdamW
+from torch.optim import SGD, AdamW, RAdam
 from torch.optim.lr_scheduler import (
     ConstantLR,
     CosineAnnealingLR,
@@ -23,7 +23,15 @@ from torch.optim.lr_scheduler import (
     StepLR,
 )
 
-from fpnlib.schedules import MODES, WarmupLR, warmup_factor
+from fpnlib.schedules import (
+    MODES,
+    WarmupLR,
+    cosine_factor,
+    one_cycle_factor,
+    rectification,
+    step_factor,
+    warmup_factor,
+)
 
 DECAYS = {
     "nothing": lambda optimizer: None,
@@ -248,3 +256,93 @@ def test_bad_decays_and_states_are_refused_in_words():
     with pytest.raises(ValueError, match=r"state_dict: got a decay's state with .*, allowed: .*'step_size'"):
         decaying.load_state_dict(WarmupLR(optimizer, 5, after=ExponentialLR(optimizer, 0.9)).state_dict())
     assert decaying.state_dict() == state
+
+
+@settings(max_examples=50, deadline=None)
+@given(total=st.integers(1, 80), floor=st.floats(0, 1))
+def test_the_cosine_is_torchs_and_stays_down(total, floor):
+    ours = [cosine_factor(step, total, floor=floor) for step in range(total + 3)]
+    theirs = first(walk(CosineAnnealingLR(sgd(), total, eta_min=floor), total + 1))
+    assert ours[: total + 1] == pytest.approx(theirs, abs=1e-12)
+    assert ours[total:] == pytest.approx([floor] * 3)
+
+
+@settings(max_examples=50, deadline=None)
+@given(size=st.integers(1, 20), gamma=st.floats(1e-3, 1))
+def test_the_stair_is_torchs(size, gamma):
+    theirs = first(walk(StepLR(sgd(), size, gamma), 50))
+    assert [step_factor(step, size, gamma=gamma) for step in range(50)] == pytest.approx(theirs, rel=1e-12)
+
+
+@settings(max_examples=50, deadline=None)
+@given(total=st.integers(2, 80), share=st.floats(0.01, 0.99), start=st.floats(1e-3, 1), end=st.floats(1e-7, 1))
+def test_one_cycle_is_torchs(total, share, start, end):
+    if not 1.001 < share * total < total - 1e-3:
+        share = 0.9 if total == 2 else 0.6
+    optimizer = sgd()
+    final = start / end  # torch counts the end from the start
+    theirs = OneCycleLR(
+        optimizer, 1.0, total, pct_start=share, div_factor=1 / start, final_div_factor=final, cycle_momentum=False
+    )
+    rates = [theirs.get_last_lr()[0]]
+    for _ in range(total - 1):
+        optimizer.step()
+        theirs.step()
+        rates.append(theirs.get_last_lr()[0])
+    ours = [one_cycle_factor(s, total, peak_at=share, start_factor=start, end_factor=end) for s in range(total)]
+    assert ours == pytest.approx(rates, rel=1e-9, abs=1e-12)
+
+
+def test_one_cycle_has_torchs_defaults():
+    theirs = first(walk(OneCycleLR(sgd(), 1.0, 200, cycle_momentum=False), 200))
+    assert [one_cycle_factor(step, 200) for step in range(200)] == pytest.approx(theirs, rel=1e-9)
+    assert max(theirs) == theirs[59] == 1
+
+
+@pytest.mark.parametrize("betas", [(0.9, 0.999), (0.8, 0.95), (0, 0.8)])
+def test_with_the_rectification_adam_is_torchs_radam(betas):
+    torch.manual_seed(0)
+    gradients = torch.randn(120, 7, dtype=torch.float64)
+    weight = torch.nn.Parameter(torch.zeros(7, dtype=torch.float64))
+    theirs = RAdam([weight], lr=0.1, betas=betas, eps=1e-8)
+    mean, square, ours, plain = torch.zeros(7), torch.zeros(7), torch.zeros(7, dtype=torch.float64), 0
+    for step, gradient in enumerate(gradients, 1):
+        weight.grad = gradient.clone()
+        theirs.step()
+        mean = betas[0] * mean + (1 - betas[0]) * gradient
+        square = betas[1] * square + (1 - betas[1]) * gradient**2
+        factor = rectification(step, beta=betas[1])
+        # torch adds eps before it corrects the bias
+        scale = (1 - betas[1] ** step) ** 0.5 / (square.sqrt() + 1e-8)
+        ours -= 0.1 * mean / (1 - betas[0] ** step) * (factor * scale if factor else 1)
+        plain += not factor
+        torch.testing.assert_close(ours, weight.detach(), rtol=1e-12, atol=1e-14)
+    assert 4 <= plain < 20  # both kinds of step were taken
+    assert 0.2 < factor <= 1
+
+
+@pytest.mark.bad_input
+def test_bad_numbers_of_the_kin_are_named():
+    for function, arguments, name in (
+        (cosine_factor, (-1, 5), "step: got -1"),
+        (cosine_factor, (1, 0), "total: got 0"),
+        (cosine_factor, (1, 5.0), "total: got 5.0"),
+        (step_factor, (1, 0), "size: got 0"),
+        (one_cycle_factor, (5, 5), "step: got 5, allowed: 0 to 4"),
+        (rectification, (0,), "step: got 0"),
+    ):
+        with pytest.raises(ValueError, match=re.escape(name)):
+            function(*arguments)
+    with pytest.raises(ValueError, match=r"floor: got -0.1, allowed: a number from 0 to 1"):
+        cosine_factor(1, 5, floor=-0.1)
+    with pytest.raises(ValueError, match="gamma: got 0"):
+        step_factor(1, 5, gamma=0)
+    with pytest.raises(ValueError, match=r"peak_at: got 0\.2"):
+        one_cycle_factor(1, 5, peak_at=0.2)
+    with pytest.raises(ValueError, match="peak_at: got 1"):
+        one_cycle_factor(1, 5, peak_at=1)
+    with pytest.raises(ValueError, match="end_factor: got 2"):
+        one_cycle_factor(1, 5, peak_at=0.5, end_factor=2)
+    for beta in (0.7, 1):
+        with pytest.raises(ValueError, match=f"beta: got {beta}"):
+            rectification(3, beta=beta)
