@@ -207,8 +207,8 @@ from fpnlib.notes.fpn.experiments.successors import beside_fpn
 print(beside_fpn())
 
 # %% [markdown]
-# - **RetinaNet's levels** cost weights, not products. P6 is made of all of C5's channels by a 3×3, which takes more weights
-#   than all of FPN. But without P2, the largest map by far, it multiplies less than a third as much.
+# - **RetinaNet's levels** cost weights, not products. P6 is made of all of C5's channels by a 3×3, which takes more
+#   weights than all of FPN. But without P2, the largest map by far, it multiplies less than a third as much.
 # - **PANet's path** doubles the weights and adds nearly half of FPN's products. What it buys is a way up. In FPN a fine
 #   map tells the coarse ones something only through the backbone, and PANet's authors count how long that is: here up
 #   to 29 convolutions, against 7 or 8 along the new path. That count follows the longest way. A ResNet has shortcuts,
