@@ -158,6 +158,15 @@ PATHS: dict[str, list[dict[str, Any]]] = {
     ],
     "lstm_memory": [{"forget": 0.95}, {"forget": 1.0}, {"burn_in": 0}],
     "what_skips_carry": [{"training": 1}, {"training": 2}, {"training": 3}],
+    "fusion_kin": [
+        {"strength": 0.0},
+        *({"kind": kind} for kind in ("add", "residual stream", "weighted add", "concat, then a 1×1")),
+        *({"kind": kind} for kind in ("gate per channel", "gate per place", "attention over maps")),
+        {"kind": "attention over places"},
+        {"side": 64},
+        {"strength": 3.0},
+        {"x": 20},
+    ],
     "thin_or_region": [
         *({"void": void} for void in range(1, 6)),
         {"void": 0, "kind": "one wrong region of that area, called chair"},

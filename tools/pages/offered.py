@@ -87,6 +87,7 @@ OFFERED: dict[str, Wanted] = {
     "gradient_highway": {"scale": 11, "depth": (1, 15, 30, 45, 60), "start": ...},
     "lstm_memory": {"forget": 21, "lag": (1, 50, 100, 200), "burn_in": ...},
     "what_skips_carry": {"score": ..., "training": ..., "kind": ...},
+    "fusion_kin": {"kind": ..., "strength": (0, 1, 3), "x": (20, 45, 90), "y": (45, 80), "side": (32, 64)},
     "thin_or_region": {"void": ..., "pixels": (1, 2), "kind": ...},
     "dataset_or_image": {"image": ..., "lost": ..., "share": 11},
     "three_tasks": {"photo": ..., "task": ..., "grown": ...},
