@@ -99,7 +99,7 @@ class KinExplorer(Explorer[KinData]):
         whole = {"xlim": (0, columns), "ylim": (rows, 0), "bare": True}
         extent = 0, 0, columns, rows
 
-        sources = self.panel(axes["sources"], title="The place looks at", **whole)
+        sources = self.panel(axes["sources"], title="Where the values come from", **whole)
         sources.image(faded(self._photo, 0.6), extent, interpolation="bilinear")
         sources.image(marked, extent, zorder=2)
         result = self.panel(axes["result"], title="The result", **whole)
@@ -125,7 +125,7 @@ class KinExplorer(Explorer[KinData]):
         mean = data.shares.mean((1, 2))
         over = ", ".join(f"{name} {number(one, 2)}" for name, one in zip(MAPS, mean, strict=True))
         seen = int((data.sources > 0.1).sum())
-        looks = f"It looks at {seen} places with a tenth of the largest weight or more. " if seen > 1 else ""
+        looks = f"Its values come from {seen} places with a tenth of the largest weight or more. " if seen > 1 else ""
         parameters, products, kept = map(short, data.costs[data.kind])
         far = number(100 * data.from_mean)
         return (
