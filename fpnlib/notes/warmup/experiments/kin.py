@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 
-
 from fpnlib.claims import Claim, Criterion, Said, exceeds, stays_within
 from fpnlib.notes.warmup.experiments.nets import digits
 from fpnlib.notes.warmup.experiments.rates import (
