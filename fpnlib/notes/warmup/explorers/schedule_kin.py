@@ -4,10 +4,11 @@ import dataclasses
 
 import numpy as np
 from ipywidgets import Widget
+from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
 from fpnlib.explore import Explorer, choice, number, slider
-from fpnlib.explore.style import BLUE, FAINT, MUTED, RED
+from fpnlib.explore.style import BLUE, INK, MUTED, PAPER, RED
 from fpnlib.notes.warmup.experiments.kin import KIN
 from fpnlib.notes.warmup.experiments.rates import RATES
 from fpnlib.notes.warmup.experiments.recorded_kin import SEEDS, kin_failed, kin_losses
@@ -75,33 +76,35 @@ class KinExplorer(Explorer[KinData]):
         )
 
     def build(self, figure: Figure) -> None:
-        """Lay out the shapes, the shares, where the rate is dragged, and the runs."""
-        axes = figure.subplot_mosaic([["shape", "runs"], ["share", "runs"]], width_ratios=[1.1, 1])
+        """Lay out the shapes, the map, where the cell is dragged, and the runs."""
+        axes = figure.subplot_mosaic([["shape", "runs"], ["share", "runs"]], width_ratios=[1.2, 1])
         shape = self.panel(axes["shape"], xlim=(-3, STEPS + 1), ylim=(-0.03, 1.08), xlabel="step")
         shape.axes.set(ylabel="of the full rate", title="The six shapes; blue: the chosen one")
         shape.strokes([np.stack([_STEPS, one], 1) for one in self._factors], colors=MUTED, linewidths=1)
         shape.line(lambda data: (_STEPS, data.factors[data.schedule]), color=BLUE, lw=3)
-        share = self.panel(axes["share"], xlim=(-0.3, 5.3), ylim=(-0.04, 1.04), xlabel="learning rate (log scale)")
-        share.axes.set(ylabel="share that fails", title="Nets that fail, of sixteen", xticks=_PLACES)
-        share.axes.tick_params(axis="x", labelcolor="none")  # they keep the place of those that follow the optimiser
-        share.axes.set_xticklabels(["0.1"] * len(_PLACES))
-        share.table(
-            lambda data: [[number(rate) for rate in RATES[OPTIMIZERS[data.optimizer]]]],
+        share = self.panel(axes["share"], title="How many of the sixteen nets fail", xlabel="learning rate")
+        shade = LinearSegmentedColormap.from_list("worse", [PAPER, INK])
+        share.heat_map(
+            lambda data: data.shares,
+            list(KIN),
             _PLACES,
-            [-0.1],
+            lambda data: (data.schedule, data.place),
+            across=lambda data: map(number, RATES[OPTIMIZERS[data.optimizer]]),
+            cmap=shade,
+            vmin=0,
+            vmax=2,  # so that numbers can be read on any cell
+        )
+        share.table(
+            lambda data: [[str(round(len(SEEDS) * one)) for one in row] for row in data.shares],
+            _PLACES,
+            range(len(KIN)),
             ha="center",
-            va="top",
-            color=MUTED,
         )
-        share.axes.grid(color=FAINT, lw=0.6)
-        share.strokes(lambda data: [np.stack([_PLACES, one], 1) for one in data.shares], colors=MUTED, linewidths=1)
-        share.line(lambda data: (_PLACES, data.shares[data.schedule]), "o-", color=BLUE, lw=3, ms=4, says=_share)
-        share.names(lambda data: data.shares[:, -1], list(KIN), [MUTED] * len(KIN), apart=0.13, fontsize=8.5)
-        share.dot(
-            lambda data: (data.place, data.shares[data.schedule, data.place]),
-            grab={"place": lambda value: (value - 1, None)},
+        share.grab(
+            place=lambda value: (value - 1, None),
+            schedule=lambda value: (None, list(KIN).index(value)),
         )
-        runs = loss_panel(self, axes["runs"], title="The runs at the orange dot, red where a net failed")
+        runs = loss_panel(self, axes["runs"], title="The sixteen runs of the framed cell; red: failed")
         lines = runs.strokes(lambda data: known_lines(POINTS, data.curves, data.known), linewidths=1.1, alpha=0.75)
         runs.add(lines, lambda lines, data: lines.set_color([RED if failed else BLUE for failed in data.failed]))
 
@@ -130,8 +133,3 @@ class KinExplorer(Explorer[KinData]):
             ),
             "no factor above 1": bool(data.factors.max() <= 1 and data.factors.min() >= 0),
         }
-
-
-def _share(data: KinData, place: int) -> str:
-    rate, share = RATES[OPTIMIZERS[data.optimizer]][place], data.shares[data.schedule, place]
-    return f"{data.name}, learning rate {number(rate)}: {number(share)} fails"
