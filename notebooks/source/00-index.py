@@ -91,7 +91,7 @@
 # cell](../images/05-warmup.png)](05-warmup.ipynb)
 #
 # Why training starts slowly: schedules without the usual off-by-one, a map of learning rate against warm-up over many
-# seeds, and the curvature of the loss along the way. *Fifty minutes; no earlier note needed.*
+# seeds, and the curvature of the loss along the way. *An hour; no earlier note needed.*
 #
 # You will be able to design a schedule that resumes, and to say when warm-up helps and when it does not.
 #

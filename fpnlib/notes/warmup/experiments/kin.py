@@ -125,5 +125,9 @@ CLAIMS = (
         seeds=24,
         control=saves("cosine, the three larger rates less the three smaller", "by_rate"),
         recheck=recheck_kin,
+        told={
+            "depends": "A schedule's end saves no net: those that begin at the full rate lose as many. RAdam's factor "
+            "saves nets, and so does a lower rate."
+        },
     ),
 )

@@ -199,6 +199,10 @@ CLAIMS = (
             because="half of the doubling that matters",
         ),
         recheck=recheck_range_tests,
+        told={
+            "depends": "A range test is itself a warm-up: it finds a rate far above what the untrained net could take, "
+            "and even above the limit of that moment."
+        },
     ),
     Claim(
         "WU-8",
@@ -229,5 +233,9 @@ CLAIMS = (
         control=exceeds(
             MATTERS, "doublings that eight steps lower the loss at once the limit", of="gain_1", because=WHY_MATTERS
         ),
+        told={
+            "holds": "Many small steps and one large one lower the loss alike, up to 2 / sharpness; far above it the "
+            "large one falls behind."
+        },
     ),
 )
