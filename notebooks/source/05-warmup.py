@@ -136,8 +136,9 @@ schedule_kin()
 # %% [markdown]
 # The three shapes that begin at the full rate lose about as many nets each, whatever they do later. How a schedule ends
 # is of no use to a net that has died in its first steps. Of those that begin low, one-cycle loses more than the warm-up
-# before a cosine: it reaches its full rate, after sixty steps, while the other is held down by the cosine and never gets
-# above two thirds of it. RAdam's shape loses the fewest with SGD, but look at how low it stays. It is mostly a smaller rate.
+# before a cosine: it reaches its full rate, after sixty steps, while the other is held down by the cosine and never
+# gets above two thirds of it. RAdam's shape loses the fewest with SGD, but look at how low it stays. It is mostly a
+# smaller rate.
 #
 # At $0.1$ the curves of the two with a warm-up end much lower. That is a second gift of a low beginning, besides nets
 # that live.

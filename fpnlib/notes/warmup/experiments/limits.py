@@ -31,18 +31,23 @@ class RangeTest:
     """What a range test of n nets met."""
 
     losses: Float[Tensor, "steps n"]  # of each step's batch, before the step; nan after a net has diverged
-    sharpness: Float[Tensor, "moments n"]  # before every fourth step; nan likewise
+    sharpness: Float[Tensor, "moments n"]  # before every so many steps; nan likewise
 
 
-def range_test(seeds: Sequence[int], *, momentum: float = 0.0, batch_norm: bool = False) -> RangeTest:
-    """Train untrained nets with SGD while the rate climbs by equal ratios through `TESTED`."""
+def range_test(
+    seeds: Sequence[int], *, momentum: float = 0.0, batch_norm: bool = False, every: int = EVERY
+) -> RangeTest:
+    """Train untrained nets with SGD while the rate climbs by equal ratios through `TESTED`.
+
+    The sharpness is measured before every `every`th step.
+    """
     task = digits()
     members = _members(seeds, batch_norm, 1.0, momentum)
     batches = minibatches(task.inputs, task.targets, size=BATCH, seed=[*seeds])
     found = []
-    for _ in range(0, len(TESTED), EVERY):
+    for _ in range(0, len(TESTED), every):
         found.append(sharpness_of(members, batch_norm).where(members.alive, torch.nan))
-        members.fit(batches, cross_entropy, steps=EVERY, schedule=lambda step: float(TESTED[step]), in_dims=0)
+        members.fit(batches, cross_entropy, steps=every, schedule=lambda step: float(TESTED[step]), in_dims=0)
     return RangeTest(members.losses, torch.stack(found))
 
 
@@ -136,7 +141,7 @@ def scaling_rule(seeds: Sequence[int]) -> dict[str, list[float]]:
 
 def recheck_range_tests(seeds: Sequence[int]) -> Mapping[str, Sequence[float]]:
     """Run the range test with batch norm again, and the one on parabolas."""
-    test = range_test(seeds, batch_norm=True)
+    test = range_test(seeds, batch_norm=True, every=len(TESTED))
     rates = [float(TESTED[turn]) for turn in turning(test.losses)]
     found = {
         "bn_rate": rates,
