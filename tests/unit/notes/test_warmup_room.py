@@ -277,7 +277,10 @@ def test_a_range_test_is_sgd_with_rates_that_climb_by_equal_ratios(batch_norm):
     assert ratios == pytest.approx(ratios[0])
     draw = minibatches(digits().inputs, digits().targets, size=BATCH, seed=103)
     net, losses = by_hand(103, [draw(step) for step in range(40)], limits.TESTED[:40], batch_norm)
+    again = limits.range_test([103], batch_norm=batch_norm, every=len(limits.TESTED))
+    assert again.losses[:40, 0].tolist() == pytest.approx(losses, rel=1e-6)
     stored, levels = recorded_kin.tested(batch_norm)
+    assert levels[0, 3].item() == pytest.approx(again.sharpness.item(), rel=1e-3)
     assert losses == pytest.approx(stored[:40, 3].tolist(), rel=1e-4)
     batch = digits().inputs[: limits.EXAMPLES], digits().targets[: limits.EXAMPLES]
     level = sharpness(net, stack_module_state([net])[0], cross_entropy, *batch, iterations=20)
@@ -305,8 +308,12 @@ def test_one_large_step_and_many_small_ones_take_the_same_examples(times, rate, 
     some = ([], batches, [joined])
     nets = [by_hand(104, given, [full / max(1, len(given))] * len(given), batch_norm)[0] for given in some]
     losses = [cross_entropy(net, digits().inputs, digits().targets).item() for net in nets]
+    small, large, apart = limits.scaling([104], full.view(1, 1), times=times, batch_norm=batch_norm)
+    assert [small.item(), large.item()] == pytest.approx([one / losses[0] for one in losses[1:]], rel=1e-6)
+    ends = [torch.cat([value.flatten() for value in net.parameters()]) for net in nets]
+    assert apart.item() == pytest.approx(((ends[1] - ends[2]).norm() / (ends[1] - ends[0]).norm()).item(), rel=1e-6)
     stored = recorded_kin.scaled(batch_norm)[recorded_kin.TIMES.index(times), rate, 4]
-    assert [losses[1] / losses[0], losses[2] / losses[0]] == pytest.approx(stored.tolist(), rel=2e-3)
+    assert [small.item(), large.item()] == pytest.approx(stored.tolist(), rel=2e-3)
 
 
 @pytest.mark.parametrize(
