@@ -36,6 +36,10 @@ _LIMITS = ("fpnlib/notes/warmup/experiments/limits.py", ("tests/unit/notes/test_
 _FUSION = ("fpnlib/models/fusion.py", ("tests/unit/models/test_fusion.py",))
 _FPN = ("fpnlib/models/fpn.py", ("tests/unit/models/test_fpn.py",))
 _RESNET = ("fpnlib/models/resnet.py", ("tests/unit/models/test_strided_1x1.py",))
+_DILATED = (_RESNET[0], ("tests/unit/models/test_necks.py::test_dilated_resnets_are_torchvisions",))
+_EXTRA = ("fpnlib/models/extra_levels.py", ("tests/unit/models/test_necks.py",))
+_NECKS = ("fpnlib/models/necks.py", ("tests/unit/models/test_necks.py",))
+_FUSED = (_FUSION[0], ("tests/unit/models/test_necks.py",))
 _LSTM = ("fpnlib/models/lstm.py", ("tests/unit/models/test_lstm.py",))
 _SEGMENTATION = ("fpnlib/metrics/segmentation.py", ("tests/unit/metrics/test_segmentation.py",))
 _PANOPTIC = ("fpnlib/metrics/panoptic.py", ("tests/unit/metrics/test_panoptic.py",))
@@ -181,6 +185,26 @@ MUTANTS = (
     _mutant("AVX-512's wider registers are forgotten", _RESNET, "_NARROW = 16", "_NARROW = 8"),
     _mutant("the places between are kept down the columns", _RESNET, "::down, ::across", "::across, ::across"),
     _mutant("nearest for bilinear in the pyramid", _FPN, "mode=self.upsampling)", 'mode="nearest")'),
+    _mutant(
+        "a dilated stage dilates a block too late",
+        _DILATED,
+        "dilated[stage] and not number:",
+        "dilated[stage] and number == 1:",
+    ),
+    _mutant("P7 without its ReLU", _EXTRA, "self.p7(F.relu(p6))", "self.p7(p6)"),
+    _mutant(
+        "the path back up adds after its 3×3",
+        _NECKS,
+        "smooth(level + F.relu(down(path[-1])))",
+        "level + smooth(F.relu(down(path[-1])))",
+    ),
+    _mutant(
+        "BiFPN's middle nodes forget their own map",
+        _NECKS,
+        "[maps[place], down[place]] if",
+        "[down[place], down[place]] if",
+    ),
+    _mutant("a negative weight counts", _FUSED, "self.weight.relu()", "self.weight"),
     _mutant("the LSTM's gates in another order", _LSTM, "i, f, g, o = sums", "i, f, o, g = sums"),
     _mutant(
         "the mean runs over absent classes too",

@@ -5,9 +5,11 @@ from fpnlib.models.cost import Cost, cost
 from fpnlib.models.cpn import CPN, CPNOutput
 from fpnlib.models.densenet import DenseNet
 from fpnlib.models.efficientnet import EfficientNetLite0
+from fpnlib.models.extra_levels import LastLevelMaxPool, LastLevelP6P7
 from fpnlib.models.fpn import FPN
 from fpnlib.models.hed import HED, HEDOutput
 from fpnlib.models.lstm import LSTMCell
+from fpnlib.models.necks import BiFPN, PathAggregation
 from fpnlib.models.pnet import PNet, PNetOutput
 from fpnlib.models.resnet import BasicBlock, Bottleneck, ResNet, resnet18, resnet34, resnet50
 from fpnlib.models.stacks import Stack
@@ -19,6 +21,7 @@ __all__ = [
     "HED",
     "BasicBlock",
     "BatchNorm2d",
+    "BiFPN",
     "Bottleneck",
     "CPNOutput",
     "Cost",
@@ -26,8 +29,11 @@ __all__ = [
     "EfficientNetLite0",
     "HEDOutput",
     "LSTMCell",
+    "LastLevelMaxPool",
+    "LastLevelP6P7",
     "PNet",
     "PNetOutput",
+    "PathAggregation",
     "ResNet",
     "Stack",
     "UNet",

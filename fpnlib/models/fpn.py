@@ -17,9 +17,9 @@ from torch import Tensor, nn
 from torch._C._functorch import is_functorch_wrapped_tensor
 
 from fpnlib.models.checkpoint import load_checked, read_checkpoint
+from fpnlib.models.extra_levels import ExtraLevels, Map
 from fpnlib.validation import require, require_choice, require_finite
 
-Map = Float[Tensor, "n _ _ _"]
 # Before its version 2 torchvision's file had inner_blocks.0.weight.
 _OLD_NAME = re.compile(r"((?:inner|layer)_blocks\.\d+)\.(weight|bias)$")
 
@@ -35,6 +35,8 @@ class FPN(nn.Module):
         smooth: the 3×3 on each level; without it P is M.
         upsampling: "nearest" as in the paper, or "bilinear", to the finer map's size.
         merge: "add" as in the paper, or "mean".
+        extra_blocks: makes further levels above the coarsest: `LastLevelMaxPool` or `LastLevelP6P7` of
+            `fpnlib.models.extra_levels`.
     """
 
     def __init__(
@@ -47,6 +49,7 @@ class FPN(nn.Module):
         smooth: bool = True,
         upsampling: Literal["nearest", "bilinear"] = "nearest",
         merge: Literal["add", "mean"] = "add",
+        extra_blocks: ExtraLevels | None = None,
     ) -> None:
         super().__init__()
         self.in_channels = tuple(in_channels_list)
@@ -68,6 +71,7 @@ class FPN(nn.Module):
             nn.Sequential(nn.Conv2d(out_channels, out_channels, 3, padding=1)) if smooth else nn.Sequential()
             for _ in self.in_channels
         )
+        self.extra_blocks = extra_blocks
         for name, parameter in self.named_parameters():
             if name.endswith("weight"):
                 nn.init.kaiming_uniform_(parameter, a=1)
@@ -82,12 +86,20 @@ class FPN(nn.Module):
     def forward(self, features: Sequence[Map] | Mapping[str, Map]) -> "list[Map] | OrderedDict[str, Map]":
         """P: each level (N, out_channels, H, W) of the backbone's sizes; a list for a list, a dict for a dict.
 
+        After them come those of `extra_blocks`, if there are any; a dict has them by their names there.
+
         `features` are finest first. Mostly each is half as large as the one before, but any sizes will do as long as no
         side grows: a dilated backbone's C4 and C5 are equally large. ValueError for another number of maps, channels
         that do not fit, a map larger than the one before, and in eval mode for NaN.
         """
-        merged = self.merged(_maps(features))
-        return _in_kind(features, [block(level) for block, level in zip(self.layer_blocks, merged, strict=True)])
+        maps = _maps(features)
+        levels = [block(level) for block, level in zip(self.layer_blocks, self.merged(maps), strict=True)]
+        further = [] if self.extra_blocks is None else self.extra_blocks(levels, maps)
+        answer = _in_kind(features, levels)
+        if isinstance(answer, OrderedDict):
+            answer.update(zip(self.extra_blocks.names if self.extra_blocks else (), further, strict=True))
+            return answer
+        return answer + further
 
     @overload
     def merged(self, features: Mapping[str, Map]) -> "OrderedDict[str, Tensor]": ...

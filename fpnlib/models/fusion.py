@@ -83,6 +83,28 @@ class WeightedAdd(nn.Module):
         return total if self.bias is None else total + self.bias
 
 
+class FastNormalizedFusion(nn.Module):
+    """Σ wᵢ mapᵢ / (Σ wᵢ + ε), wᵢ = ReLU of one learned number for each of `count` maps, at first 1: nearly the mean.
+
+    Source: Tan, Pang and Le, "EfficientDet", CVPR 2020, section 3.3; its ε is 0.0001.
+    """
+
+    def __init__(self, count: int, *, eps: float = 1e-4) -> None:
+        super().__init__()
+        require(count >= 1, "count", count, "at least 1")
+        require(eps > 0, "eps", eps, "more than 0")
+        self.weight = nn.Parameter(torch.ones(count))
+        self.eps = eps
+
+    def forward(self, *maps: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
+        """`count` maps of one shape (N, C, H, W). ValueError for another number, other channels or sizes."""
+        require(len(maps) == len(self.weight), "maps", f"{len(maps)} maps", f"{len(self.weight)}, one for each weight")
+        check_maps(maps, same_channels=True)
+        weights = self.weight.relu()
+        weights = weights / (weights.sum() + self.eps)
+        return torch.stack([weight * one for weight, one in zip(weights, maps, strict=True)]).sum(0)
+
+
 def tie_concat(conv: nn.Conv2d, inputs: int = 2) -> nn.Conv2d:
     """The convolution with tie_concat(conv)(cat(x₁ … xₙ)) = conv(x₁ + … + xₙ): the kernel is repeated per input.
 

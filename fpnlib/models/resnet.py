@@ -6,6 +6,7 @@ bottleneck lies in its 3×3 convolution.
 
 from collections.abc import Callable, Sequence
 from os import PathLike
+from typing import Any
 
 import torch.nn.functional as F
 from jaxtyping import Float
@@ -34,9 +35,9 @@ class Subsampling1x1(nn.Conv2d):
         return F.conv2d(input[:, :, ::down, ::across], self.weight, self.bias)
 
 
-def _conv(cin: int, cout: int, kernel: int, stride: int = 1) -> nn.Conv2d:
+def _conv(cin: int, cout: int, kernel: int, stride: int = 1, dilation: int = 1) -> nn.Conv2d:
     made = Subsampling1x1 if kernel == 1 and stride > 1 and cin < _NARROW else nn.Conv2d
-    return made(cin, cout, kernel, stride, kernel // 2, bias=False)
+    return made(cin, cout, kernel, stride, kernel // 2 * dilation, dilation, bias=False)
 
 
 class BasicBlock(nn.Module):
@@ -67,12 +68,18 @@ class Bottleneck(nn.Module):
     expansion = 4
 
     def __init__(
-        self, cin: int, width: int, stride: int = 1, downsample: nn.Module | None = None, norm: Norm = nn.BatchNorm2d
+        self,
+        cin: int,
+        width: int,
+        stride: int = 1,
+        downsample: nn.Module | None = None,
+        norm: Norm = nn.BatchNorm2d,
+        dilation: int = 1,
     ) -> None:
         super().__init__()
         self.conv1 = _conv(cin, width, 1)
         self.bn1 = norm(width)
-        self.conv2 = _conv(width, width, 3, stride)
+        self.conv2 = _conv(width, width, 3, stride, dilation)
         self.bn2 = norm(width)
         self.conv3 = _conv(width, width * self.expansion, 1)
         self.bn3 = norm(width * self.expansion)
@@ -95,6 +102,9 @@ class ResNet(nn.Module):
         width: channels of the stem; stage i works with width · 2ⁱ. ImageNet's nets have 64.
         num_classes: outputs of the classifier; None for a net without one.
         norm: makes the normalisation for a number of channels.
+        replace_stride_with_dilation: of stages 2, 3 and 4, whether its stride becomes a dilation: the map stays as
+            large, and the taps of the 3×3 that follow lie as far apart as they would. As in torchvision only with
+            `Bottleneck`. Chen et al., "DeepLab", TPAMI 2018, section 3.1.
     """
 
     strides = (4, 8, 16, 32)
@@ -107,27 +117,37 @@ class ResNet(nn.Module):
         width: int = 64,
         num_classes: int | None = 1000,
         norm: Norm = nn.BatchNorm2d,
+        replace_stride_with_dilation: Sequence[bool] = (False, False, False),
     ) -> None:
         super().__init__()
         four = len(layers) == 4 and all(isinstance(n, int) and n >= 1 for n in layers)
         require(four, "layers", list(layers), "four whole numbers of at least 1, the blocks of each stage")
         require(width >= 1, "width", width, "at least 1")
         require(num_classes is None or num_classes >= 1, "num_classes", num_classes, "at least 1, or None")
+        dilated = (False, *replace_stride_with_dilation)
+        allowed = "three of True and False, for stages 2, 3 and 4"
+        require(len(dilated) == 4, "replace_stride_with_dilation", replace_stride_with_dilation, allowed)
+        refused = any(dilated) and block is not Bottleneck
+        require(not refused, "replace_stride_with_dilation", f"{block.__name__} with a dilation", "only Bottleneck")
+        self.strides = tuple(2 ** (2 + stage - sum(dilated[: stage + 1])) for stage in range(4))
         self.channels = tuple(width * 2**stage * block.expansion for stage in range(4))
         self.conv1 = nn.Conv2d(3, width, 7, 2, 3, bias=False)
         self.bn1 = norm(width)
         self.maxpool = nn.MaxPool2d(3, 2, 1)
-        cin = width
+        cin, dilation = width, 1
         stages = []
         for stage, blocks in enumerate(layers):
             made = []
             for number in range(blocks):
-                stride = 2 if stage and not number else 1
+                stride = 2 if stage and not number and not dilated[stage] else 1
                 cout = self.channels[stage]
                 changes = stride != 1 or cin != cout
                 shortcut = nn.Sequential(_conv(cin, cout, 1, stride), norm(cout)) if changes else None
-                made.append(block(cin, width * 2**stage, stride, shortcut, norm))
+                options: dict[str, Any] = {"dilation": dilation} if dilation > 1 else {}
+                made.append(block(cin, width * 2**stage, stride, shortcut, norm, **options))
                 cin = cout
+                if dilated[stage] and not number:  # a stage's first block still has the taps of the stage before
+                    dilation *= 2
             stages.append(nn.Sequential(*made))
         self.layer1, self.layer2, self.layer3, self.layer4 = stages
         self.fc = nn.Identity() if num_classes is None else nn.Linear(cin, num_classes)

@@ -373,6 +373,7 @@ instruction_sets()
 # | deadline | 截稿日期 | the last day on which a venue takes papers | [09] |
 # | decade | 数量级 | a factor of ten | [07] |
 # | decay | 衰减 | a learning rate that falls later on | [05] |
+# | dilated convolution | 空洞卷积 | a kernel whose taps lie some cells apart | [04] |
 # | F-score | F 值 | the weighted harmonic mean of precision and recall; recall weighs β² times as much | [01] |
 # | false positive rate | 假阳性率 | of the negatives, the share that was flagged | [01] |
 # | feature map | 特征图 | the units of a layer, in their places | [02] |
@@ -399,6 +400,7 @@ instruction_sets()
 # | mean IoU, mIoU | 平均交并比 | shared over joint area of answer and truth, averaged over the classes | [03] |
 # | momentum | 动量 | a running sum of gradients that the step follows | [05] [06] |
 # | multiply-add, MAC | 乘加 | one product and one sum, the unit of cost | [07] |
+# | neck | 颈部网络 | what stands between backbone and head, such as a pyramid | [04] |
 # | Nyquist frequency | 奈奎斯特频率 | the finest wave that a grid can hold: half a cycle a cell | [04] |
 # | one-cycle | 单周期调度 | a schedule that climbs to the full rate and then falls to next to nothing | [05] |
 # | output stride | 输出步幅 | pixels from one cell of the answer to the next | [08] |
@@ -425,6 +427,7 @@ instruction_sets()
 # | seed | 随机种子 | the number that fixes initial weights and the order of images | [03] |
 # | semantic segmentation | 语义分割 | a class for every pixel | [03] |
 # | semantic, instance, panoptic segmentation | 语义、实例、全景分割 | a class per pixel; masks; both | [08] |
+# | separable convolution | 深度可分离卷积 | a kernel on each channel by itself, then a 1×1 to mix them | [04] |
 # | sharpness | 锐度 | its largest eigenvalue | [05] |
 # | side output | 侧边输出 | an answer taken from a layer on the way | [07] |
 # | skip connection | 跳跃连接 | a way past some layers | [07] |

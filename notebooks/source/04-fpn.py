@@ -175,6 +175,79 @@ cue_distance()
 # things. And where P2 sees the square anyway, the path even does a little harm.
 
 # %% [markdown]
+# ### What came after
+#
+# Most detectors since FPN have a *neck*, some layers between backbone and head, and it is FPN with one thing changed:
+#
+# - **RetinaNet** leaves P2 out and puts P6 and P7 on top, for large objects.
+# - **PANet** walks back up. Its N2 is P2; each further N adds a P to the N below, halved.
+# - **BiFPN**, EfficientDet's neck, goes down and up as well, and learns how much each map counts when it adds.
+# - **Dilated backbones**, as in DeepLab, need no neck. Where a stage would halve the map they keep it large, and put
+#   the taps of its kernels further apart. They came before FPN, and segmentation still uses them.
+#
+# Below, all of them stand on ResNet-50. Follow one cell of the backbone: what it reaches is orange. The maps in the
+# bottom row are the outputs, and the cells there are darker where more ways lead.
+#
+# **First a guess. FPN's arrows lead down: can an edge that C2 has seen get up to P5? And of the six, which multiplies
+# least, and which most? Then choose PANet with the same cell, and tick *through the backbone too* to see how it was
+# before. Go on to BiFPN with a cell of C3, and to the last net with one of C4.**
+
+# %%
+from fpnlib.notes.fpn.explorers import after_fpn
+
+after_fpn()
+
+# %% [markdown]
+# Here are the same nets in numbers, for an image of 512×512 and levels of $256$ channels. The last two columns count
+# the convolutions from a cell of C3 to the coarsest output, along the shortest and the longest way.
+
+# %%
+from fpnlib.notes.fpn.experiments.successors import beside_fpn
+
+print(beside_fpn())
+
+# %% [markdown]
+# - **RetinaNet's levels** cost weights, not products. P6 is made of all of C5's channels by a 3×3, which takes more
+#   weights than all of FPN. But without P2, the largest map by far, it multiplies less than a third as much.
+# - **PANet's path** doubles the weights and adds nearly half of FPN's products. What it buys is a way up. In FPN a fine
+#   map tells the coarse ones something only through the backbone, and PANet's authors count how long that is: here up
+#   to 29 convolutions, against 7 or 8 along the new path. That count follows the longest way. A ResNet has shortcuts,
+#   and the shortest way to the top had 4 convolutions before; with the new path it has 5. So a short way was always
+#   there. What is new is one that belongs to the neck, where it can learn to hand on what a detector needs without
+#   changing the backbone.
+# - **BiFPN** joins every level with every other one, for a tenth of FPN's products, and a third of those of RetinaNet's
+#   neck, which has the same levels. The weighted add does not save them. *Separable* convolutions do: a 3×3 on each
+#   channel by itself, and a 1×1 to mix them. EfficientDet has several such layers one after the other.
+# - **Dilation** costs no weights and many products. With C4 and C5 at stride 8 they grow by nearly four times what
+#   ResNet-50 needs. And look at the cells that are reached: after two dilated stages every other row and column stays
+#   white, so two neighbours in C5 are made of different cells of C4. This is called *gridding*.
+#
+# Which of them finds more objects we did not measure. It depends on the data, as *Measure* below shows for FPN itself.
+#
+# The two new ideas are a few lines each. **Change the weights, and see which map the sum is like.**
+
+# %%
+import torch
+from torch.nn.functional import relu
+
+from fpnlib.models import PathAggregation
+from fpnlib.models.fusion import FastNormalizedFusion
+
+p = [torch.randn(1, 8, side, side) for side in (32, 16, 8)]
+path, fusion, weights = PathAggregation(8, 3), FastNormalizedFusion(2), [2.0, 0.5]  # change these
+n = [p[0]]
+for down, smooth, level in zip(path.down, path.smooth, p[1:], strict=True):
+    n.append(relu(smooth(level + relu(down(n[-1])))))
+assert all(map(torch.equal, n, path(p)))
+fusion.weight.data = torch.tensor(weights)
+positive = relu(fusion.weight)
+added = (positive[0] * p[1] + positive[1] * n[1]) / (positive.sum() + fusion.eps)
+torch.testing.assert_close(added, fusion(p[1], n[1]))
+print(
+    [f"{torch.corrcoef(torch.stack([added.ravel(), m.ravel()]))[0, 1]:.2f}" for m in (p[1], n[1])]
+)
+
+# %% [markdown]
 # ## Why
 #
 # The whole pyramid is a few lines. `merged` makes M.
@@ -518,6 +591,9 @@ check("planted bug", ...)
 # | Nyquist frequency | 奈奎斯特频率 | the finest wave that a grid can hold: half a cycle a cell |
 # | stride | 步幅 | pixels from one cell's centre to the next one's |
 # | RoIAlign | 感兴趣区域对齐 | features of a fixed size for a box of any size |
+# | neck | 颈部网络 | what stands between backbone and head, such as a pyramid |
+# | dilated convolution | 空洞卷积 | a kernel whose taps lie some cells apart |
+# | separable convolution | 深度可分离卷积 | a kernel on each channel by itself, then a 1×1 to mix them |
 # | average recall, AR | 平均召回率 | share of objects found, averaged over IoU thresholds |
 # | ablation | 消融实验 | taking a part away to see what it was worth |
 #
@@ -525,6 +601,11 @@ check("planted bug", ...)
 #
 # - T.-Y. Lin et al., *Feature Pyramid Networks for Object Detection*, CVPR 2017.
 # - K. He et al., *Deep Residual Learning for Image Recognition*, CVPR 2016: ResNet.
+# - T.-Y. Lin et al., *Focal Loss for Dense Object Detection*, ICCV 2017: RetinaNet.
+# - S. Liu et al., *Path Aggregation Network for Instance Segmentation*, CVPR 2018: PANet.
+# - M. Tan, R. Pang, Q. Le, *EfficientDet*, CVPR 2020: BiFPN.
+# - L.-C. Chen et al., *DeepLab*, TPAMI 2018; F. Yu, V. Koltun, T. Funkhouser, *Dilated Residual Networks*, CVPR 2017:
+#   gridding.
 # - K. He et al., *Mask R-CNN*, ICCV 2017: RoIAlign.
 # - M. Tan and Q. Le, *EfficientNet*, ICML 2019.
 # - Q. Chen et al., *You Only Look One-level Feature*, CVPR 2021: YOLOF.

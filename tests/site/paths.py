@@ -71,6 +71,14 @@ PATHS: dict[str, list[dict[str, Any]]] = {
         {"backbone": "ImageNet's weights, frozen"},
         {"path": "with the top-down path"},
     ],
+    "after_fpn": [
+        {"neck": "FPN, a path back up (PANet)"},
+        {"through": True},
+        {"neck": "FPN"},
+        {"through": False},
+        {"neck": "BiFPN", "level": 3},
+        {"neck": "no pyramid: C4, C5 at stride 8", "level": 4, "through": True},
+    ],
     "live_training": [{"train": "both"}, {"rate": 0.1}, {"rate": 0.4}],
     "schedule_designer": [
         {"warmup": 80},

@@ -1,4 +1,4 @@
-"""Write what torchvision's ResNets and its feature pyramid answer to two files, for a machine where they load.
+"""Write what torchvision's ResNets and its feature pyramid answer to three files, for a machine where they load.
 
 python tests/support/record_fpn_results.py
 """
@@ -21,6 +21,8 @@ from fpnlib.notes.fpn.experiments.recorded import (
 )
 
 RESNETS = Path(__file__).parents[1] / "unit" / "models" / "torchvision_resnet.json"
+EXTRA = RESNETS.with_name("torchvision_extra_levels.json")
+DILATED = {"resnet50_stride16": (False, False, True), "resnet50_stride8": (False, True, True)}
 IMAGE = (2, 3, 65, 97)
 SAMPLES = 40
 
@@ -68,8 +70,29 @@ def record_pyramid(torchvision) -> dict:
 
 
 @torch.no_grad()
-def record_resnet(torchvision, name: str) -> dict:
-    net = getattr(torchvision.models, name)().double().eval()
+def record_extra_blocks(torchvision) -> dict:
+    """What the pyramid gives with further levels: of P6 and P7 made from C5, and made from P5."""
+    blocks = torchvision.ops.feature_pyramid_network
+    recorded = {}
+    for name, extra in {
+        "pool": blocks.LastLevelMaxPool(),
+        "p6p7_of_c5": blocks.LastLevelP6P7(CHANNELS[-1], OUT),
+        "p6p7_of_p5": blocks.LastLevelP6P7(OUT, OUT),
+    }.items():
+        pyramid = torchvision.ops.FeaturePyramidNetwork(list(CHANNELS), OUT, extra_blocks=extra).double()
+        fill(pyramid)
+        answered = [pyramid(maps) for maps in map(pyramid_input, SIZES)]
+        further = [
+            [{"shape": list(one.shape), "values": rounded(one)} for one in list(levels.values())[len(CHANNELS) :]]
+            for levels in answered
+        ]
+        recorded[name] = {"keys": list(pyramid.state_dict()), "names": list(answered[0]), "answers": further}
+    return recorded
+
+
+@torch.no_grad()
+def record_resnet(torchvision, name: str, **options) -> dict:
+    net = getattr(torchvision.models, name)(**options).double().eval()
     fill(net)
     x = net.maxpool(net.relu(net.bn1(net.conv1(image()))))
     stages = []
@@ -93,4 +116,8 @@ if __name__ == "__main__":
     import torchvision
 
     write(FILE, record_pyramid(torchvision))
-    write(RESNETS, {name: record_resnet(torchvision, name) for name in ("resnet18", "resnet34", "resnet50")})
+    write(EXTRA, record_extra_blocks(torchvision))
+    nets = {name: record_resnet(torchvision, name) for name in ("resnet18", "resnet34", "resnet50")}
+    for name, dilated in DILATED.items():
+        nets[name] = record_resnet(torchvision, "resnet50", replace_stride_with_dilation=dilated)
+    write(RESNETS, nets)

@@ -48,6 +48,7 @@ OFFERED: dict[str, Wanted] = {
     "level_assignment": {"size": 33, "x": (20, 45, 80), "y": (33, 80), "rule": ...},
     "detections": {"net": ..., "picture": ..., "score": (0.05, 0.3, 0.4, 0.6, 0.8, 0.95)},
     "cue_distance": {"distance": ..., "path": ..., "backbone": ...},
+    "after_fpn": {"neck": ..., "level": ..., "through": ..., "side": (256, 512), "channels": (64, 256)},
     "live_training": {"train": ..., "rate": ..., "seed": ...},
     "schedule_designer": {"mode": ..., "warmup": 13, "after": ..., "delay": ...},
     "rate_map": {"optimizer": ..., "shown": ..., "place": ..., "warmup": ...},

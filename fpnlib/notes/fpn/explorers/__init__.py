@@ -1,5 +1,5 @@
 """What note 04 shows: a photo's pyramid, one step of it, which level an object goes to, the architecture,
-a detector, how far away a cue may lie."""
+a detector, how far away a cue may lie, and what came after."""
 
 from collections.abc import Callable
 from typing import Any
@@ -11,6 +11,7 @@ from fpnlib.explore import explorer
 from fpnlib.models import FPN
 from fpnlib.notes.fpn.experiments.backbones import own_backbone
 from fpnlib.notes.fpn.experiments.photo_pyramid import Library
+from fpnlib.notes.fpn.explorers.after_fpn import AfterExplorer
 from fpnlib.notes.fpn.explorers.architecture import ArchitectureExplorer
 from fpnlib.notes.fpn.explorers.cue_distance import CueDistanceExplorer
 from fpnlib.notes.fpn.explorers.detections import DetectionsExplorer
@@ -106,4 +107,10 @@ def cue_distance() -> CueDistanceExplorer:
     return CueDistanceExplorer()
 
 
-EXPLORERS = (pyramid, top_down_step, level_assignment, architecture, detections, cue_distance)
+@explorer
+def after_fpn() -> AfterExplorer:
+    """FPN beside RetinaNet's P6 and P7, PANet, BiFPN and dilated nets: shapes, costs, and where one cell gets to."""
+    return AfterExplorer()
+
+
+EXPLORERS = (pyramid, top_down_step, level_assignment, architecture, detections, cue_distance, after_fpn)
