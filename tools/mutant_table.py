@@ -32,6 +32,7 @@ _NORM = ("fpnlib/ops/batch_norm.py", ("tests/unit/ops/test_batch_norm.py",))
 _NORMS = ("fpnlib/ops/normalization.py", ("tests/unit/ops/test_normalization.py",))
 _NORM_LAYER = ("fpnlib/models/batch_norm.py", ("tests/unit/models/test_batch_norm_module.py",))
 _SCHEDULES = ("fpnlib/schedules.py", ("tests/unit/schedules/test_schedules.py",))
+_LIMITS = ("fpnlib/notes/warmup/experiments/limits.py", ("tests/unit/notes/test_warmup_room.py",))
 _FUSION = ("fpnlib/models/fusion.py", ("tests/unit/models/test_fusion.py",))
 _FPN = ("fpnlib/models/fpn.py", ("tests/unit/models/test_fpn.py",))
 _RESNET = ("fpnlib/models/resnet.py", ("tests/unit/models/test_strided_1x1.py",))
@@ -167,6 +168,12 @@ MUTANTS = (
     _mutant(
         "a resumed schedule leaves the rates alone", _SCHEDULES, "        _assign(self.optimizer, self._last_lr)\n", ""
     ),
+    _mutant(
+        "one cycle peaks a step late", _SCHEDULES, "peak, last = peak_at * total - 1,", "peak, last = peak_at * total,"
+    ),
+    _mutant("RAdam divides by the second moment a step early", _SCHEDULES, "if length <= 5:", "if length <= 4:"),
+    _mutant("the small steps take the large one's rate", _LIMITS, "rates.flatten() / part)", "rates.flatten() / 1)"),
+    _mutant("the limit forgets the momentum", _LIMITS, "level / (2 * (1 + momentum))", "level / 2"),
     _mutant("untied kernel", _FUSION, "kernel.repeat(1, inputs, 1, 1)", "kernel.repeat_interleave(inputs, 1)"),
     _mutant(
         "doubled, not brought to the finer size",

@@ -91,13 +91,13 @@
 # cell](../images/05-warmup.png)](05-warmup.ipynb)
 #
 # Why training starts slowly: schedules without the usual off-by-one, a map of learning rate against warm-up over many
-# seeds, and the curvature of the loss along the way. *Fifty minutes; no earlier note needed.*
+# seeds, and the curvature of the loss along the way. *An hour; no earlier note needed.*
 #
 # You will be able to design a schedule that resumes, and to say when warm-up helps and when it does not.
 #
 # <!-- begin: claims 05 -->
 #
-# [5 claims](05-warmup.ipynb#Measure) measured here: 1 fails, 4 depend, 1 check.
+# [8 claims](05-warmup.ipynb#Measure) measured here: 1 holds, 1 fails, 6 depend, 1 check.
 #
 # <!-- end: claims 05 -->
 #
@@ -282,6 +282,10 @@ SortableLedger(verdicts())
 #   small one; waiting there saves nets, and early on the ramp adds nothing.
 # - [WU-5](05-warmup.ipynb#Measure) *fails*: Adam's moments are not why our nets need warm-up: letting them settle while
 #   the weights stand still saves none.
+# - [WU-7](05-warmup.ipynb#Measure) *depends*: A range test is itself a warm-up: it finds a rate far above what the
+#   untrained net could take, and even above the limit of that moment.
+# - [WU-8](05-warmup.ipynb#Measure) *holds*: Many small steps and one large one lower the loss alike, up to 2 /
+#   sharpness; far above it the large one falls behind.
 #
 # **What we say**
 #
@@ -303,6 +307,8 @@ SortableLedger(verdicts())
 #   worse at the border; whether by more than another seed would make it, sixteen nets do not settle.
 # - [WU-6](05-warmup.ipynb#Measure) *depends*: Batch norm lets you go to higher rates, and there warm-up saves nets
 #   again, with Adam for certain.
+# - [WU-9](05-warmup.ipynb#Measure) *depends*: A schedule's end saves no net: those that begin at the full rate lose as
+#   many. RAdam's factor saves nets, and so does a lower rate.
 #
 # **Definitions and checks, which cannot fail and are no claims**
 #
@@ -388,6 +394,7 @@ instruction_sets()
 # | lateral connection | 横向连接 | the 1×1 from a backbone map to the pyramid | [04] |
 # | learning rate | 学习率 | how far one step goes along the gradient | [03] [05] |
 # | line of equal cost | 等代价线 | points of the ROC plane that lose the same; its slope is r / c | [01] |
+# | linear scaling rule | 线性缩放规则 | with a batch $k$ times as large, a rate $k$ times as large | [05] |
 # | logits | 逻辑值 | the numbers before softmax, one per class | [03] |
 # | loss spike | 损失尖峰 | a sudden rise of the training loss | [03] |
 # | luck | 运气 | what no plan contains | [09] |
@@ -397,13 +404,16 @@ instruction_sets()
 # | multiply-add, MAC | 乘加 | one product and one sum, the unit of cost | [07] |
 # | neck | 颈部网络 | what stands between backbone and head, such as a pyramid | [04] |
 # | Nyquist frequency | 奈奎斯特频率 | the finest wave that a grid can hold: half a cycle a cell | [04] |
+# | one-cycle | 单周期调度 | a schedule that climbs to the full rate and then falls to next to nothing | [05] |
 # | output stride | 输出步幅 | pixels from one cell of the answer to the next | [08] |
 # | padding | 填充 | pixels put around an image or a feature map | [02] |
 # | panoptic quality, PQ | 全景质量 | how well segments fit times how well they are found | [08] |
 # | power iteration | 幂迭代 | multiply by a matrix again and again to find that eigenvalue | [05] |
+# | pre-LN, post-LN | 前置/后置层归一化 | layer norm at the entry of a block, or after the sum with its skip | [05] |
 # | precision | 精确率 | of what was flagged, the share that is right | [01] |
 # | prevalence | 正例比例 | the share of positives among all examples | [01] |
 # | prior | 先验 | what is assumed before any data is seen | [07] |
+# | range test | 学习率范围测试 | let the rate climb at every step and see where the loss turns | [05] |
 # | recall, true positive rate | 召回率 | of the positives, the share that was flagged | [01] |
 # | receptive field | 感受野 | the pixels that a unit sees | [02] [08] |
 # | region of interest, RoI | 感兴趣区域 | a box of the image that is looked at more closely | [02] |

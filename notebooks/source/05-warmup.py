@@ -4,7 +4,7 @@
 # **In one sentence:** at the start of training the loss is often too sharply curved for the learning rate that would be
 # best later on, so let the rate begin small and rise while training finds its way to flatter ground.
 #
-# *Fifty minutes. You need no earlier note; [batch normalisation](06-batch-norm.ipynb) is the other remedy you will
+# *An hour. You need no earlier note; [batch normalisation](06-batch-norm.ipynb) is the other remedy you will
 # meet.* Run every cell first (menu Run → Run All Cells), then move the sliders. They work from the keyboard too: Tab to
 # a slider, then the arrow keys.
 
@@ -117,6 +117,65 @@ rate_map()
 # The seeds here are others than those of the live cell above, so the counts differ.
 
 # %% [markdown]
+# ### Its kin
+#
+# Warm-up is one shape among many. A rate may stay *constant*. It may fall by *steps*, here to three tenths after each
+# sixty. It may fall along a *cosine*. *One-cycle* climbs for three tenths of the steps and then falls to next to
+# nothing, so it has its warm-up built in. The last shape is the factor that RAdam, a relative of Adam, puts on its
+# steps; more of it below.
+#
+# **First a guess: the rate is large, and you may choose the shape. Sort the six into those that lose many nets and
+# those that lose few. Then go through them, and drag the orange frame over the map. And at the rate where none is lost,
+# $0.1$, does the shape still matter? Watch where the curves end.**
+
+# %%
+from fpnlib.notes.warmup.explorers import schedule_kin
+
+schedule_kin()
+
+# %% [markdown]
+# The three shapes that begin at the full rate lose about as many nets each, whatever they do later. How a schedule ends
+# is of no use to a net that has died in its first steps. Of those that begin low, one-cycle loses more than the warm-up
+# before a cosine: it reaches its full rate, after sixty steps, while the other is held down by the cosine and never
+# gets above two thirds of it. RAdam's shape loses the fewest with SGD, but look at how low it stays. It is mostly a
+# smaller rate.
+#
+# At $0.1$ the curves of the two with a warm-up end much lower. That is a second gift of a low beginning, besides nets
+# that live.
+#
+# The library has each shape as a function of the step. Here is one-cycle by hand, beside it and beside torch:
+
+# %%
+from torch.optim.lr_scheduler import OneCycleLR
+
+from fpnlib.schedules import one_cycle_factor
+
+total, share, low, end = 200, 0.3, 1 / 25, 1 / 250000  # torch's defaults; change them
+
+
+def one_cycle(step):
+    top = share * total - 1
+    climbs = step <= top
+    done = step / top if climbs else (step - top) / (total - 1 - top)
+    first, last = (low, 1) if climbs else (1, end)
+    return last + (first - last) * (1 + math.cos(math.pi * done)) / 2
+
+
+optimizer = SGD([torch.zeros(1, requires_grad=True)], lr=1)
+cycle = OneCycleLR(optimizer, 1, total, pct_start=share, cycle_momentum=False)
+for step in range(total):
+    if step in (0, 30, 59, 100, total - 1):
+        ours = one_cycle_factor(step, total, peak_at=share, start_factor=low, end_factor=end)
+        print(f"{step:3}: {one_cycle(step):.6f} {ours:.6f} {cycle.get_last_lr()[0]:.6f}")
+    optimizer.step()
+    if step < total - 1:
+        cycle.step()
+
+# %% [markdown]
+# torch's one-cycle also lowers the momentum while the rate climbs, and raises it again. We leave the momentum alone,
+# here and in the picture.
+
+# %% [markdown]
 # ## Why
 #
 # ### Too sharp for the step
@@ -194,6 +253,72 @@ jump_to_full_rate()
 # enough. Under *Measure* stand the numbers.
 
 # %% [markdown]
+# ### How high may it go? A range test
+#
+# Here is a cheap way to look for a good rate. Begin with a tiny one, let it climb by a tenth at every step, and plot
+# the loss against it. After some hundred steps the loss turns. Take a rate somewhat below. That is a *range test*, and
+# it is a few lines long:
+
+# %%
+import numpy as np
+
+from fpnlib.notes.warmup.experiments.limits import TESTED, turning
+from fpnlib.notes.warmup.experiments.nets import cross_entropy, digits
+from fpnlib.notes.warmup.experiments.recorded_kin import tested
+from fpnlib.training import minibatches
+
+torch.manual_seed(100)
+task, losses = digits(), []
+net = task.build(False)()
+batches = minibatches(task.inputs, task.targets, size=64, seed=100)
+optimizer = SGD(net.parameters(), lr=TESTED[0])  # 0.0001, and up to 10
+for step, rate in enumerate(TESTED):
+    optimizer.param_groups[0]["lr"] = rate
+    optimizer.zero_grad()
+    loss = cross_entropy(net, *batches(step))
+    loss.backward()
+    optimizer.step()
+    losses.append(loss.item())
+lowest = min(range(2, 118), key=lambda k: np.log(losses[k - 2 : k + 3]).mean())
+print(f"the loss turns at a rate of {TESTED[lowest]:.3f}")
+print(f"in the picture below       {TESTED[turning(tested(False)[0])[0]]:.3f}")
+
+# %% [markdown]
+# **Guess before you look: plain SGD has no momentum, so its limit is $2 / \lambda$. We can measure that before the
+# first step. Will the loss turn there? Then go through the nets on the left side of the picture.**
+#
+# The right side asks about *large batches*. The linear scaling rule says: with $k$ times the batch, take $k$ times the
+# rate. One large step then sees the same examples as $k$ small ones. **How far up may the rate go before the two part?
+# Drag the orange dot to the right, then choose another $k$.**
+
+# %%
+from fpnlib.notes.warmup.explorers import range_test
+
+range_test()
+
+# %% [markdown]
+# On the left, the limit of the start (dotted) is crossed early, and nothing happens. The reason stands in the lower
+# panel. While the rate is small the sharpness falls, so the limit moves away from the rate. The loss turns only after
+# the rate has caught up with the limit *of that moment*. So a range test does not tell you the rate to begin with. It
+# tells you the rate that a net can take after a hundred small steps: **a range test is itself a warm-up**. Whoever
+# takes its answer should warm up too.
+#
+# On the right, both curves fall together as long as the large step stays below the limit. There the gradient hardly
+# changes along the way, and it does not matter whether one asks for it once or eight times. Above the limit the large
+# step jumps across the valley, and the small ones, each far below their own limit, still walk down. This is the trouble
+# Goyal et al. met warm-up with: a batch thirty-two times as large asks for a rate thirty-two times as large, and an
+# untrained net cannot take it.
+#
+# What does the rule keep equal? The rate per example, $\eta / b$, and with it two things:
+#
+# - **The way.** Small steps add up to $k \cdot \eta$ times the gradient, and so does the large one.
+# - **The noise.** The mean gradient of $b$ examples has a variance of $\sigma^2 / b$. After $k$ steps it has added up
+#   to $k \cdot \eta^2 \sigma^2 / b$. One step with $k \, b$ examples gives $(k \eta)^2 \sigma^2 / (k b)$, which is the
+#   same.
+#
+# Both hold while the gradient and its noise are the same along the way, and that is what ends at the limit.
+
+# %% [markdown]
 # ### Adam's first step
 #
 # Adam divides $m$, a running mean of gradients, by the root of $v$, a running mean of their squares. At step one both
@@ -238,6 +363,50 @@ for step in ADAM_STEPS:
 # %% [markdown]
 # The first step is the longest, and its direction is partly chance. Whether that is why Adam needs warm-up is another
 # question; it is put to the test below.
+
+# %% [markdown]
+# RAdam acts on the first story. An average over $\rho$ gradients varies less the larger $\rho$ is, and $v$ rests on few
+# at first. So RAdam shortens Adam's step by a factor that follows from $\rho$ alone, whatever the gradients are. While
+# $\rho$ is too small to say anything, it takes a step of momentum instead and does not divide by $\sqrt{v}$ at all.
+# Here all gradients are equal to a thousandth, so that Adam's own step is one learning rate long:
+
+# %%
+from torch.optim import RAdam
+
+from fpnlib.schedules import rectification
+
+beta, weight = 0.999, torch.zeros(1, dtype=torch.float64, requires_grad=True)
+radam = RAdam([weight], lr=1.0, betas=(0.9, beta), eps=1e-12)
+full = 2 / (1 - beta) - 1  # what the average rests on in the end
+for step in range(1, 201):
+    before = weight.item()
+    weight.grad = torch.full_like(weight, 0.001)
+    radam.step()
+    rho = full - 2 * step * beta**step / (1 - beta**step)
+    square = (rho - 4) * (rho - 2) * full / ((full - 4) * (full - 2) * rho)
+    factor = math.sqrt(square) if rho > 5 else 0
+    if step in (1, 5, 6, 10, 50, 200):
+        print(
+            f"step {step:3} rests on {rho:6.2f}: {before - weight.item():.4f} learning rates, "
+            f"factor {factor:.4f}, the library's {rectification(step):.4f}"
+        )
+
+# %% [markdown]
+# Five steps of momentum, each a thousandth of a learning rate long, as the gradient is. Then the factor begins, near
+# zero, and after two hundred steps it has not come to a third. So RAdam *is* a warm-up, of a shape that nobody has to
+# choose, and a long one. Whether the shape does anything that a smaller rate would not do is one of the measurements
+# below.
+#
+# ### Where transformers use it
+#
+# Most transformers are trained with Adam or a relative of it and with a warm-up, often a linear one before a cosine.
+# The first transformer had a ramp in its formula already. One reason was found in where the layer norms stand. In the
+# first design each comes *after* the sum of a block and its skip (*post-LN*). Xiong et al. prove that then, in an
+# untrained net, the gradients near the output are large, so that a large rate makes training unstable; warm-up avoids
+# it. If the layer norm stands at the entry of the block instead, with the skip left free (*pre-LN*), gradients are
+# well-behaved from the start, and they could leave warm-up out. Large models today are mostly pre-LN, and most keep a
+# short warm-up all the same. It costs little, and it allows a larger rate, which is what this note measures on its own
+# small nets. We have not trained a transformer here.
 
 # %% [markdown]
 # ### The factor, and the scheduler around it
@@ -557,8 +726,6 @@ numbers(
 parts("WU-4")
 
 # %%
-import numpy as np
-
 from fpnlib.claims import Result
 
 stored = Result.load("WU-4").per_seed
@@ -637,6 +804,109 @@ numbers(
 parts("WU-5")
 
 # %% [markdown]
+# ### Its kin, measured
+#
+# The five shapes with SGD, and RAdam's factor with Adam; twenty-four seeds. (The cosine's and the warm-up's runs of the
+# first sixteen are those of WU-2, so we knew their share when we fixed the criteria.) Share of nets that fail at the
+# three larger rates, and at the three smaller ones:
+
+# %%
+numbers(
+    "WU-9",
+    {
+        "constant": "constant",
+        "steps": "steps",
+        "cosine": "cosine",
+        "warm-up, cosine": "warm",
+        "one-cycle": "cycle",
+        "Adam: cosine": "adam_none",
+        "Adam: warm-up, cosine": "adam_warm",
+        "Adam: RAdam's factor, cosine": "adam_rectified",
+        "Adam: a lower rate of that area, cosine": "adam_area",
+    },
+    {"larger rates": "{}_failed ±", "smaller rates": "{}_small_failed"},
+)
+
+# %% [markdown]
+# - **The end does not save a net.** Constant, steps and cosine lose the same share, up to what one would not notice.
+# - **One-cycle** loses fewer than the cosine, by <span title="WU-9 cycle_saves">21%</span>, but the interval begins at
+#   <span title="WU-9 cycle_saves_low">8%</span>, below our bound. Beside a warm-up of eighty steps before a cosine it
+#   loses more, by <span title="WU-9 cycle_less_warm">19%</span> (from
+#   <span title="WU-9 cycle_less_warm_low">11%</span> to <span title="WU-9 cycle_less_warm_high">26%</span>).
+# - **The end is for those that live.** At a rate of $0.1$ the cosine ends
+#   <span title="WU-9 decay_gain">0.64</span> doublings below the constant rate; the interval, from
+#   <span title="WU-9 decay_gain_low">0.30</span> to <span title="WU-9 decay_gain_high">0.99</span>, does not clear the
+#   bound of $0.36$.
+# - **RAdam's factor saves all of Adam's nets, and so does a lower rate.** A plain cosine whose rates add up to the same
+#   loses <span title="WU-9 adam_area_failed">0%</span> as well. In two hundred steps the factor never lets the rate get
+#   large; nothing here speaks for its shape.
+
+# %%
+parts("WU-9")
+
+# %% [markdown]
+# ### The range test, measured
+#
+# Where the loss turns, in doublings above the limit: that of the moment, and that of the start.
+
+# %%
+numbers(
+    "WU-7",
+    {"plain SGD": "plain", "plain SGD, batch norm": "bn", "momentum 0.9": "momentum"},
+    {
+        "rate": "{}_rate:.3f",
+        "above the limit then": "{}_over_then ±:.2f",
+        "above that of the start": "{}_over_start ±:.2f",
+    },
+)
+
+# %% [markdown]
+# The limit of the start is wrong by <span title="WU-7 plain_over_start">3.1</span> doublings, a factor of about nine.
+# The limit of the moment is nearer, but we had asked for one doubling, and the loss turns <span title="WU-7
+# plain_over_then">1.3</span> above it (from <span title="WU-7 plain_over_then_low">1.1</span> to <span title="WU-7
+# plain_over_then_high">1.5</span>): **this part of our claim fails**. The net rides at the limit for a while, as the
+# picture shows, before the loss gives in. With momentum it is the other way round: the loss turns <span title="WU-7
+# momentum_over_then">−0.8</span> doublings from the limit, below it. On a parabola, whose sharpness cannot move, the
+# same test turns at the limit to <span title="WU-7 parabola_over">0.1</span> doublings.
+
+# %%
+parts("WU-7")
+
+# %% [markdown]
+# ### The scaling rule, measured
+#
+# Eight steps with $64$ examples each and one with all of them, from untrained nets; rates of the large step in limits.
+# How far apart the two ends lie is given in lengths of the way that the small steps went.
+
+# %%
+loads = {
+    "a quarter": "0.25",
+    "half": "0.5",
+    "once": "1",
+    "twice": "2",
+    "four times": "4",
+    "eight times": "8",
+}
+numbers(
+    "WU-8",
+    loads,
+    {
+        "loss, large over small, doublings": "over_{} ±:.2f",
+        "apart": "apart_{}:.2f",
+        "what eight steps gain, doublings": "gain_{}:.2f",
+    },
+)
+
+# %% [markdown]
+# Up to the limit the loss is the same to a tenth of a doubling. The places are not: at the limit they lie <span
+# title="WU-8 apart_1">0.62</span> of the way apart. The rule keeps the loss, not the path. At eight times the limit the
+# large step ends <span title="WU-8 over_8">0.89</span> doublings higher. These are the first steps of small nets; of a
+# whole training this says nothing.
+
+# %%
+parts("WU-8")
+
+# %% [markdown]
 # ### What changed, and why
 #
 # An earlier version of this note had other criteria; its results are in the history of the repository.
@@ -706,6 +976,7 @@ check("largest rate", ...)
 # - Warm-up keeps the rate below that limit while training finds its way to flatter ground. What goes wrong in the first
 #   steps is seldom mended later.
 # - A rate that is small enough needs no warm-up, and with batch norm a net needs it less. Warm-up buys the larger rate.
+#   Range tests and large batches ask for that larger rate.
 
 # %% [markdown]
 # ## Terms
@@ -721,6 +992,10 @@ check("largest rate", ...)
 # | sharpness | 锐度 | its largest eigenvalue |
 # | power iteration | 幂迭代 | multiply by a matrix again and again to find that eigenvalue |
 # | second moment | 二阶矩 | Adam's running mean of squared gradients |
+# | one-cycle | 单周期调度 | a schedule that climbs to the full rate and then falls to next to nothing |
+# | range test | 学习率范围测试 | let the rate climb at every step and see where the loss turns |
+# | linear scaling rule | 线性缩放规则 | with a batch $k$ times as large, a rate $k$ times as large |
+# | pre-LN, post-LN | 前置/后置层归一化 | layer norm at the entry of a block, or after the sum with its skip |
 #
 # ## References
 #
@@ -734,6 +1009,15 @@ check("largest rate", ...)
 #   and introduction.
 # - J. Ma and D. Yarats, *On the Adequacy of Untuned Warmup for Adaptive Optimization*, AAAI 2021: the size of Adam's
 #   first updates. We read its abstract and part of its introduction.
+# - I. Loshchilov and F. Hutter, *SGDR: Stochastic Gradient Descent with Warm Restarts*, ICLR 2017: the cosine. We did
+#   not read it again.
+# - L. N. Smith, *Cyclical Learning Rates for Training Neural Networks*, WACV 2017: the range test, with accuracy in
+#   place of the loss; and L. N. Smith and N. Topin, *Super-Convergence*, 2018: one-cycle. We read the first one's
+#   abstract.
+# - A. Vaswani et al., *Attention Is All You Need*, NIPS 2017: the transformer, with a ramp in its schedule. We did not
+#   read it again.
+# - R. Xiong et al., *On Layer Normalization in the Transformer Architecture*, ICML 2020: why post-LN needs warm-up. We
+#   read its abstract.
 # - K. He et al., *Delving Deep into Rectifiers*, ICCV 2015: the weights our nets begin with.
 # - detectron2 and timm, `tests/test_scheduler.py` in each: the published numbers.
 # - torch issues 162591 and 185872, timm issue 1242: what users reported of chained schedulers.

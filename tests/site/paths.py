@@ -93,6 +93,12 @@ PATHS: dict[str, list[dict[str, Any]]] = {
         *({"warmup": warmup} for warmup in (10, 40, 80, 0)),
         {"shown": "final loss", "place": 1},
     ],
+    "schedule_kin": [
+        *({"schedule": name} for name in ("constant", "steps", "warm-up, cosine", "one-cycle", "RAdam's, cosine")),
+        {"place": 3},
+        *({"schedule": name} for name in ("one-cycle", "warm-up, cosine", "cosine", "constant")),
+    ],
+    "range_test": [*({"net": net} for net in range(1, 8)), {"place": 29}, {"place": 37}, {"times": 2}, {"times": 16}],
     "sharpness": [{"warmup": 0}, {"batch_norm": True}],
     "jump_to_full_rate": [*({"moment": moment} for moment in range(2, 9)), {"way": "the small rate, 0.02"}],
     "distribution": [

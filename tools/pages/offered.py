@@ -52,6 +52,8 @@ OFFERED: dict[str, Wanted] = {
     "live_training": {"train": ..., "rate": ..., "seed": ...},
     "schedule_designer": {"mode": ..., "warmup": 13, "after": ..., "delay": ...},
     "rate_map": {"optimizer": ..., "shown": ..., "place": ..., "warmup": ...},
+    "schedule_kin": {"optimizer": ..., "schedule": ..., "place": ...},
+    "range_test": {"net": ..., "batch_norm": ..., "times": ..., "place": (9, 17, 21, 25, 29, 37)},
     "sharpness": {"rate": ..., "warmup": ..., "batch_norm": ..., "seed": ...},
     "jump_to_full_rate": {"way": ..., "moment": ...},
     "distribution": {

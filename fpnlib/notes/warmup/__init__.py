@@ -1,8 +1,10 @@
 """Note 05: learning-rate warm-up.
 
-- `explorers`: `schedule_designer`, `rate_map`, `sharpness`, `jump_to_full_rate`, `live_training`.
-- `experiments`: claims WU-1 (`factor`), WU-2, WU-3 and WU-6 (`rates`), WU-4 and WU-5 (`why`), with the nets they train
-  (`nets`, `runs`), how curved a loss is (`curvature`), torch's decays (`decays`), the curves that explorers show
-  (`recorded`) and a claim's numbers as a table (`tables`).
+- `explorers`: `schedule_designer`, `rate_map`, `schedule_kin`, `sharpness`, `jump_to_full_rate`, `range_test`,
+  `live_training`.
+- `experiments`: claims WU-1 (`factor`), WU-2, WU-3 and WU-6 (`rates`), WU-4 and WU-5 (`why`), WU-7 and WU-8
+  (`limits`), WU-9 (`kin`), with the nets they train (`nets`, `runs`), how curved a loss is (`curvature`), torch's
+  decays (`decays`), the curves that explorers show (`recorded`, `recorded_kin`) and a claim's numbers as a table
+  (`tables`).
 - `exercises`: a warm-up factor, a scheduler that resumes, the largest rate.
 """

@@ -8,18 +8,21 @@ import torch
 from torch import nn
 from torch.func import functional_call, grad, jacrev, stack_module_state
 from torch.optim import SGD, Adam
+from torch.optim.lr_scheduler import ConstantLR, CosineAnnealingLR, OneCycleLR, StepLR
 
 from fpnlib.claims import Result
-from fpnlib.notes.warmup.experiments import decays, recorded
+from fpnlib.notes.warmup.experiments import decays, limits, recorded, recorded_kin
 from fpnlib.notes.warmup.experiments.curvature import adam_updates, sharpness
 from fpnlib.notes.warmup.experiments.factor import rates_of
-from fpnlib.notes.warmup.experiments.nets import cross_entropy, digits, residual_net, scene_objects
+from fpnlib.notes.warmup.experiments.kin import KIN, at_rates
+from fpnlib.notes.warmup.experiments.nets import BATCH, cross_entropy, digits, residual_net, scene_objects
 from fpnlib.notes.warmup.experiments.rates import RATES, WARMUPS, sums
 from fpnlib.notes.warmup.experiments.runs import STEPS, Run, train_runs
 from fpnlib.notes.warmup.experiments.why import RATE, SMALL_RATE, concordance, ramp_until, sharpness_along, wait_until
 from fpnlib.notes.warmup.explorers import live_training, schedule_designer
 from fpnlib.notes.warmup.explorers.live_training import LiveExplorer
-from fpnlib.schedules import MODES, WarmupLR
+from fpnlib.schedules import MODES, WarmupLR, rectification
+from fpnlib.training import minibatches
 
 
 def tiny(seed):
@@ -215,3 +218,112 @@ def test_training_tells_how_far_it_is(monkeypatch):
     explorer.close()
     assert sum("steps" in text and text.startswith("Training 16") for text in told) >= 10
     assert told[-1] == explorer.readout
+
+
+@pytest.mark.parametrize(
+    ("name", "theirs"),
+    [
+        ("constant", lambda optimizer: ConstantLR(optimizer, 1.0)),
+        ("steps", lambda optimizer: StepLR(optimizer, 60, 0.3)),
+        ("cosine", lambda optimizer: CosineAnnealingLR(optimizer, STEPS)),
+        ("one-cycle", lambda optimizer: OneCycleLR(optimizer, 1.0, STEPS, cycle_momentum=False)),
+        (
+            "warm-up, cosine",
+            lambda optimizer: WarmupLR(optimizer, 80, "linear", 0.01, CosineAnnealingLR(optimizer, STEPS)),
+        ),
+    ],
+)
+def test_the_kin_are_torchs_schedules(name, theirs):
+    optimizer = SGD([nn.Parameter(torch.zeros(1))], lr=1.0)
+    ours = [KIN[name].factor(step) for step in range(STEPS)]
+    # the last step of one cycle is the last that torch allows
+    scheduler, rates = theirs(optimizer), []
+    for step in range(STEPS):
+        rates.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        if step < STEPS - 1:
+            scheduler.step()
+    np.testing.assert_allclose(ours, rates, rtol=1e-9, atol=1e-12)
+
+
+def test_radams_factor_counts_steps_from_one_and_its_area_is_a_cosines():
+    run = KIN["RAdam's, cosine"]
+    assert [run.factor(step) for step in (0, 4)] == [0, 0]
+    assert run.factor(5) == pytest.approx(rectification(6) * Run(1.0).factor(5))
+    assert run.factor(5) > 0
+    same = run.at(0.2).equal_area()
+    assert same.decay == "cosine"
+    assert same.area() == pytest.approx(run.at(0.2).area())
+    assert [one.rate for one in at_rates(["cosine", "steps"], [0.1, 0.4])] == [0.1, 0.4, 0.1, 0.4]
+
+
+def by_hand(seed, batches, rates, batch_norm=False):
+    """A net of this seed after one step of plain SGD for each batch and rate; the losses before each."""
+    torch.manual_seed(seed)
+    net, losses = digits().build(batch_norm)(), []
+    for (x, t), rate in zip(batches, rates, strict=True):
+        loss = cross_entropy(net, x, t)
+        losses.append(loss.item())
+        gradients = torch.autograd.grad(loss, list(net.parameters()))
+        with torch.no_grad():
+            for parameter, gradient in zip(net.parameters(), gradients, strict=True):
+                parameter -= rate * gradient
+    return net, losses
+
+
+@pytest.mark.parametrize("batch_norm", [False, True])
+def test_a_range_test_is_sgd_with_rates_that_climb_by_equal_ratios(batch_norm):
+    ratios = limits.TESTED[1:] / limits.TESTED[:-1]
+    assert ratios == pytest.approx(ratios[0])
+    draw = minibatches(digits().inputs, digits().targets, size=BATCH, seed=103)
+    net, losses = by_hand(103, [draw(step) for step in range(40)], limits.TESTED[:40], batch_norm)
+    again = limits.range_test([103], batch_norm=batch_norm, every=len(limits.TESTED))
+    assert again.losses[:40, 0].tolist() == pytest.approx(losses, rel=1e-6)
+    stored, levels = recorded_kin.tested(batch_norm)
+    assert levels[0, 3].item() == pytest.approx(again.sharpness.item(), rel=1e-3)
+    assert losses == pytest.approx(stored[:40, 3].tolist(), rel=1e-4)
+    batch = digits().inputs[: limits.EXAMPLES], digits().targets[: limits.EXAMPLES]
+    level = sharpness(net, stack_module_state([net])[0], cross_entropy, *batch, iterations=20)
+    assert level.item() == pytest.approx(levels[10, 3].item(), rel=1e-3)
+
+
+def test_the_loss_turns_where_five_steps_together_are_lowest():
+    losses = torch.ones(20, 2, dtype=torch.float64)
+    losses[9, 0] = 1e-3  # alone among large ones
+    losses[8, 0] = losses[10, 0] = 1e3
+    losses[12:17, 0] = 0.5
+    losses[3:8, 1], losses[15:, 1] = 0.5, torch.nan
+    assert limits.turning(losses) == [14, 5]
+    assert limits.level_at(6, [1.0, 4.0, 16.0]) == pytest.approx(8)
+    assert limits.level_at(6, [1.0, 4.0, torch.nan]) == pytest.approx(4)
+    assert limits.limit_over(0.4, 20) == pytest.approx(2)
+    assert limits.limit_over(0.4, 20, 0.9) == pytest.approx(2 - math.log2(1.9))
+
+
+@pytest.mark.parametrize(("times", "rate", "batch_norm"), [(2, 20, False), (8, 28, True), (16, 16, False)])
+def test_one_large_step_and_many_small_ones_take_the_same_examples(times, rate, batch_norm):
+    draw, full = minibatches(digits().inputs, digits().targets, size=BATCH, seed=104), recorded_kin.LARGE_RATES[rate]
+    batches = [draw(step) for step in range(times)]
+    joined = tuple(torch.cat(parts) for parts in zip(*batches, strict=True))
+    some = ([], batches, [joined])
+    nets = [by_hand(104, given, [full / max(1, len(given))] * len(given), batch_norm)[0] for given in some]
+    losses = [cross_entropy(net, digits().inputs, digits().targets).item() for net in nets]
+    small, large, apart = limits.scaling([104], full.view(1, 1), times=times, batch_norm=batch_norm)
+    assert [small.item(), large.item()] == pytest.approx([one / losses[0] for one in losses[1:]], rel=1e-6)
+    ends = [torch.cat([value.flatten() for value in net.parameters()]) for net in nets]
+    assert apart.item() == pytest.approx(((ends[1] - ends[2]).norm() / (ends[1] - ends[0]).norm()).item(), rel=1e-6)
+    stored = recorded_kin.scaled(batch_norm)[recorded_kin.TIMES.index(times), rate, 4]
+    assert [small.item(), large.item()] == pytest.approx(stored.tolist(), rel=2e-3)
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "name", "place", "seed"), [("sgd", "one-cycle", 2, 5), ("adam", "constant", 1, 9)]
+)
+def test_recorded_runs_of_the_kin_are_trained_again(optimizer, name, place, seed):
+    row = list(KIN).index(name)
+    outcome = train_runs(
+        digits(), [KIN[name].at(RATES[optimizer][place])], [recorded_kin.SEEDS[seed]], optimizer=optimizer
+    )
+    stored = recorded_kin.kin_losses(optimizer)[row, place, seed]
+    torch.testing.assert_close(stored, recorded.thinned(outcome.losses)[:, 0, 0], rtol=0.05, atol=1e-4)
+    assert recorded_kin.kin_failed(optimizer)[row, place, seed] == outcome.failed.item()

@@ -1,5 +1,7 @@
 """What note 05 says, and the test of each saying."""
 
-from fpnlib.notes.warmup.experiments import factor, rates, why
+from fpnlib.notes.warmup.experiments import factor, kin, limits, rates, why
 
-CLAIMS = tuple(sorted((*factor.CLAIMS, *rates.CLAIMS, *why.CLAIMS), key=lambda claim: claim.id))
+CLAIMS = tuple(
+    sorted((*factor.CLAIMS, *kin.CLAIMS, *limits.CLAIMS, *rates.CLAIMS, *why.CLAIMS), key=lambda claim: claim.id)
+)

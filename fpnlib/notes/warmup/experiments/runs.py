@@ -3,7 +3,6 @@
 import dataclasses
 import functools
 import itertools
-import math
 from collections.abc import Sequence
 
 import torch
@@ -11,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from fpnlib.notes.warmup.experiments.nets import BATCH, Task, cross_entropy, error_rate
-from fpnlib.schedules import warmup_factor
+from fpnlib.schedules import cosine_factor, one_cycle_factor, rectification, step_factor, warmup_factor
 from fpnlib.training import Ensemble, ProgressCallback, minibatches
 
 STEPS = 200
@@ -22,9 +21,11 @@ FAILED = 0.85  # times the loss of chance: a net that ends above this has learnt
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """How one run is trained; after the warm-up, and over it, the rate falls to 0 along a cosine.
+    """How one run is trained: a warm-up times a decay, over all steps, usually a cosine down to 0.
 
-    With `jump` the warm-up is cut short: from that step on the rate is the full one.
+    With `jump` the warm-up is cut short: from that step on the rate is the full one. Decays are "constant", "step",
+    which falls to 0.3 times after each 60 steps, "cosine", "one-cycle" and "rectified", RAdam's factor times the
+    cosine.
     """
 
     rate: float
@@ -32,20 +33,35 @@ class Run:
     mode: str = "linear"
     start_factor: float = 0.01
     jump: int | None = None
+    decay: str = "cosine"
+
+    def at(self, rate: float) -> "Run":
+        """Return the same schedule at another rate."""
+        return dataclasses.replace(self, rate=rate)
 
     def factor(self, step: int, steps: int = STEPS) -> float:
-        """Return what the rate is multiplied by at a step: the warm-up's factor times the cosine's."""
+        """Return what the rate is multiplied by at a step: the warm-up's factor times the decay's."""
         over = self.jump is not None and step >= self.jump
         warmup = 1.0 if over else warmup_factor(step, self.warmup, mode=self.mode, start_factor=self.start_factor)
-        return warmup * (1 + math.cos(math.pi * step / steps)) / 2
+        return warmup * _decay(self.decay, step, steps)
 
     def area(self, steps: int = STEPS) -> float:
         """Return the sum of the learning rates of all steps."""
         return self.rate * sum(self.factor(step, steps) for step in range(steps))
 
     def equal_area(self, steps: int = STEPS) -> "Run":
-        """Return the run without warm-up, of as many steps and the same area, at a rate that is lower throughout."""
+        """Return the run without warm-up, along a cosine, of as many steps and the same area, at a lower rate."""
         return Run(self.rate * self.area(steps) / Run(self.rate).area(steps))
+
+
+def _decay(name: str, step: int, steps: int) -> float:
+    if name == "constant":
+        return 1.0
+    if name == "step":
+        return step_factor(step, 60, gamma=0.3)
+    if name == "one-cycle":
+        return one_cycle_factor(step, steps)
+    return cosine_factor(step, steps) * (rectification(step + 1) if name == "rectified" else 1.0)
 
 
 @dataclasses.dataclass(frozen=True)

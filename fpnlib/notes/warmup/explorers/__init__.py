@@ -1,10 +1,12 @@
-"""What note 05 shows: a schedule designer, the map of rates, sharpness, jumps, and training while you watch."""
+"""What note 05 shows: schedules and their kin, the map of rates, sharpness, jumps, a range test, live training."""
 
 from fpnlib.explore import explorer
 from fpnlib.notes.warmup.explorers.jump_to_full_rate import JumpExplorer
 from fpnlib.notes.warmup.explorers.live_training import LiveExplorer
+from fpnlib.notes.warmup.explorers.range_test import RangeExplorer
 from fpnlib.notes.warmup.explorers.rate_map import RateMapExplorer
 from fpnlib.notes.warmup.explorers.schedule_designer import DesignerExplorer
+from fpnlib.notes.warmup.explorers.schedule_kin import KinExplorer
 from fpnlib.notes.warmup.explorers.sharpness import SharpnessExplorer
 
 
@@ -38,4 +40,16 @@ def live_training() -> LiveExplorer:
     return LiveExplorer()
 
 
-EXPLORERS = (schedule_designer, rate_map, sharpness, jump_to_full_rate, live_training)
+@explorer
+def schedule_kin() -> KinExplorer:
+    """Compare six schedules: their shapes, how many nets each loses at each rate, and every run."""
+    return KinExplorer()
+
+
+@explorer
+def range_test() -> RangeExplorer:
+    """Let the rate climb until the loss turns, and compare one large step with many small ones."""
+    return RangeExplorer()
+
+
+EXPLORERS = (schedule_designer, rate_map, schedule_kin, sharpness, jump_to_full_rate, range_test, live_training)
