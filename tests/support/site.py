@@ -147,8 +147,8 @@ def unhinted(explorer: Explorer[Any], theme: str, density: float) -> np.ndarray:
 def apart(one: np.ndarray, other: np.ndarray, density: float) -> float:
     """How far two pictures are apart where that is most, 0 to 255, seen from where 4 pixels of density 1 are a dot.
 
-    A mark may lie a pixel of density 1 elsewhere, as the dashes of a long line do where its corners are rounded. Neither
-    that nor the smoothing of an edge shows; a mark that is missing or moved further does.
+    A mark may lie a pixel of density 1 elsewhere, as the dashes of a long line do where its corners are rounded.
+    Neither that nor the smoothing of an edge shows; a mark that is missing or moved further does.
     """
     dot, near = round(4 * density), 2 * round(density) + 1
     seen = [ndimage.uniform_filter(picture.astype(np.float32), (dot, dot, 1)) for picture in (one, other)]

@@ -54,7 +54,7 @@ def test_a_border_hides_a_line_within_its_outer_half():
 
 @pytest.mark.parametrize("mask", [np.zeros((5, 5), bool), np.ones((5, 5), bool)])
 def test_a_mask_needs_an_inside_and_an_outside(mask):
-    with pytest.raises(ValueError, match="mask: got .* of 25 pixels, allowed: some, not all"):
+    with pytest.raises(ValueError, match=r"mask: got .* of 25 pixels, allowed: some, not all"):
         contour(mask)
 
 

@@ -64,7 +64,8 @@ def gibbs(
 
     Raises:
         ValueError: fewer than 0 sweeps, or ties of another number of pixels.
-    Source: Geman and Geman, "Stochastic Relaxation, Gibbs Distributions, and the Bayesian Restoration of Images" (1984).
+    Source: Geman and Geman, "Stochastic Relaxation, Gibbs Distributions, and the Bayesian Restoration of Images"
+    (1984).
     """
     require(sweeps >= 0, "sweeps", sweeps, "0 or more")
     count, *size = log_p.shape
