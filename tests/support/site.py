@@ -150,10 +150,11 @@ def apart(one: np.ndarray, other: np.ndarray, density: float) -> float:
     A mark may lie a pixel of density 1 elsewhere, as the dashes of a long line do where its corners are rounded.
     Neither that nor the smoothing of an edge shows; a mark that is missing or moved further does.
     """
-    dot, near = round(4 * density), 2 * round(density) + 1
-    seen = [ndimage.uniform_filter(picture.astype(np.float32), (dot, dot, 1)) for picture in (one, other)]
-    lowest = [ndimage.minimum_filter(picture, (near, near, 1)) for picture in seen]
-    highest = [ndimage.maximum_filter(picture, (near, near, 1)) for picture in seen]
+    dot, step = round(4 * density), max(1, round(density))
+    blurred = (ndimage.uniform_filter(picture.astype(np.float32), (dot, dot, 1)) for picture in (one, other))
+    seen = [picture[::step, ::step] for picture in blurred]
+    lowest = [ndimage.minimum_filter(picture, (3, 3, 1)) for picture in seen]
+    highest = [ndimage.maximum_filter(picture, (3, 3, 1)) for picture in seen]
     outside = [np.maximum(seen[i] - highest[1 - i], lowest[1 - i] - seen[i]).max() for i in (0, 1)]
     return max(0.0, *map(float, outside))
 
