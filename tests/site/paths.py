@@ -195,6 +195,15 @@ PATHS: dict[str, list[dict[str, Any]]] = {
         {"scene": 2},
         {"net": "output stride 32"},
     ],
+    "price_of_a_line": [
+        *({"instance": instance} for instance in (4, 18)),
+        *({"line": line, "void": void} for line, void in ((3, 0), (1, 0), (1, 1), (2, 2), (2, 5))),
+    ],
+    "drawn_labels": [
+        *({"sweeps": sweeps} for sweeps in (0, 1, 2, 8)),
+        *({"draw": draw} for draw in (2, 3)),
+        {"weight": 0.0},
+    ],
     "superpixels": [{"side": 12}, {"side": 6}, {"side": 48}, {"net": "output stride 32"}],
     "weak_labels": [*({"count": count} for count in (32, 64, 128)), {"hand": 1}, {"kind": "box"}],
     "shared_fields": [*({"apart": apart} for apart in (3, 4, 5, 6)), {"stride": 4}, {"stride": 32}],

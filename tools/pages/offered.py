@@ -96,6 +96,8 @@ OFFERED: dict[str, Wanted] = {
     "box_limited_mask": {"instance": (7, 11, 15), "across": ..., "grown": (0, 20)},
     "stride_ceiling": {"stride": ..., "mode": ..., "instance": ...},
     "crf": {"scene": ..., "iterations": (0, 1, 2, 5, 10), "color": (5, 15, 40), "net": ...},
+    "price_of_a_line": {"line": (1, 2, 3), "void": ..., "instance": ...},
+    "drawn_labels": {"scene": ..., "sweeps": ..., "weight": (0.0, 5.0, 10.0), "draw": (1, 2, 3)},
     "superpixels": {"side": (6, 12, 24, 36, 48), "compactness": ..., "net": ..., "scene": (1, 2, 3)},
     "weak_labels": {
         "count": (2, 4, 8, 16, 32, 64, 128),
