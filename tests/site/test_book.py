@@ -99,6 +99,19 @@ def test_what_the_text_tells_to_try_can_be_done(opened):
     assert page.errors == []
 
 
+def test_a_pointer_hears_the_numbers_of_what_it_points_at(opened):
+    page = opened()
+    for name, one in page.explorers().items():
+        stored = Stored(SITE, name)
+        one.wake()
+        number = stored.number(dict(zip(stored.offered, one.shown(), strict=True)))
+        for places, words, columns in stored.told(number):
+            if not columns and words:
+                assert one.hears(*places[len(places) // 2]) in words, name
+                break
+    assert page.errors == []
+
+
 def test_what_the_browser_draws_is_what_is_stored(opened, chance):
     page = opened(color_scheme=(theme := chance.choice(["light", "dark"])), device_scale_factor=2)
     for name, one in page.explorers().items():

@@ -39,9 +39,8 @@ class Stored:
         self.folder = site / "live" / name
         self.line: dict[str, Any] = json.loads((site / "live" / "manifest.json").read_text())[name]
         self.index: dict[str, Any] = packs.read(self.folder, self.line)
-        self.states, self.parts, self._images = (
-            [one for file in self.index[kind] for one in packs.read(self.folder, file)]
-            for kind in ("states", "parts", "images")
+        self.states, self.parts, self._images, self._hover = (
+            [one for file in self.index[kind] for one in packs.read(self.folder, file)] for kind in KINDS
         )
         controls = self.index["spec"]["controls"].items()
         self.offered = {name: one.get("values") or one.get("options") or [False, True] for name, one in controls}
@@ -57,6 +56,12 @@ class Stored:
             number += stride * values.index(state[name])
             stride *= len(values)
         return number
+
+    def told(self, number: int) -> Iterator[tuple[np.ndarray, list[str], int]]:
+        """What a state's marks say to a pointer: places as shares of the picture, words, columns; as `Panel.told`."""
+        for mark in self.states[number]["hover"]:
+            _, places, words, columns = self._hover[mark]
+            yield _points(places) / np.multiply(self.index["spec"]["size"], self.index["units"][0]), words, columns
 
     def picture(self, theme: str, number: int, density: float = 1) -> np.ndarray:
         """A state's picture: red, green, blue."""
@@ -217,6 +222,18 @@ class LiveExplorer:
         """Bring it to the window and wait for its first picture."""
         self.root.scroll_into_view_if_needed()
         self.picture.wait_for()
+
+    def hears(self, across: float, down: float) -> str:
+        """What a pointer hears at a place, as shares of the picture; nothing after two seconds of silence."""
+        box = self.picture.bounding_box()
+        assert box
+        self.page.mouse.move(box["x"] + across * box["width"], box["y"] + down * box["height"])
+        hint = self.root.locator(".fpnlib-hint")
+        try:
+            hint.wait_for(timeout=2000)
+        except TimeoutError:
+            return ""
+        return hint.inner_text()
 
     def shown(self) -> list[Any]:
         """The state behind the picture."""
