@@ -29,6 +29,42 @@ from fpnlib.explore.glyphs import Words as WordsOfPanels
 from pages import packs
 
 KINDS = ("states", "parts", "images", "hover")
+# Shows a place, and says how many bytes the page has read, and how many milliseconds old it is, at its first picture.
+_FIRST = """root => new Promise((done) => {
+  const seen = new MutationObserver(look);
+  function look() {
+    if (!root.querySelector("canvas.fpnlib-picture[data-state]")) return;
+    seen.disconnect();
+    const now = performance.now();
+    const files = [...performance.getEntriesByType("navigation"), ...performance.getEntriesByType("resource")];
+    done([files.reduce((sum, file) => sum + file.encodedBodySize, 0), now]);
+  }
+  seen.observe(root, { subtree: true, childList: true, attributes: true });
+  root.scrollIntoView();
+  look();
+})"""
+# Moves each slider by a step and back, twice, and says how many milliseconds each move took to its pixels.
+_MOVES = """async root => {
+  const picture = root.querySelector("canvas.fpnlib-picture");
+  const taken = [];
+  for (const control of root.querySelectorAll("input[type=range]")) {
+    const begin = Number(control.value);
+    const way = begin < Number(control.max) ? 1 : -1;
+    for (const value of [begin + way, begin, begin + way, begin]) {
+      const moved = new Promise((done) => {
+        const seen = new MutationObserver(() => { seen.disconnect(); done(); });
+        seen.observe(picture, { attributeFilter: ["data-state"] });
+      });
+      const start = performance.now();
+      control.value = value;
+      control.dispatchEvent(new Event("input"));
+      await moved;
+      picture.getContext("2d").getImageData(0, 0, 1, 1);
+      taken.push(performance.now() - start);
+    }
+  }
+  return taken;
+}"""
 _CODES = {"M": (1, 1), "L": (2, 1), "Q": (3, 2), "C": (4, 3), "Z": (79, 0)}
 
 
@@ -222,6 +258,15 @@ class LiveExplorer:
         """Bring it to the window and wait for its first picture."""
         self.root.scroll_into_view_if_needed()
         self.picture.wait_for()
+
+    def first_picture(self) -> tuple[int, float]:
+        """Bring it to the window; the bytes that the page had read at its first picture, and its age then (ms)."""
+        read, age = self.page.evaluate(_FIRST, self.root.element_handle())
+        return int(read), float(age)
+
+    def moves(self) -> list[float]:
+        """Milliseconds of moves of each slider, by a step and back, twice."""
+        return [float(one) for one in self.page.evaluate(_MOVES, self.root.element_handle())]
 
     def hears(self, across: float, down: float) -> str:
         """What a pointer hears at a place, as shares of the picture; nothing after two seconds of silence."""
