@@ -16,7 +16,7 @@ from fpnlib.notes.padding.experiments.padded import MODES, pad_photos, pnet_fiel
 from fpnlib.notes.padding.explorers import face_at_border, geometry, roi_on_photo
 from fpnlib.ops import receptive_field, roi_align, roi_pool
 
-NUMPY_MODES = {"zero": "constant", "reflect": "reflect", "replicate": "edge"}
+NUMPY_MODES = {"zero": "constant", "reflect": "reflect", "replicate": "edge", "circular": "wrap"}
 
 
 @settings(deadline=None, max_examples=40)
@@ -42,6 +42,7 @@ def test_padding_is_numpys(mode, padding, seed):
         ((-1, 0, 0, 0), "zero", "padding: got"),
         ((0, 5, 0, 0), "reflect", "padding: got .* for reflect"),
         ((0, 0, 5, 0), "reflect", "padding: got .* for reflect"),
+        ((6, 0, 0, 0), "circular", "padding: got .* for circular"),
     ],
 )
 def test_padding_refuses(padding, mode, message):
