@@ -40,8 +40,8 @@
 # border](../images/02-padding-pitfall.png)](02-padding-pitfall.ipynb)
 #
 # In a small network without padding, a region of interest at the border lands on the feature map as a line or a point.
-# The exact width below which it does, a real face detector that loses a face, and how much padding brings it back.
-# *Forty minutes; no earlier note needed.*
+# The exact width below which it does, a real face detector that loses a face, how much padding brings it
+# back, and what the padding inside a large network does. *Fifty minutes; no earlier note needed.*
 #
 # You will be able to compute the receptive field of any chain of layers by hand, to project a box to a feature map
 # under the convention your library uses, and to say how much padding a border object needs.

@@ -862,12 +862,12 @@ numbers(
 
 # %% [markdown]
 # The limit of the start is wrong by <span title="WU-7 plain_over_start">3.1</span> doublings, a factor of about nine.
-# The limit of the moment is nearer, but we had asked for one doubling, and the loss turns <span title="WU-7
-# plain_over_then">1.3</span> above it (from <span title="WU-7 plain_over_then_low">1.1</span> to <span title="WU-7
-# plain_over_then_high">1.5</span>): **this part of our claim fails**. The net rides at the limit for a while, as the
-# picture shows, before the loss gives in. With momentum it is the other way round: the loss turns <span title="WU-7
-# momentum_over_then">−0.8</span> doublings from the limit, below it. On a parabola, whose sharpness cannot move, the
-# same test turns at the limit to <span title="WU-7 parabola_over">0.1</span> doublings.
+# The limit of the moment is nearer, but we had asked for one doubling, and the loss turns
+# <span title="WU-7 plain_over_then">1.3</span> above it (from <span title="WU-7 plain_over_then_low">1.1</span> to
+# <span title="WU-7 plain_over_then_high">1.5</span>): **this part of our claim fails**. The net rides at the limit for
+# a while, as the picture shows, before the loss gives in. With momentum it is the other way round: the loss turns
+# <span title="WU-7 momentum_over_then">−0.8</span> doublings from the limit, below it. On a parabola, whose sharpness
+# cannot move, the same test turns at the limit to <span title="WU-7 parabola_over">0.1</span> doublings.
 
 # %%
 parts("WU-7")
@@ -898,10 +898,10 @@ numbers(
 )
 
 # %% [markdown]
-# Up to the limit the loss is the same to a tenth of a doubling. The places are not: at the limit they lie <span
-# title="WU-8 apart_1">0.62</span> of the way apart. The rule keeps the loss, not the path. At eight times the limit the
-# large step ends <span title="WU-8 over_8">0.89</span> doublings higher. These are the first steps of small nets; of a
-# whole training this says nothing.
+# Up to the limit the loss is the same to a tenth of a doubling. The places are not: at the limit they lie
+# <span title="WU-8 apart_1">0.62</span> of the way apart. The rule keeps the loss, not the path. At eight times the
+# limit the large step ends <span title="WU-8 over_8">0.89</span> doublings higher. These are the first steps of small
+# nets; of a whole training this says nothing.
 
 # %%
 parts("WU-8")

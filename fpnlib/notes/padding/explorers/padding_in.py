@@ -87,7 +87,10 @@ class PaddingInExplorer(Explorer[PaddingInData]):
         cells = self.panel(middle, bare=True, title="Crop alone, crop in photo: difference")
         cells.axes.set(xlim=(0, side), ylim=(side, 0), xlabel="darkest: a thousandth; brightest: three")
         cells.image(
-            lambda data: (np.log10(data.difference.clip(_LEAST, _MOST)), _extent(data)),
+            lambda data: (
+                np.log10(data.difference.clip(_LEAST, _MOST)),
+                (0, 0, *np.multiply(data.difference.shape[::-1], data.stride)),
+            ),
             vmin=np.log10(_LEAST),
             vmax=np.log10(_MOST),
             cmap="cividis",
@@ -121,17 +124,15 @@ class PaddingInExplorer(Explorer[PaddingInData]):
         deep = (
             f"reaches {counted(data.reach, 'cell')} deep, {data.reach * data.stride} pixels"
             if data.reach
-            else "reaches no cell"
+            else "is nowhere"
         )
-        others = [
-            f"{name} {number(np.sqrt(np.square(one).mean()), 2)}"
-            for name, one in zip(PADDINGS, data.profiles, strict=True)
-        ]
+        sizes = np.sqrt(np.square(data.profiles).mean(1))
+        others = [f"{name} {number(size, 2)}" for name, size in zip(PADDINGS, sizes, strict=True)]
         return (
             f"Map of {data.map}, padded with {data.padding}{beside}. A difference above "
             f"{number(data.threshold)} {deep}: {number(100 * data.share, 2)}% of the {data.difference.size} cells. "
-            f"The first column differs by {number(data.chosen[0], 2)}, the middle one by {number(middle, 2)}, the last by "
-            f"{number(data.chosen[-1], 2)}.\nOver all columns: {', '.join(others)}."
+            f"The first column differs by {number(data.chosen[0], 2)}, the middle one by {number(middle, 2)}, the "
+            f"last by {number(data.chosen[-1], 2)}.\nOver all columns: {', '.join(others)}."
         )
 
     def invariants(self, data: PaddingInData) -> dict[str, bool]:
@@ -148,8 +149,3 @@ def _zeros(missing: int, start: int, side: int) -> list[np.ndarray]:
     end = start + side
     boxes = [(end - missing, start, end, end), (start, end - missing, end, end)] if missing else []
     return [np.array([(x0, y0), (x1, y0), (x1, y1), (x0, y1)]) for x0, y0, x1, y1 in boxes]
-
-
-def _extent(data: PaddingInData) -> tuple[int, int, int, int]:
-    rows, columns = data.difference.shape
-    return 0, 0, columns * data.stride, rows * data.stride
