@@ -100,7 +100,74 @@ def _two(value: Any) -> tuple[int, int]:
     return int(both[0]), int(both[1])
 
 
-@torch.no_grad()
+class Borders:
+    """A net's maps of a photo, to compare its maps of a crop with that stands alone.
+
+    Within the photo a cell sees what truly lies beside the crop; alone it sees what the net pads with. So they differ
+    as far as the padding reaches, and by how much it matters. The photo has a border too: leave enough of it around.
+
+    Args:
+        net: from a batch to a map (1, C, h, w), to several in a list or dict, or a module with maps inside, as
+            `last_maps` finds them. It is run in the mode in which it is.
+        batch: the photo, as the net wants it, (1, C, H, W).
+        crop: x0 y0 x1 y1 in whole pixels; the corner a multiple of the stride of every map.
+
+    Errors: ValueError for a crop outside the photo or without photo around it, or a net without maps; what the net
+    itself raises.
+    """
+
+    def __init__(
+        self, net: Callable[[Tensor], Any], batch: Float[Tensor, "1 c h w"], crop: tuple[int, int, int, int]
+    ) -> None:
+        require(batch.ndim == 4 and len(batch) == 1, "batch", f"shape {tuple(batch.shape)}", "(1, C, H, W)")
+        height, width = batch.shape[2:]
+        x0, y0, x1, y1 = crop
+        inside = 0 <= x0 < x1 <= width and 0 <= y0 < y1 <= height and x1 - x0 < width and y1 - y0 < height
+        require(inside, "crop", crop, f"x0 y0 x1 y1 within {width}×{height}, narrower and lower")
+        self._net, self._batch, self._crop = net, batch, crop
+        with torch.no_grad():
+            self._whole = _maps(net, batch)
+
+    @torch.no_grad()
+    def effects(self, padding: str = "zeros", missing: int = 0) -> dict[str, BorderEffect]:
+        """Return how the crop alone differs, by the names of the maps, finest first.
+
+        Maps whose size does not follow the photo's, such as pooled ones, are left out.
+
+        Args:
+            padding: what the net pads with when it sees the crop alone; see `padded_by`.
+            missing: columns at the right and rows below that are replaced with zeros, as detectors fill up a batch.
+
+        Errors: ValueError for an unknown padding, more missing than half of the crop, a corner that is no multiple of a
+        stride, or no map to compare.
+        """
+        require_choice("padding", padding, PADDINGS)
+        x0, y0, x1, y1 = self._crop
+        side = min(x1 - x0, y1 - y0)
+        require(0 <= missing <= side // 2, "missing", missing, f"0 to {side // 2}, half of the crop")
+        alone = self._batch[:, :, y0:y1, x0:x1].clone()
+        alone[..., alone.shape[2] - missing :, :] = 0
+        alone[..., alone.shape[3] - missing :] = 0
+        with padded_by(padding):
+            lonely = _maps(self._net, alone)
+        found = {}
+        for name, map in self._whole.items():
+            stride = _stride(self._batch, map, alone, lonely[name]) if name in lonely else None
+            if stride is None:
+                continue
+            aligned = x0 % stride == 0 and y0 % stride == 0
+            require(aligned, "crop", f"corner ({x0}, {y0})", f"multiples of {stride}, the stride of map {name!r}")
+            sides = zip(lonely[name].shape[2:], alone.shape[2:], strict=True)
+            rows, columns = (min(cells, -(-(pixels - missing) // stride)) for cells, pixels in sides)
+            y, x = y0 // stride, x0 // stride
+            apart = lonely[name][0, :, :rows, :columns] - map[0, :, y : y + rows, x : x + columns]
+            size = map.square().mean().sqrt().clamp(min=1e-30)
+            found[name] = BorderEffect(stride, apart.square().mean(0).sqrt() / size)
+        shapes = ", ".join(f"{name} {tuple(one.shape)}" for name, one in self._whole.items())
+        require(bool(found), "net", f"maps {shapes or 'none'}", "a map (1, C, h, w) that grows with the photo")
+        return dict(sorted(found.items(), key=lambda one: one[1].stride))
+
+
 def border_effects(
     net: Callable[[Tensor], Any],
     batch: Float[Tensor, "1 c h w"],
@@ -109,60 +176,8 @@ def border_effects(
     padding: str = "zeros",
     missing: int = 0,
 ) -> dict[str, BorderEffect]:
-    """Compare a net's maps of a crop that stands alone with the same cells of its maps of the whole photo.
-
-    Within the photo a cell sees what truly lies beside the crop; alone it sees what the net pads with. So they differ
-    as far as the padding reaches, and by how much it matters. The photo has a border too: leave enough of it around.
-
-    Args:
-        net: from a batch to a map (1, C, h, w), to several in a list or dict, or a module with maps inside, as
-            `last_maps` finds them. It is run in the mode in which it is.
-        batch: the photo, as the net wants it.
-        crop: x0 y0 x1 y1 in whole pixels; the corner a multiple of the stride of every map.
-        padding: what the net pads with when it sees the crop alone; see `padded_by`.
-        missing: columns at the right and rows below that are replaced with zeros, as detectors fill up a batch.
-
-    Returns: the effects by the names of the maps, finest first. Maps whose size does not follow the photo's, such as
-    pooled ones, are left out.
-
-    Errors: ValueError for a crop outside the photo or without photo around it, an unknown padding, more missing than
-    half of the crop, or a net without a map to compare; what the net itself raises.
-    """
-    require_choice("padding", padding, PADDINGS)
-    require(batch.ndim == 4 and len(batch) == 1, "batch", f"shape {tuple(batch.shape)}", "(1, C, H, W)")
-    height, width = batch.shape[2:]
-    x0, y0, x1, y1 = crop
-    inside = 0 <= x0 < x1 <= width and 0 <= y0 < y1 <= height and x1 - x0 < width and y1 - y0 < height
-    require(inside, "crop", crop, f"x0 y0 x1 y1 within {width}×{height}, narrower and lower")
-    side = min(x1 - x0, y1 - y0)
-    require(0 <= missing <= side // 2, "missing", missing, f"0 to {side // 2}, half of the crop")
-    alone = batch[:, :, y0:y1, x0:x1].clone()
-    alone[..., alone.shape[2] - missing :, :] = 0
-    alone[..., alone.shape[3] - missing :] = 0
-    truth = _maps(net, batch)
-    with padded_by(padding):
-        lonely = _maps(net, alone)
-    found = {}
-    for name, map in truth.items():
-        own = lonely.get(name)
-        stride = None if own is None else _stride(batch, map, alone, own)
-        if own is None or stride is None:
-            continue
-        aligned = x0 % stride == 0 and y0 % stride == 0
-        require(aligned, "crop", f"corner ({x0}, {y0})", f"multiples of {stride}, the stride of map {name!r}")
-        # of cells that begin on the photo
-        rows, columns = (
-            min(cells, -(-(pixels - missing) // stride))
-            for cells, pixels in zip(own.shape[2:], alone.shape[2:], strict=True)
-        )
-        y, x = y0 // stride, x0 // stride
-        apart = (own[0, :, :rows, :columns] - map[0, :, y : y + rows, x : x + columns]).square().mean(0).sqrt()
-        found[name] = BorderEffect(stride, apart / map.square().mean().sqrt().clamp(min=1e-30))
-    shapes = ", ".join(f"{name} {tuple(one.shape)}" for name, one in truth.items())
-    require(
-        bool(found), "net", f"maps {shapes or 'none'}", "a map (1, C, h, w) that grows with the photo by whole cells"
-    )
-    return dict(sorted(found.items(), key=lambda one: one[1].stride))
+    """Compare a net's maps of a crop that stands alone with the same cells within the photo; see `Borders`."""
+    return Borders(net, batch, crop).effects(padding, missing)
 
 
 def _maps(net: Callable[[Tensor], Any], batch: Tensor) -> dict[str, Tensor]:

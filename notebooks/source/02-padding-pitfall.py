@@ -325,7 +325,7 @@ padding_in()
 #
 # **Zeros beside the photo.** A detector takes photos of several sizes in one batch. It fills each up with zeros, to the
 # right and below, until its sides are multiples of 32: in torchvision that is `size_divisible`, in detectron2
-# `size_divisibility`. **Move the slider up and watch the right end of the curve.** The last cells of the photo now
+# `size_divisibility`. **Move the slider and watch the right end of the curve.** The last cells of the photo now
 # see a black wall first, and the map's own padding behind it. What a box at the right border is made of depends on who
 # else was in its batch.
 #

@@ -38,7 +38,7 @@ PATHS: dict[str, list[dict[str, Any]]] = {
     "padding_in": [
         *({"map": f"stride {stride}"} for stride in (2, 4, 8, 32, 16)),
         *({"padding": padding} for padding in ("reflect", "replicate", "circular", "zeros")),
-        {"missing": 24},
+        *({"missing": eights} for eights in (1, 2, 3)),
     ],
     "face_at_border": [
         *({"distance": value} for value in range(-5, -9, -1)),

@@ -235,7 +235,10 @@ def test_padding_in_takes_the_readers_network():
         ),
         ({"preprocess": lambda batch: batch}, "preprocess: got one without a network"),
         ({"network": lambda batch: batch.mean()}, "net: got a function that returns Tensor"),
-        ({"network": lambda batch: F.avg_pool2d(batch, 64)}, "crop: got corner .* multiples of 64"),
+        (
+            {"network": lambda batch: F.avg_pool2d(batch, 64), "image": photo("coffee")},
+            r"crop: got corner \(96, 96\), allowed: multiples of 64",
+        ),
     ],
 )
 def test_padding_in_names_what_it_cannot_take(given, message):

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from fpnlib.claims import Claim, Measurement, Said, exceeds
 from fpnlib.data import photo
 from fpnlib.models import EfficientNetLite0
-from fpnlib.models.borders import PADDINGS, BorderEffect, border_effects
+from fpnlib.models.borders import PADDINGS, BorderEffect, Borders
 from fpnlib.models.efficientnet import image_batch
 from fpnlib.notes.padding.experiments.faces import HALF_FIELD, ONE_FACE, PNET_GAIN, mean_wins, over_photos
 from fpnlib.validation import require
@@ -33,7 +33,7 @@ class BordersInside:
         side: of the crop, a multiple of 64, so that its corner is one of 32.
 
     Raises:
-        ValueError: a photo below 128 pixels, something that cannot be called, what `border_effects` refuses.
+        ValueError: a photo below 128 pixels, something that cannot be called, what `Borders` refuses.
     """
 
     def __init__(
@@ -50,13 +50,10 @@ class BordersInside:
         self.side = min(_MOST, 64 * (min(height, width) // 128))
         top, left = height // 2 - self.side, width // 2 - self.side
         self.photo = np.ascontiguousarray(image[top : top + 2 * self.side, left : left + 2 * self.side])
-        self._network, self._batch = network, (preprocess or _scaled)(image_batch(self.photo))
-        self.effects = functools.lru_cache(maxsize=len(PADDINGS) * len(MISSING))(self._measure)
-
-    def _measure(self, padding: str, missing: int) -> dict[str, BorderEffect]:
         half = self.side // 2
         crop = half, half, half + self.side, half + self.side
-        return border_effects(self._network, self._batch, crop, padding=padding, missing=missing)
+        borders = Borders(network, (preprocess or _scaled)(image_batch(self.photo)), crop)
+        self.effects = functools.lru_cache(maxsize=len(PADDINGS) * len(MISSING))(borders.effects)
 
 
 def _scaled(batch: Tensor) -> Tensor:
@@ -154,8 +151,8 @@ CLAIMS = (
             because=_HALF_A_CELL,
         ),
         told={
-            "not shown": "Padding inside a large net is felt some four cells deep, and for a net that learnt with zeros "
-            "no other padding does clearly better."
+            "not shown": "Padding inside a large net is felt some four cells deep, and for a net that learnt with "
+            "zeros no other padding does clearly better."
         },
     ),
     Claim(

@@ -21,7 +21,7 @@ class PaddingInData:
 
     padding: str
     map: str
-    missing: int
+    missing: int  # pixels
     threshold: float
     stride: int
     difference: np.ndarray  # (h, w), in root mean squares of the whole map
@@ -32,7 +32,7 @@ class PaddingInData:
 
     @property
     def chosen(self) -> np.ndarray:
-        """The chosen padding's profile, (w,)."""
+        """Return the chosen padding's profile, (w,)."""
         return self.profiles[PADDINGS.index(self.padding)]
 
 
@@ -54,21 +54,20 @@ class PaddingInExplorer(Explorer[PaddingInData]):
 
     def make_controls(self) -> dict[str, Widget]:
         """Return the way to pad, the map, what is missing of the crop, and what counts as different."""
-        names = list(self._maps)
         return {
             "padding": choice("the net pads with", PADDINGS),
-            "map": choice("map", names, names[max(0, len(names) - 2)]),
-            "missing": slider("zeros beside the photo (pixels)", 0, 0, MISSING[-1], MISSING[1]),
+            "map": choice("map", list(self._maps), list(self._maps)[-2:][0]),
+            "missing": slider("zeros beside the photo (eights of pixels)", 0, 0, len(MISSING) - 1, 1),
             "threshold": choice("counts as different", THRESHOLDS, 0.1),
         }
 
     def compute(self, padding: str, map: str, missing: int, threshold: float) -> PaddingInData:
         """Ask the network, once for each way to pad."""
-        every = [self._borders.effects(one, missing)[self._maps[map]] for one in PADDINGS]
+        every = [self._borders.effects(one, MISSING[missing])[self._maps[map]] for one in PADDINGS]
         effect = every[PADDINGS.index(padding)]
         profiles = np.stack([profile(one) for one in every])
         return PaddingInData(
-            *(padding, map, missing, threshold, effect.stride),
+            *(padding, map, MISSING[missing], threshold, effect.stride),
             difference=effect.difference.double().numpy(),
             places=(np.arange(profiles.shape[1]) + 0.5) * effect.stride,
             profiles=profiles,
