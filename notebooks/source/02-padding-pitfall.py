@@ -325,9 +325,9 @@ padding_in()
 #
 # **Zeros beside the photo.** A detector takes photos of several sizes in one batch. It fills each up with zeros, to the
 # right and below, until its sides are multiples of 32: in torchvision that is `size_divisible`, in detectron2
-# `size_divisibility`. **Move the slider and watch the right end of the curve.** The last cells of the photo now
-# see a black wall first, and the map's own padding behind it. What a box at the right border is made of depends on who
-# else was in its batch.
+# `size_divisibility`. **Move the slider and watch the right end of the curve.** The photo was scaled before, so zero is
+# a middling grey. The last cells now see a grey wall first, and the map's own padding behind it. The fill goes up to
+# the largest photo of the batch, so what a box at the right border is made of depends on who else was in it.
 #
 # **Your own network** goes in as `padding_in(net)`, and your photo as `padding_in(net, "holiday.jpg")`. Any module will
 # do that returns maps or has some inside, such as a classifier of torchvision or timm. If its photos are not scaled as

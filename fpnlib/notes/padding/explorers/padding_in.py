@@ -81,7 +81,7 @@ class PaddingInExplorer(Explorer[PaddingInData]):
         side, whole = self._borders.side, 2 * self._borders.side
         photo = self.panel(left, bare=True, title="The photo; orange: the crop", xlim=(0, whole), ylim=(whole, 0))
         photo.image(self._borders.photo, (0, 0, whole, whole))
-        photo.areas(lambda data: _zeros(data.missing, side // 2, side), color="black")
+        photo.areas(lambda data: _zeros(data.missing, side // 2, side), color="grey")
         photo.box((side / 2, side / 2, 1.5 * side, 1.5 * side))
         cells = self.panel(middle, bare=True, title="Crop alone, crop in photo: difference")
         cells.axes.set(xlim=(0, side), ylim=(side, 0), xlabel="darkest: a thousandth; brightest: three")
