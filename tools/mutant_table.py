@@ -41,6 +41,7 @@ _DILATED = (_RESNET[0], ("tests/unit/models/test_necks.py::test_dilated_resnets_
 _EXTRA = ("fpnlib/models/extra_levels.py", ("tests/unit/models/test_necks.py",))
 _NECKS = ("fpnlib/models/necks.py", ("tests/unit/models/test_necks.py",))
 _FUSED = (_FUSION[0], ("tests/unit/models/test_necks.py",))
+_WEIGHING = ("fpnlib/models/weighing.py", ("tests/unit/models/test_weighing.py",))
 _LSTM = ("fpnlib/models/lstm.py", ("tests/unit/models/test_lstm.py",))
 _SEGMENTATION = ("fpnlib/metrics/segmentation.py", ("tests/unit/metrics/test_segmentation.py",))
 _PANOPTIC = ("fpnlib/metrics/panoptic.py", ("tests/unit/metrics/test_panoptic.py",))
@@ -214,6 +215,19 @@ MUTANTS = (
         "[down[place], down[place]] if",
     ),
     _mutant("a negative weight counts", _FUSED, "self.weight.relu()", "self.weight"),
+    _mutant(
+        "attention among maps without its root",
+        _WEIGHING,
+        "(query * keys).sum(2, keepdim=True) / math.sqrt(query.shape[1])",
+        "(query * keys).sum(2, keepdim=True)",
+    ),
+    _mutant("attention's weights sum to one over who asks", _WEIGHING, ".softmax(2)", ".softmax(1)"),
+    _mutant(
+        "the stream is normalised over all places",
+        _WEIGHING,
+        "F.layer_norm(total.movedim(1, 3), total.shape[1:2], eps=eps).movedim(3, 1)",
+        "F.layer_norm(total, total.shape[1:], eps=eps)",
+    ),
     _mutant("the LSTM's gates in another order", _LSTM, "i, f, g, o = sums", "i, f, o, g = sums"),
     _mutant(
         "the mean runs over absent classes too",

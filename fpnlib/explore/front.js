@@ -252,9 +252,9 @@ function explore(el, spec, begin, source) {
   const sizer = new ResizeObserver(() => { if (!asking && picture.dataset.density < density()) restSoon(); });
   sizer.observe(stage);
 
-  /** Show an answer once its picture is decoded, words and picture at once; never an older one after a newer. */
-  async function put(answer, key) {
-    const number = ++begun;
+  /** Show an answer once its picture is decoded, words and picture at once; never what was asked for earlier after later. */
+  async function put(answer, key, number = ++begun) {
+    if (number < shown) return;
     code = answer.code ?? code;
     if (answer.error) {
       shown = number; // a picture from before that is still being decoded comes too late
@@ -323,6 +323,7 @@ function explore(el, spec, begin, source) {
   async function ask(kind) {
     const key = keyOf(state);
     const wanted = density();
+    const number = ++begun; // a picture from the store may come before the answer, and must stay
     asking = true;
     el.setAttribute("aria-busy", "true");
     const paint = drawnFor;
@@ -336,7 +337,7 @@ function explore(el, spec, begin, source) {
       if (kind === "show") usual = answer.milliseconds;
       store.set(key, answer);
     }
-    put(answer, key);
+    put(answer, key, number);
     if (key !== keyOf(state) || paint !== drawnFor) follow();
     else if (answer.blob && (kind === "show" || answer.density < density())) restSoon();
     else if (looking) ahead();

@@ -18,6 +18,7 @@ from fpnlib.metrics.detection import (
     DetectionAveragePrecision,
     Matches,
     Ranking,
+    coco_summary,
     detection_average_precision,
     match_detections,
 )
@@ -43,6 +44,7 @@ __all__ = [
     "boundary_iou",
     "brier_score",
     "calibration_curve",
+    "coco_summary",
     "confusion_counts",
     "confusion_matrix",
     "detection_average_precision",

@@ -239,6 +239,33 @@ def detection_average_precision(
     )
 
 
+def coco_summary(
+    predictions: Sequence[Mapping[str, ArrayLike]], targets: Sequence[Mapping[str, ArrayLike]]
+) -> dict[str, float]:
+    """COCO's twelve numbers in the order in which pycocotools' `summarize` prints them; nan where it prints −1.
+
+    AP over ten IoU thresholds, at 0.5 and at 0.75, of small, medium and large objects; AR with at most 1, 10 and 100
+    detections an image and class, and of small, medium and large objects. Arguments as for
+    `detection_average_precision`; `fpnlib.data.coco.load_coco_results` reads them from COCO's files.
+    """
+    sizes = {"small": "S", "medium": "M", "large": "L"}
+    whole = detection_average_precision(predictions, targets)
+    by_size = {
+        letter: detection_average_precision(predictions, targets, area_range=COCO_AREA_RANGES[size])
+        for size, letter in sizes.items()
+    }
+    few = {n: detection_average_precision(predictions, targets, max_detections=n).average_recall for n in (1, 10)}
+    return {
+        "AP": whole.mean,
+        "AP50": whole.per_iou[0].item(),
+        "AP75": whole.per_iou[5].item(),
+        **{f"AP{letter}": part.mean for letter, part in by_size.items()},
+        **{f"AR{n}": recall for n, recall in few.items()},
+        "AR100": whole.average_recall,
+        **{f"AR{letter}": part.average_recall for letter, part in by_size.items()},
+    }
+
+
 def _match(detections: _Detections, targets: _Targets, thresholds: tuple[float, ...]) -> np.ndarray:
     """Return for each threshold (rows) and detection the target it takes, or -1."""
     limits = [min(threshold, 1 - 1e-10) for threshold in thresholds]

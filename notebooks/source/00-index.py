@@ -360,6 +360,7 @@ instruction_sets()
 # | add, element-wise sum | 逐元素相加 | channel meets channel; the maps need one shape | [07] |
 # | aliasing | 混叠 | a wave that a grid is too coarse for appears as another one | [04] |
 # | ambiguous label | 标注歧义 | one that two annotators would give differently | [08] |
+# | attention | 注意力 | weights by how well a query matches each key | [07] |
 # | average precision | 平均精度 | precision averaged over recall | [01] |
 # | average recall, AR | 平均召回率 | share of objects found, averaged over IoU thresholds | [04] |
 # | backbone | 主干网络 | the network that turns an image into feature maps | [04] |
@@ -387,6 +388,7 @@ instruction_sets()
 # | folding | 折叠（融合） | one layer in place of two | [06] |
 # | forget gate | 遗忘门 | what an LSTM's cell state is multiplied by | [07] |
 # | frozen batch norm | 冻结的批归一化 | eval mode in training too | [06] |
+# | gate | 门控 | a weight that the data itself sets | [07] |
 # | gradient, backward pass | 梯度、反向传播 | how the loss changes with each value, from the last to the first | [06] |
 # | graph cut | 图割 | labels of lowest energy, found as a minimum cut | [08] |
 # | group, layer, instance normalisation | 组、层、实例归一化 | over one image's channels: in groups, all, one | [06] |
@@ -422,6 +424,7 @@ instruction_sets()
 # | region of interest, RoI | 感兴趣区域 | a box of the image that is looked at more closely | [02] |
 # | reliability diagram | 可靠性图 | in bins, the probability said and the share that came true | [01] |
 # | residual block | 残差块 | a block whose input is added to its output | [07] |
+# | residual stream | 残差流 | the running sum to which each block of a transformer adds | [07] |
 # | ROC curve | ROC 曲线 | recall against the false positive rate, one point for each threshold | [01] |
 # | RoI pooling, RoI alignment | 感兴趣区域池化、对齐 | features of a fixed size for a box of any size | [02] |
 # | RoIAlign | 感兴趣区域对齐 | features of a fixed size for a box of any size | [04] |

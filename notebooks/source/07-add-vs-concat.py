@@ -196,6 +196,81 @@ what_skips_carry()
 # on others.
 
 # %% [markdown]
+# ### Add among its kin
+#
+# An add takes each map once, whatever is in it. Many layers of today add with other weights than one:
+#
+# - **Weighted add.** One learned number for each map, as in HED above or in BiFPN, which
+#   [the pyramid's note](04-fpn.ipynb) shows.
+# - **Gate.** The maps themselves say how much each of them counts: for each channel, from the map's mean, as in SKNet;
+#   or for each place, as in ASFF.
+# - **Attention.** One map asks with a *query*, every map answers with a *key*, and the better the two match, the more
+#   the map counts. This may be among the maps of one place, or among all places of all maps, as in a transformer.
+# - **Residual stream.** Each block of a transformer adds what it has to say to one running sum, with weight one. What
+#   the next block reads is this sum after a layer norm.
+#
+# Below, eight of them add P3, P4 and P5 of a photo; the maps come from the small detector of the pyramid's note. The
+# dots of the table say what the weights depend on. They were found by trying: with random weights, with two photos, and
+# with one place changed. *Kept* counts the numbers that stay in memory until the backward pass, beside the maps and the
+# result. Nobody has trained these gates, so watch how they work and not what they find: a gate opens where a map is
+# large, and attention compares principal components. The *logits* are what goes into the softmax that makes the
+# weights.
+#
+# **First a guess. If all logits are equal, which of the eight give the same picture? And if the maps become twice as
+# wide and twice as high, which numbers of the table grow fourfold, and which sixteenfold? Then put the logits zero
+# apart and go down the table, and double the cells a side. At last choose attention over places, the logits three
+# apart, and drag the cross.**
+
+# %%
+from fpnlib.notes.add_vs_concat.explorers import fusion_kin
+
+fusion_kin()
+
+# %% [markdown]
+# With equal logits the weighted add, both gates and attention over maps are one and the same: the mean. The add and the
+# concat, whose kernel is tied here, are three times the mean, and the stream is the mean, shifted and scaled anew at
+# each place. Only attention over places is something else. It takes the mean of all places, so each place gets the
+# same.
+#
+# Going down the table the weights know more and more. Those of a weighted add were learned once, for all photos. A gate
+# looks at a photo, but at each map by itself. Attention compares two. They are one formula, and each is another one
+# with something held constant:
+
+# %%
+import torch
+
+from fpnlib.models.weighing import AttentionAdd
+from fpnlib.notes.add_vs_concat.experiments.kin import book_maps
+
+maps, attention = book_maps(), AttentionAdd(32, 8).requires_grad_(False)
+values = torch.stack(maps)
+query, keys = attention.query(maps[0]), torch.stack([attention.key(one) for one in maps])
+
+
+def fuse(query, keys):
+    weights = ((query * keys).sum(2, keepdim=True) / 8**0.5).softmax(0)  # change this
+    print(f"P3 counts from {weights[0].min():.2f} to {weights[0].max():.2f}")
+    return (weights * values).sum(0)
+
+
+torch.testing.assert_close(fuse(query, keys), attention(*maps))
+gate = fuse(query[..., :1, :1], keys)  # what it asks does not depend on the place
+one_weight_each = fuse(query[..., :1, :1], keys.mean((3, 4), keepdim=True))
+torch.testing.assert_close(fuse(query, 0 * keys), values.mean(0))  # no map differs from another
+
+# %% [markdown]
+# **What it costs.** Twice the side is four times the places. Products grow with the places, fourfold. So does what is
+# kept, but not for the weighted add and the gate per channel, whose weights are the same at all places. With attention
+# over places both grow with the square of the places, nearly sixteenfold. So nets that see pictures use it on their
+# coarse maps, or within windows. Concat pays otherwise: its kernel has a weight for every pair of channels, and all
+# maps are kept once more.
+#
+# **The residual stream** has no weight to learn, and yet what each map is multiplied by differs from place to place and
+# from photo to photo. That is the layer norm, which divides by the spread of the sum. If one block writes ten times as
+# much as all others, these count for about a tenth of what they did. It is what the highway above has shown: whether an
+# add carries something depends on how large the rest of the sum is.
+
+# %% [markdown]
 # ## Why
 #
 # A convolution is linear, so over the concatenation it is a sum of two convolutions, each with its own half of the
@@ -228,8 +303,8 @@ print(tuple(Concat()(torch.zeros(1, 64, 8, 8), torch.zeros(1, 48, 8, 8)).shape))
 # %% [markdown]
 # ## Check
 #
-# The counts against torch's own FLOP counter, and the LSTM cell against torch's, both on random numbers; and HED's five
-# weights.
+# The counts against torch's own FLOP counter, and the LSTM cell and attention against torch's, all on random numbers;
+# and HED's five weights.
 
 # %%
 from torch.utils.flop_counter import FlopCounterMode
@@ -254,6 +329,17 @@ x, state = torch.randn(3, 5).double(), (torch.randn(3, 7).double(), torch.randn(
 for mine, reference in zip(ours(x, state), theirs(x, state), strict=True):
     torch.testing.assert_close(mine, reference, rtol=0, atol=1e-12)
 print("LSTM cell equal to torch's")
+
+attend, values = (
+    AttentionAdd(6, 4).double().requires_grad_(False),
+    torch.randn(3, 2, 6, 5, 7).double(),
+)
+asked, answers = attend.query(values[0]), torch.stack([attend.key(one) for one in values])
+# The maps of one place are a sequence.
+q, k, v = (one.permute(1, 3, 4, 0, 2).flatten(0, 2) for one in (asked[None], answers, values))
+theirs = torch.nn.functional.scaled_dot_product_attention(q, k, v)[:, 0]
+torch.testing.assert_close(attend(*values).permute(0, 2, 3, 1).flatten(0, 2), theirs)
+print("attention equal to torch's")
 
 print(
     "HED's weights, finest side first:",
@@ -512,6 +598,9 @@ check("which fusion", ...)
 # | multiply-add, MAC | 乘加 | one product and one sum, the unit of cost |
 # | decade | 数量级 | a factor of ten |
 # | branch | 残差分支 | what a residual block adds to its input |
+# | gate | 门控 | a weight that the data itself sets |
+# | attention | 注意力 | weights by how well a query matches each key |
+# | residual stream | 残差流 | the running sum to which each block of a transformer adds |
 # | prior | 先验 | what is assumed before any data is seen |
 #
 # ## References
@@ -528,3 +617,8 @@ check("which fusion", ...)
 #   Forget*, 2000: the forget gate; R. Jozefowicz et al., *An Empirical Exploration of Recurrent Network Architectures*,
 #   ICML 2015: its initial bias.
 # - O. Ronneberger et al., *U-Net*, MICCAI 2015; G. Huang et al., *Densely Connected Convolutional Networks*, CVPR 2017.
+# - M. Tan, R. Pang, Q. Le, *EfficientDet*, CVPR 2020: the weighted add; X. Li et al., *Selective Kernel Networks*, CVPR
+#   2019, and S. Liu, D. Huang, Y. Wang, *Learning Spatial Fusion for Single-Shot Object Detection*, 2019: gates.
+# - A. Vaswani et al., *Attention Is All You Need*, NeurIPS 2017; R. Xiong et al., *On Layer Normalization in the
+#   Transformer Architecture*, ICML 2020; N. Elhage et al., *A Mathematical Framework for Transformer Circuits*, 2021:
+#   the residual stream.

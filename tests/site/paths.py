@@ -170,6 +170,15 @@ PATHS: dict[str, list[dict[str, Any]]] = {
     ],
     "lstm_memory": [{"forget": 0.95}, {"forget": 1.0}, {"burn_in": 0}],
     "what_skips_carry": [{"training": 1}, {"training": 2}, {"training": 3}],
+    "fusion_kin": [
+        {"strength": 0.0},
+        *({"kind": kind} for kind in ("add", "residual stream", "weighted add", "concat, then a 1×1")),
+        *({"kind": kind} for kind in ("gate per channel", "gate per place", "attention over maps")),
+        {"kind": "attention over places"},
+        {"side": 64},
+        {"strength": 3.0},
+        {"x": 20},
+    ],
     "thin_or_region": [
         *({"void": void} for void in range(1, 6)),
         {"void": 0, "kind": "one wrong region of that area, called chair"},
@@ -191,6 +200,15 @@ PATHS: dict[str, list[dict[str, Any]]] = {
         {"color": 40.0},
         {"scene": 2},
         {"net": "output stride 32"},
+    ],
+    "price_of_a_line": [
+        *({"instance": instance} for instance in (4, 18)),
+        *({"line": line, "void": void} for line, void in ((3, 0), (1, 0), (1, 1), (2, 2), (2, 5))),
+    ],
+    "drawn_labels": [
+        *({"sweeps": sweeps} for sweeps in (0, 1, 2, 8)),
+        *({"draw": draw} for draw in (2, 3)),
+        {"weight": 0.0},
     ],
     "superpixels": [{"side": 12}, {"side": 6}, {"side": 48}, {"net": "output stride 32"}],
     "weak_labels": [*({"count": count} for count in (32, 64, 128)), {"hand": 1}, {"kind": "box"}],

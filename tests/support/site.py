@@ -147,10 +147,16 @@ def unhinted(explorer: Explorer[Any], theme: str, density: float) -> np.ndarray:
 def apart(one: np.ndarray, other: np.ndarray, density: float) -> float:
     """How far two pictures are apart where that is most, 0 to 255, seen from where 4 pixels of density 1 are a dot.
 
-    A hair's breadth or the smoothing of an edge does not show there; a mark that is missing or moved does.
+    A mark may lie a pixel of density 1 elsewhere, as the dashes of a long line do where its corners are rounded.
+    Neither that nor the smoothing of an edge shows; a mark that is missing or moved further does.
     """
-    size = round(4 * density)
-    return float(np.abs(ndimage.uniform_filter(one.astype(float) - other, (size, size, 0))).max())
+    dot, step = round(4 * density), max(1, round(density))
+    blurred = (ndimage.uniform_filter(picture.astype(np.float32), (dot, dot, 1)) for picture in (one, other))
+    seen = [picture[::step, ::step] for picture in blurred]
+    lowest = [ndimage.minimum_filter(picture, (3, 3, 1)) for picture in seen]
+    highest = [ndimage.maximum_filter(picture, (3, 3, 1)) for picture in seen]
+    outside = [np.maximum(seen[i] - highest[1 - i], lowest[1 - i] - seen[i]).max() for i in (0, 1)]
+    return max(0.0, *map(float, outside))
 
 
 class _Quiet(http.server.SimpleHTTPRequestHandler):

@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from pages.recorder import Cells, Look, Marks, Op, Outline, Recorder, Stroke, Words
+from pages.recorder import UNIT, Cells, Look, Marks, Op, Outline, Recorder, Stroke, Words
 
 _PACK = 120_000  # characters after which a pack is closed
 _LARGE = 8_000  # bytes; an image that takes more without loss may be stored with some, if that halves it
 _QUALITY = 85  # of images with loss: WebP's scale to 100
-_SPOT = 4  # pixels; over so many along both sides a loss is averaged
+_SPOT = 4  # pixels of the picture at density 1; over so many along both sides a loss is averaged
 _SEEN = 20  # of 255; what a spot may lose at most
 
 
@@ -111,7 +111,8 @@ class Drawings:
                 return ["t", look, *place, angle, size, [self._letter(one) for one in letters], along]
             case Cells(_, corners, smooth, _):
                 names = [op.image for op in (light, dark) if isinstance(op, Cells)]
-                return ["i", look, *corners, int(smooth), *map(self._image, dict.fromkeys(names))]
+                across = (corners[2] - corners[0]) / UNIT
+                return ["i", look, *corners, int(smooth), *(self._image(name, across) for name in dict.fromkeys(names))]
 
     def _look(self, light: Look, dark: Look) -> int:
         fill, stroke = (
@@ -122,9 +123,9 @@ class Drawings:
         row = (fill, stroke, *light[2:7], int(light.snap), light.frame, clip)
         return self._looks.setdefault(row, len(self._looks))
 
-    def _image(self, name: bytes) -> int:
+    def _image(self, name: bytes, across: float) -> int:
         if name not in self._images:
-            self._images[name] = self.images.put(encoded(self.recorder.images[name]))
+            self._images[name] = self.images.put(encoded(self.recorder.images[name], across))
         return self._images[name]
 
     def _letter(self, name: str) -> int:
@@ -149,20 +150,23 @@ def ways(places: Sequence[int]) -> tuple[int, ...]:
     return (*places[:2], *(after - before for before, after in zip(places, places[2:], strict=False)))
 
 
-def encoded(pixels: np.ndarray) -> str:
-    """Return an image as WebP in base64: without loss, or with one that halves it and is not seen."""
+def encoded(pixels: np.ndarray, across: float) -> str:
+    """Return an image that is drawn so many pixels wide as WebP in base64: without loss, or with one that halves it and
+    is not seen.
+    """
     exact = _webp(pixels, lossless=True, quality=60, method=4)
     if len(exact) > _LARGE:
         near = _webp(pixels, quality=_QUALITY, method=4, use_sharp_yuv=True)
-        exact = near if len(near) < len(exact) / 2 and _lost(near, pixels) <= _SEEN else exact
+        spot = max(1, round(_SPOT * pixels.shape[1] / across))
+        exact = near if len(near) < len(exact) / 2 and _lost(near, pixels, spot) <= _SEEN else exact
     return base64.b64encode(exact).decode()
 
 
-def _lost(content: bytes, pixels: np.ndarray) -> float:
+def _lost(content: bytes, pixels: np.ndarray, spot: int) -> float:
     """How far an encoded image is from the true one, averaged over spots, where that is most."""
     shown = np.asarray(Image.open(io.BytesIO(content)).convert("RGBA")).astype(float)
-    height, width = (side // _SPOT * _SPOT for side in pixels.shape[:2])
-    apart = (shown - pixels)[:height, :width].reshape(height // _SPOT, _SPOT, width // _SPOT, _SPOT, 4)
+    height, width = (side // spot * spot for side in pixels.shape[:2])
+    apart = (shown - pixels)[:height, :width].reshape(height // spot, spot, width // spot, spot, 4)
     return float(np.abs(apart.mean((1, 3))).max(initial=0))
 
 

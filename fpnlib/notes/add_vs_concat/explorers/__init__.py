@@ -1,4 +1,4 @@
-"""What note 07 shows: when concat is an add, what each costs, and the nets that use one or the other."""
+"""What note 07 shows: when concat is an add, what each costs, the nets that use one or the other, and their kin."""
 
 from typing import Any
 
@@ -13,6 +13,7 @@ from fpnlib.notes.add_vs_concat.explorers.add_is_tied_concat import IdentityExpl
 from fpnlib.notes.add_vs_concat.explorers.alignment import AlignmentExplorer
 from fpnlib.notes.add_vs_concat.explorers.edge_fusion import EdgeFusionExplorer
 from fpnlib.notes.add_vs_concat.explorers.fusion_costs import CostsExplorer
+from fpnlib.notes.add_vs_concat.explorers.fusion_kin import KinExplorer
 from fpnlib.notes.add_vs_concat.explorers.gradient_highway import HighwayExplorer
 from fpnlib.notes.add_vs_concat.explorers.lstm_memory import MemoryExplorer
 from fpnlib.notes.add_vs_concat.explorers.what_skips_carry import SkipExplorer
@@ -85,6 +86,12 @@ def what_skips_carry() -> SkipExplorer:
     return SkipExplorer()
 
 
+@explorer
+def fusion_kin() -> KinExplorer:
+    """Add beside weighted and gated adds, attention and the residual stream: their weights, costs and results."""
+    return KinExplorer()
+
+
 EXPLORERS = (
     add_is_tied_concat,
     fusion_costs,
@@ -93,4 +100,5 @@ EXPLORERS = (
     gradient_highway,
     lstm_memory,
     what_skips_carry,
+    fusion_kin,
 )

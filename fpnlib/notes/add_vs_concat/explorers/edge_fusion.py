@@ -93,7 +93,7 @@ class EdgeFusionExplorer(Explorer[EdgeFusionData]):
         fusion.image(lambda data: data.fused, whole, **edges)
         for panel in (photo, fusion):
             panel.axes.spines[:].set(visible=True, color=FAINT)
-        plot = self.panel(below[2], title="Precision and recall at the outlines", xlim=(0, 1.02), ylim=(0, 1.02))
+        plot = self.panel(below[2], title="Precision and recall at the outlines", xlim=(0.3, 1.02), ylim=(0, 1.02))
         plot.axes.set(xlabel="recall (grey: each side output at its best)", ylabel="precision")
         for n, curve in enumerate(self._curves, 1):
             recall, precision = curve.recall[curve.best].item(), curve.precision[curve.best].item()

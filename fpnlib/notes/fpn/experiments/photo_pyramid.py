@@ -118,13 +118,17 @@ def strides_of(size: Sequence[int], maps: Sequence[Sequence[int]]) -> tuple[tupl
     for cells in maps:
         largest = max(side / count for side, count in zip(size, cells, strict=True))
         first = 2 if strides else 2 ** max(0, round(math.log2(largest)))
-        multiples = (first, *range(1, max(size) + 1))
-        high = [times for times in multiples if is_stride(size[0], cells[0], times * down)]
-        wide = [times for times in multiples if is_stride(size[1], cells[1], times * across)]
-        both = [times for times in high if times in wide]
-        high, wide = both or high, both or wide
-        down = high[0] * down if high else size[0] / cells[0]
-        across = wide[0] * across if wide else size[1] / cells[1]
+        high = wide = None
+        for times in (first, *range(1, max(size) + 1)):
+            fits_high = is_stride(size[0], cells[0], times * down)
+            fits_wide = is_stride(size[1], cells[1], times * across)
+            high = high or (times if fits_high else None)
+            wide = wide or (times if fits_wide else None)
+            if fits_high and fits_wide:
+                high = wide = times
+                break
+        down = high * down if high else size[0] / cells[0]
+        across = wide * across if wide else size[1] / cells[1]
         strides.append((down, across))
     return tuple(strides)
 

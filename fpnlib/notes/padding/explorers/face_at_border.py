@@ -70,7 +70,7 @@ class FaceExplorer(Explorer[FaceData]):
 
     def build(self, figure: Figure) -> None:
         """Lay out three panels."""
-        left, middle, right = figure.subplots(1, 3, width_ratios=[1, 1, 1.25])
+        left, middle, right = figure.subplots(1, 3, width_ratios=[1.2, 1.2, 1.1])
         height, width = self._leaving.crops.shape[2:]
         most = MOST_PADDING + 1
         span = {"xlim": (-most, width + most), "ylim": (height + most, -most)}

@@ -12,6 +12,8 @@ from fpnlib.notes.segmentation_difficulties.experiments.means import scene_maps
 from fpnlib.notes.segmentation_difficulties.explorers.box_limited_mask import BoxesExplorer
 from fpnlib.notes.segmentation_difficulties.explorers.crf import CRFExplorer
 from fpnlib.notes.segmentation_difficulties.explorers.dataset_or_image import MeansExplorer
+from fpnlib.notes.segmentation_difficulties.explorers.drawn_labels import DrawnExplorer
+from fpnlib.notes.segmentation_difficulties.explorers.price_of_a_line import PriceExplorer
 from fpnlib.notes.segmentation_difficulties.explorers.shared_fields import ReachExplorer
 from fpnlib.notes.segmentation_difficulties.explorers.stride_ceiling import StridesExplorer
 from fpnlib.notes.segmentation_difficulties.explorers.superpixels import RegionsExplorer
@@ -25,6 +27,12 @@ from fpnlib.validation import require
 def thin_or_region() -> ErrorsExplorer:
     """Move every boundary by a few pixels, or make one region of that area wrong, and watch three numbers."""
     return ErrorsExplorer()
+
+
+@explorer
+def price_of_a_line() -> PriceExplorer:
+    """Draw a line along the contours of real masks, and see what it costs each, beside the rule length / area."""
+    return PriceExplorer()
 
 
 @explorer
@@ -76,6 +84,12 @@ def shared_fields(image: Any = None) -> ReachExplorer:
 
 
 @explorer
+def drawn_labels() -> DrawnExplorer:
+    """Draw a net's labels at random, each pixel by itself and all together from a CRF, and see the difference."""
+    return DrawnExplorer()
+
+
+@explorer
 def crf() -> CRFExplorer:
     """Let a fully connected CRF go over a trained net's labels, and see what its settings do."""
     return CRFExplorer()
@@ -95,11 +109,13 @@ def superpixels() -> RegionsExplorer:
 
 EXPLORERS = (
     thin_or_region,
+    price_of_a_line,
     box_limited_mask,
     stride_ceiling,
     dataset_or_image,
     three_tasks,
     shared_fields,
+    drawn_labels,
     crf,
     weak_labels,
     superpixels,

@@ -1,0 +1,93 @@
+"""One net's labels, drawn at random: each pixel by itself, or all together from a CRF."""
+
+import dataclasses
+
+import numpy as np
+from ipywidgets import Widget
+from matplotlib.figure import Figure
+
+from fpnlib.data.collages import COLLAGE_CLASSES
+from fpnlib.explore import Explorer, number, slider
+from fpnlib.explore.style import BLUE, FAINT, INK
+from fpnlib.notes.segmentation_difficulties.experiments.draws import SWEEPS, differ, drawn, given
+from fpnlib.notes.segmentation_difficulties.experiments.post_processing import CRFS
+from fpnlib.notes.segmentation_difficulties.experiments.shown import SCENES
+from fpnlib.notes.segmentation_difficulties.explorers.colours import class_colours
+
+_TITLES = ("scene", "likeliest labels", "drawn, each by itself", "drawn together")
+
+
+@dataclasses.dataclass(frozen=True)
+class DrawnData:
+    """Labels of one scene."""
+
+    scene: int
+    weight: float
+    sweeps: int
+    likeliest: np.ndarray  # (h, w)
+    moments: np.ndarray  # (1 + SWEEPS, h, w) drawn: before the first sweep, and after each
+    differ: np.ndarray  # (1 + SWEEPS,) share of neighbours that differ
+    differ_likeliest: float
+    differ_true: float
+
+
+class DrawnExplorer(Explorer[DrawnData]):
+    """A scene, the net's likeliest labels, labels drawn twice, and how ragged they are after each sweep."""
+
+    title = "A scene, its likeliest labels, labels drawn pixel by pixel and together, and how many neighbours differ"
+    size = (1000, 270)
+
+    def make_controls(self) -> dict[str, Widget]:
+        """Return scene, sweeps, the CRF's weight and the number of the draw."""
+        return {
+            "scene": slider("scene", 4, 1, SCENES, 1),
+            "sweeps": slider("sweeps", SWEEPS // 2, 0, SWEEPS, 1),
+            "weight": slider("weight of near and alike", CRFS[8].bilateral_weight, 0.0, 10.0, 1.0),
+            "draw": slider("draw", 1, 1, 8, 1),
+        }
+
+    def compute(self, scene: int, sweeps: int, weight: float, draw: int) -> DrawnData:
+        """Draw, with the same chance for every weight."""
+        known, moments = given(scene - 1), drawn(scene - 1, weight, draw)
+        likeliest = known.log_p.argmax(0)
+        of_likeliest, of_truth = map(float, differ(np.stack([likeliest, known.truth])))
+        return DrawnData(scene, weight, sweeps, likeliest, moments, differ(moments), of_likeliest, of_truth)
+
+    def build(self, figure: Figure) -> None:
+        """Lay out four maps and the chart."""
+        axes = figure.subplots(1, 5, width_ratios=[1, 1, 1, 1, 1.2])
+        panels = [self.panel(one, bare=True, title=title) for one, title in zip(axes, _TITLES, strict=False)]
+        panels[0].image(lambda data: given(data.scene - 1).picture)
+        for panel, of in zip(
+            panels[1:],
+            (lambda data: data.likeliest, lambda data: data.moments[0], lambda data: data.moments[data.sweeps]),
+            strict=True,
+        ):
+            panel.classes(of, COLLAGE_CLASSES, class_colours())
+        chart = self.panel(axes[4], xlim=(-0.5, SWEEPS + 0.5), ylim=(0, 33), title="neighbours that differ, %")
+        chart.axes.set_xlabel("sweeps")
+        chart.axes.grid(color=FAINT, lw=0.6)
+        chart.level(lambda data: 100 * data.differ_true, color=INK, lw=1, ls="--")
+        chart.text("true", SWEEPS, at=lambda data: (SWEEPS, 100 * data.differ_true - 2), ha="right", fontsize=9)
+        chart.line(lambda data: (range(SWEEPS + 1), 100 * data.differ), "o-", ms=3, color=BLUE)
+        chart.dot(
+            lambda data: (data.sweeps, 100 * data.differ[data.sweeps]), grab={"sweeps": lambda value: (value, None)}
+        )
+
+    def describe(self, data: DrawnData) -> str:
+        """Say how many neighbours differ in each."""
+        alone, together = 100 * data.differ[0], 100 * data.differ[data.sweeps]
+        return (
+            f"Scene {data.scene}. Of all pairs of neighbours {number(100 * data.differ_true, 2)} % differ in the true "
+            f"labels, {number(100 * data.differ_likeliest, 2)} % in the likeliest, {number(alone, 2)} % if each pixel "
+            f"is drawn by itself, and {number(together, 2)} % after {data.sweeps} sweeps of a CRF of weight "
+            f"{number(data.weight)}."
+        )
+
+    def invariants(self, data: DrawnData) -> dict[str, bool]:
+        """Check that ties make labels smoother, and that each label is one that there is."""
+        return {
+            "what is drawn apart is more ragged than what is likeliest": bool(data.differ[0] >= data.differ_likeliest),
+            "ties smooth": bool(data.weight < 2 or data.differ[-1] < data.differ[0]),
+            "labels are classes": bool(data.moments.max() < len(COLLAGE_CLASSES)),
+        }

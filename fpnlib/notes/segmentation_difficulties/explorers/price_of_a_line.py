@@ -1,0 +1,153 @@
+"""What a line along the contour costs a mask's IoU, against its length / area: all masks at once, and one of them."""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from ipywidgets import Widget
+from matplotlib.figure import Figure
+
+from fpnlib.explore import Explorer, number, slider
+from fpnlib.explore.style import BLUE, FAINT, INK, MUTED, ORANGE, faded
+from fpnlib.notes.segmentation_difficulties.experiments.contours import Contour, contours, costs
+from fpnlib.notes.segmentation_difficulties.experiments.masks import VOID_WIDTH, tight_box
+from fpnlib.notes.segmentation_difficulties.experiments.photos import cafe
+from fpnlib.notes.segmentation_difficulties.explorers.colours import over_photo
+
+MOST = 6  # pixels of line
+_AROUND = 16  # pixels of photo around the instance
+_LEAST, _HIGHEST = 0.008, 3.0  # the chart's ends
+_KINDS = ("elsewhere", "not counted", "wrong")
+
+
+@dataclasses.dataclass(frozen=True)
+class PriceData:
+    """One instance, and the costs of all."""
+
+    instance: int
+    name: str
+    line: int
+    void: int
+    window: tuple[slice, slice]  # what is shown of the photo
+    kinds: np.ndarray  # (h, w) places in _KINDS, of the whole photo
+    by_rule: tuple[np.ndarray, np.ndarray]  # line · length / area of the café's instances, and of the others
+    costs: tuple[np.ndarray, np.ndarray]  # 1 − IoU
+
+    @property
+    def rule(self) -> float:
+        """What the rule says of this instance."""
+        return float(self.by_rule[0][self.instance])
+
+    @property
+    def cost(self) -> float:
+        """What the line costs this instance."""
+        return float(self.costs[0][self.instance])
+
+
+class PriceExplorer(Explorer[PriceData]):
+    """An instance with the line and the border along its contour, and the cost of that line for all instances."""
+
+    title = "An instance with a line along its contour, and what such a line costs every mask against length by area"
+    size = (1000, 420)
+
+    def make_controls(self) -> dict[str, Widget]:
+        """Return line, border and instance."""
+        return {
+            "line": slider("mask too large by (pixels)", 1, 1, MOST, 1),
+            "void": slider("void border (pixels)", 0, 0, VOID_WIDTH, 1),
+            "instance": slider("instance", 15, 0, len(cafe().masks) - 1, 1),
+        }
+
+    def compute(self, line: int, void: int, instance: int) -> PriceData:
+        """Look up what each mask loses, and where this one does."""
+        mine, others = contours()
+        chosen = mine[instance]
+        border = chosen.void(void)
+        return PriceData(
+            instance=instance,
+            name=cafe().class_names[int(cafe().labels[instance])],
+            line=line,
+            void=void,
+            window=_window(instance),
+            kinds=np.where(border, 1, 2 * chosen.wrong(line)),
+            by_rule=(_by_rule(mine, line), _by_rule(others, line)),
+            costs=costs(line, void),
+        )
+
+    def build(self, figure: Figure) -> None:
+        """Lay out the instance and the chart."""
+        left, right = figure.subplots(1, 2, width_ratios=[1, 1.25])
+        photo = self.panel(left, bare=True, title="orange: wrong; blue: void, not counted")
+        square = (0, 0, 1, 1)
+        photo.image(lambda data: faded(cafe().image[data.window], 0.6), square)
+        photo.classes(lambda data: data.kinds[data.window], _KINDS, over_photo(0.6, 1), square, zorder=1)
+
+        ends = (_LEAST, _HIGHEST)
+        chart = self.panel(right, title="One dot a mask, 39 of five photos; drag along them", xlim=ends, ylim=ends)
+        chart.axes.set(xscale="log", yscale="log", ylim=(_LEAST * 0.9, 1.3))
+        chart.axes.set(xlabel="line · length of the contour / area", ylabel="1 − IoU")
+        ticks = (0.01, 0.03, 0.1, 0.3, 1)
+        chart.axes.minorticks_off()
+        for axis in (chart.axes.xaxis, chart.axes.yaxis):
+            axis.set_ticks(ticks, [number(tick) for tick in ticks])
+        chart.axes.grid(color=FAINT, lw=0.6)
+        along = np.geomspace(*ends, 100)
+        chart.line((along, along), color=MUTED, lw=1, ls="--")
+        chart.line((along, along / (1 + along)), color=INK, lw=1.2)
+        chart.text("the rule", 0.62, 0.95, ha="right", color=MUTED, fontsize=9)
+        chart.text("x / (1 + x)", 1.2, 0.42, color=INK, fontsize=9, va="top")
+        for place, colour in ((1, MUTED), (0, BLUE)):
+            chart.line(_dots(place), "o", ms=5, mew=0, color=colour, alpha=0.75)
+        chart.dot(
+            lambda data: (data.rule, _seen(data.cost)),
+            color=ORANGE,
+            grab={"instance": lambda value, data: (data.by_rule[0][value], _seen(data.costs[0][value]))},
+        )
+
+    def describe(self, data: PriceData) -> str:
+        """Say what the rule says and what it costs."""
+        hidden = sum(int((costs == 0).sum()) for costs in data.costs)
+        area = int((contours()[0][data.instance].inside > 0).sum())
+        return (
+            f"Instance {data.instance}, a {data.name} of {area} pixels, too large by {data.line} px: the rule says "
+            f"{number(data.rule)}, and with a void border of {data.void} px it costs {number(data.cost)} of its IoU. "
+            f"{hidden} of the 39 masks pay nothing; half of them pay {number(np.median(np.concatenate(data.costs)))} "
+            "or more."
+        )
+
+    def invariants(self, data: PriceData) -> dict[str, bool]:
+        """Check the costs by counting, and what a border hides."""
+        mask = cafe().masks[data.instance].numpy()
+        wrong, kept = (data.kinds == 2).sum(), (mask & (data.kinds == 0)).sum()
+        every = np.concatenate(data.costs)
+        return {
+            "the cost is that of the marked pixels": bool(abs(data.cost - wrong / max(1, wrong + kept)) < 1e-9),
+            "a border of twice the line hides it": data.void - data.void // 2 < data.line or not every.any(),
+            "without a border every mask pays": data.void > 0 or bool((every > 0).all()),
+        }
+
+
+def _by_rule(group: Sequence[Contour], line: int) -> np.ndarray:
+    return line * np.array([one.length_by_area for one in group])
+
+
+def _seen(cost: Any) -> Any:
+    """Where a cost is drawn: nothing at the chart's lower end."""
+    return np.maximum(cost, _LEAST)
+
+
+def _dots(place: int) -> Callable[[PriceData], tuple[np.ndarray, np.ndarray]]:
+    return lambda data: (data.by_rule[place], _seen(data.costs[place]))
+
+
+def _window(instance: int) -> tuple[slice, slice]:
+    """A square of the photo around an instance, as large as the photo lets it be."""
+    mask = cafe().masks[instance]
+    x0, y0, x1, y1 = tight_box(mask)
+    side = min(max(x1 - x0, y1 - y0) + 2 * _AROUND, *mask.shape)
+    top, left = (
+        min(max(0, (low + high - side) // 2), whole - side)
+        for low, high, whole in ((y0, y1, mask.shape[0]), (x0, x1, mask.shape[1]))
+    )
+    return slice(top, top + side), slice(left, left + side)
