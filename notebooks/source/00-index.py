@@ -420,7 +420,7 @@ instruction_sets()
 # | range test | 学习率范围测试 | let the rate climb at every step and see where the loss turns | [05] |
 # | recall, true positive rate | 召回率 | of the positives, the share that was flagged | [01] |
 # | receptive field | 感受野 | the pixels that a unit sees | [02] [08] |
-# | reflection, replication, circular padding | 反射、复制、循环填充 | mirror, last pixels or far side at a border | [02] |
+# | reflection, replication, circular padding | 反射、复制、循环填充 | mirror, last pixels, far side | [02] |
 # | region of interest, RoI | 感兴趣区域 | a box of the image that is looked at more closely | [02] |
 # | reliability diagram | 可靠性图 | in bins, the probability said and the share that came true | [01] |
 # | residual block | 残差块 | a block whose input is added to its output | [07] |

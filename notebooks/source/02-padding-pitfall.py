@@ -600,7 +600,7 @@ check("least padding", ...)
 # | stride | 步幅 | pixels from one unit's field to the next one's |
 # | feature map | 特征图 | the units of a layer, in their places |
 # | region of interest, RoI | 感兴趣区域 | a box of the image that is looked at more closely |
-# | reflection, replication, circular padding | 反射、复制、循环填充 | mirror, last pixels or far side at a border |
+# | reflection, replication, circular padding | 反射、复制、循环填充 | mirror, last pixels, far side |
 # | RoI pooling, RoI alignment | 感兴趣区域池化、对齐 | features of a fixed size for a box of any size |
 #
 # ## References
