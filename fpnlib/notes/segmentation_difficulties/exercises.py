@@ -193,6 +193,96 @@ def _examine_mean_field(answer: Answer) -> str | None:
     )
 
 
+def larger_rectangle(height: float, width: float, line: float) -> float:
+    """Return the IoU of a rectangle and the same one grown by `line` on all four sides."""
+    return height * width / ((height + 2 * line) * (width + 2 * line))
+
+
+def _one_side(height: float, width: float, line: float) -> float:
+    return height * width / ((height + line) * (width + line))
+
+
+def _rule(height: float, width: float, line: float) -> float:
+    return 1 - line * 2 * (height + width) / (height * width)
+
+
+def _rule_within_union(height: float, width: float, line: float) -> float:
+    return 1 / (1 + line * 2 * (height + width) / (height * width))
+
+
+def _lost(height: float, width: float, line: float) -> float:
+    return 1 - larger_rectangle(height, width, line)
+
+
+_RECTANGLE_FAULTS = {
+    "The rectangle grows on both sides of each direction, so each side is longer by two lines.": _one_side,
+    "That is the rule, right for a thin line only. Here you know the larger rectangle's area.": _rule,
+    "That is x / (1 + x), which leaves out the four corners. You know the larger rectangle's area.": (
+        _rule_within_union
+    ),
+    "That is what is lost, 1 − IoU. Asked is what is left.": _lost,
+}
+
+
+def _examine_rectangle(answer: Answer) -> str | None:
+    rng = np.random.default_rng(3)
+    cases = [tuple(float(one) for one in rng.integers((4, 4, 1), (200, 200, 8))) for _ in range(30)]
+    return compare(answer, larger_rectangle, cases, _RECTANGLE_FAULTS)
+
+
+def void_miou(said: np.ndarray, true: np.ndarray, classes: int) -> float:
+    """Return the mean IoU over the classes that are in the truth or the answer, pixels whose truth is 255 left out."""
+    said, true = said[true != 255], true[true != 255]
+    values = []
+    for kind in range(classes):
+        one, other = said == kind, true == kind
+        if (one | other).any():
+            values.append((one & other).sum() / (one | other).sum())
+    return float(np.mean(values))
+
+
+def _void_in_the_union(said: np.ndarray, true: np.ndarray, classes: int) -> float:
+    values = []
+    for kind in range(classes):
+        one, other = said == kind, true == kind
+        if (one | other).any():
+            values.append((one & other).sum() / (one | other).sum())
+    return float(np.mean(values))
+
+
+def _void_is_background(said: np.ndarray, true: np.ndarray, classes: int) -> float:
+    return void_miou(said, np.where(true == 255, 0, true), classes)
+
+
+def _void_is_right(said: np.ndarray, true: np.ndarray, classes: int) -> float:
+    return void_miou(said, np.where(true == 255, said, true), classes)
+
+
+def _all_classes(said: np.ndarray, true: np.ndarray, classes: int) -> float:
+    kept = said[true != 255], true[true != 255]
+    unions = [((kept[0] == kind) | (kept[1] == kind)).sum() for kind in range(classes)]
+    return sum(((kept[0] == k) & (kept[1] == k)).sum() / unions[k] for k in range(classes) if unions[k]) / classes
+
+
+_VOID_FAULTS = {
+    "Void pixels are still in it: whatever is said there belongs to that class's union.": _void_in_the_union,
+    "You made void background. Then an object that is too large is wrong in the border again.": _void_is_background,
+    "You counted every void pixel as right. It must not count at all.": _void_is_right,
+    "A class that is in neither the truth nor the answer has no IoU; it is left out of the mean.": _all_classes,
+}
+
+
+def _examine_void(answer: Answer) -> str | None:
+    rng = np.random.default_rng(4)
+    cases = []
+    for _ in range(25):
+        true = rng.integers(0, 4, (6, 8)).repeat(2, 0).repeat(2, 1)
+        said = np.where(rng.random(true.shape) < 0.2, rng.integers(0, 4, true.shape), true)
+        true[rng.random(true.shape) < 0.3] = 255
+        cases.append((said, true, 6))
+    return compare(answer, void_miou, cases, _VOID_FAULTS)
+
+
 def _raveled(given: Any) -> Any:
     return np.ravel(given) if isinstance(given, np.ndarray | list | tuple) else given
 
@@ -248,6 +338,36 @@ EXERCISES = (
             "What does pixel i hear of label l from all others? That is a sum over pixels of kernel times q.",
             "What it hears is subtracted from its unary term, times the weight; then a softmax over the labels, of "
             "minus that.",
+        ),
+    ),
+    Exercise(
+        "a line's price",
+        "Write f(height, width, line) that returns the IoU of a rectangle and the same rectangle grown by `line` on "
+        "all four sides.",
+        _examine_rectangle,
+        larger_rectangle,
+        ((_one_side, "two lines"), (_rule, "thin line"), (_rule_within_union, "corners"), (_lost, "what is left")),
+        (
+            "The smaller rectangle lies wholly in the larger one. What are intersection and union then?",
+            "The larger one is higher by two lines and wider by two lines. IoU is the smaller area by the larger.",
+        ),
+    ),
+    Exercise(
+        "void that counts",
+        "Mend f(said, true, classes): the mean IoU of two label maps, NumPy arrays. Pixels whose true label is 255 "
+        "must not count. A class in neither map is left out of the mean.",
+        _examine_void,
+        void_miou,
+        (
+            (_void_in_the_union, "union"),
+            (_void_is_background, "background"),
+            (_void_is_right, "as right"),
+            (_all_classes, "neither"),
+        ),
+        (
+            "Take a pixel whose truth is 255 and of which a chair is said. Of which sets in the loop is it a part?",
+            "No true class has the label 255, so it is in no intersection. But it is in the union of what was said. "
+            "Leave such pixels out before the loop.",
         ),
     ),
 )
