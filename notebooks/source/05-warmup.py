@@ -202,7 +202,7 @@ for step in range(total):
 # curve, $uv = 1$, a valley that is sharp at its ends and flat in the middle, where both weights are one.
 #
 # **First a guess: start in the sharp part, a little too fast for the parabola on the left. What happens in the valley?
-# Then raise the rate step by step, to 0.26, 0.3 and 0.5. At the end start in the flat part.**
+# Then raise the rate step by step, to $0.26$, $0.3$ and $0.5$. At the end start in the flat part.**
 
 # %%
 from fpnlib.notes.warmup.explorers import catapult
@@ -865,7 +865,8 @@ parts("WU-9")
 # %% [markdown]
 # ### The range test, measured
 #
-# Where the loss turns, in doublings above the limit: that of the moment, and that of the start.
+# Where the loss turns, in doublings above the limit: that of the moment, and that of the start. Twenty-four nets, none
+# of them in the picture above; with those we chose the rates of the test and how the turn is found.
 
 # %%
 numbers(
