@@ -197,6 +197,24 @@ for step in range(total):
 #
 # $$\lambda > \frac{2 (1 + \beta)}{\eta}$$
 #
+# That is a speed limit. On a parabola, whoever is beyond it is lost. A net's loss is no parabola: its curvature changes
+# from place to place. The simplest loss of that kind has two weights, $\tfrac12 (uv - 1)^2$. It is least along a whole
+# curve, $uv = 1$, a valley that is sharp at its ends and flat in the middle, where both weights are one.
+#
+# **First a guess: start in the sharp part, a little too fast for the parabola on the left. What happens in the valley?
+# Then raise the rate step by step, to 0.26, 0.3 and 0.5. At the end start in the flat part.**
+
+# %%
+from fpnlib.notes.warmup.explorers import catapult
+
+catapult()
+
+# %% [markdown]
+# The steps grow, as on the parabola, but they also carry the weights along the valley, to where it is flatter. There
+# the same rate is within the limit, and the descent comes to rest. Who is much too fast is lost in the valley as well.
+# And in the flat part the limit is far away. So a net that survives a large rate has gone to flat ground, and a low
+# rate at the beginning gives it the time to get there.
+#
 # A net has many parameters. Its second derivatives form a matrix, the Hessian, and the largest eigenvalue of it is
 # called the **sharpness**. A net's loss is no parabola, so crossing the limit need not be the end. It is a place where
 # steps begin to do harm.

@@ -79,6 +79,11 @@ PATHS: dict[str, list[dict[str, Any]]] = {
         {"neck": "BiFPN", "level": 3},
         {"neck": "no pyramid: C4, C5 at stride 8", "level": 4, "through": True},
     ],
+    "catapult": [
+        *({"rate": rate} for rate in (0.16, 0.2, 0.26, 0.3, 0.5)),
+        {"rate": 0.2, "u": 1.0, "v": 1.0},
+        {"momentum": 0.9},
+    ],
     "live_training": [{"train": "both"}, {"rate": 0.1}, {"rate": 0.4}],
     "schedule_designer": [
         {"warmup": 80},

@@ -29,6 +29,42 @@ from fpnlib.explore.glyphs import Words as WordsOfPanels
 from pages import packs
 
 KINDS = ("states", "parts", "images", "hover")
+# Shows a place, and says how many bytes the page has read, and how many milliseconds old it is, at its first picture.
+_FIRST = """root => new Promise((done) => {
+  const seen = new MutationObserver(look);
+  function look() {
+    if (!root.querySelector("canvas.fpnlib-picture[data-state]")) return;
+    seen.disconnect();
+    const now = performance.now();
+    const files = [...performance.getEntriesByType("navigation"), ...performance.getEntriesByType("resource")];
+    done([files.reduce((sum, file) => sum + file.encodedBodySize, 0), now]);
+  }
+  seen.observe(root, { subtree: true, childList: true, attributes: true });
+  root.scrollIntoView();
+  look();
+})"""
+# Moves each slider by a step and back, twice, and says how many milliseconds each move took to its pixels.
+_MOVES = """async root => {
+  const picture = root.querySelector("canvas.fpnlib-picture");
+  const taken = [];
+  for (const control of root.querySelectorAll("input[type=range]")) {
+    const begin = Number(control.value);
+    const way = begin < Number(control.max) ? 1 : -1;
+    for (const value of [begin + way, begin, begin + way, begin]) {
+      const moved = new Promise((done) => {
+        const seen = new MutationObserver(() => { seen.disconnect(); done(); });
+        seen.observe(picture, { attributeFilter: ["data-state"] });
+      });
+      const start = performance.now();
+      control.value = value;
+      control.dispatchEvent(new Event("input"));
+      await moved;
+      picture.getContext("2d").getImageData(0, 0, 1, 1);
+      taken.push(performance.now() - start);
+    }
+  }
+  return taken;
+}"""
 _CODES = {"M": (1, 1), "L": (2, 1), "Q": (3, 2), "C": (4, 3), "Z": (79, 0)}
 
 
@@ -39,9 +75,8 @@ class Stored:
         self.folder = site / "live" / name
         self.line: dict[str, Any] = json.loads((site / "live" / "manifest.json").read_text())[name]
         self.index: dict[str, Any] = packs.read(self.folder, self.line)
-        self.states, self.parts, self._images = (
-            [one for file in self.index[kind] for one in packs.read(self.folder, file)]
-            for kind in ("states", "parts", "images")
+        self.states, self.parts, self._images, self._hover = (
+            [one for file in self.index[kind] for one in packs.read(self.folder, file)] for kind in KINDS
         )
         controls = self.index["spec"]["controls"].items()
         self.offered = {name: one.get("values") or one.get("options") or [False, True] for name, one in controls}
@@ -57,6 +92,12 @@ class Stored:
             number += stride * values.index(state[name])
             stride *= len(values)
         return number
+
+    def told(self, number: int) -> Iterator[tuple[np.ndarray, list[str], int]]:
+        """What a state's marks say to a pointer: places as shares of the picture, words, columns; as `Panel.told`."""
+        for mark in self.states[number]["hover"]:
+            _, places, words, columns = self._hover[mark]
+            yield _points(places) / np.multiply(self.index["spec"]["size"], self.index["units"][0]), words, columns
 
     def picture(self, theme: str, number: int, density: float = 1) -> np.ndarray:
         """A state's picture: red, green, blue."""
@@ -217,6 +258,27 @@ class LiveExplorer:
         """Bring it to the window and wait for its first picture."""
         self.root.scroll_into_view_if_needed()
         self.picture.wait_for()
+
+    def first_picture(self) -> tuple[int, float]:
+        """Bring it to the window; the bytes that the page had read at its first picture, and its age then (ms)."""
+        read, age = self.page.evaluate(_FIRST, self.root.element_handle())
+        return int(read), float(age)
+
+    def moves(self) -> list[float]:
+        """Milliseconds of moves of each slider, by a step and back, twice."""
+        return [float(one) for one in self.page.evaluate(_MOVES, self.root.element_handle())]
+
+    def hears(self, across: float, down: float) -> str:
+        """What a pointer hears at a place, as shares of the picture; nothing after two seconds of silence."""
+        box = self.picture.bounding_box()
+        assert box
+        self.page.mouse.move(box["x"] + across * box["width"], box["y"] + down * box["height"])
+        hint = self.root.locator(".fpnlib-hint")
+        try:
+            hint.wait_for(timeout=2000)
+        except TimeoutError:
+            return ""
+        return hint.inner_text()
 
     def shown(self) -> list[Any]:
         """The state behind the picture."""

@@ -25,7 +25,7 @@ from pages.recorder import LETTER_UNIT, UNIT
 from repository import ROOT
 
 _MAKERS = [Path(__file__).with_name(f"{name}.py") for name in ("live", "packs", "recorder")]
-_TOLD = 150  # points of a mark whose numbers a pointer hears, at most
+TOLD = 150  # points of a mark whose numbers a pointer hears, at most
 _DRAWS = ("matplotlib", "numpy", "pillow", "torch")  # packages whose version may change a picture
 
 
@@ -67,7 +67,7 @@ def store(shown: Shown, folder: Path) -> dict[str, Any]:
             "parts": drawn(both, data, drawings, first=1),
             "hover": [
                 hover.put([*(ways(drawings.recorder.places(one)) for one in (corners, places)), words, columns])
-                for corners, places, words, columns in explorer.told(data, _TOLD)
+                for corners, places, words, columns in explorer.told(data, TOLD)
             ],
         }
     shots = Packs(folder, "states")

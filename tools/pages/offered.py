@@ -49,6 +49,12 @@ OFFERED: dict[str, Wanted] = {
     "detections": {"net": ..., "picture": ..., "score": (0.05, 0.3, 0.4, 0.6, 0.8, 0.95)},
     "cue_distance": {"distance": ..., "path": ..., "backbone": ...},
     "after_fpn": {"neck": ..., "level": ..., "through": ..., "side": (256, 512), "channels": (64, 256)},
+    "catapult": {
+        "rate": (0.06, 0.1, 0.16, 0.2, 0.26, 0.3, 0.5),
+        "momentum": (0.0, 0.9),
+        "u": (0.5, 1.0, 2.0, 3.0, 3.4, 3.9),
+        "v": (0.1, 0.4, 1.0),
+    },
     "live_training": {"train": ..., "rate": ..., "seed": ...},
     "schedule_designer": {"mode": ..., "warmup": 13, "after": ..., "delay": ...},
     "rate_map": {"optimizer": ..., "shown": ..., "place": ..., "warmup": ...},

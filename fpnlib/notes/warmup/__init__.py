@@ -1,7 +1,7 @@
 """Note 05: learning-rate warm-up.
 
 - `explorers`: `schedule_designer`, `rate_map`, `schedule_kin`, `sharpness`, `jump_to_full_rate`, `range_test`,
-  `live_training`.
+  `catapult`, `live_training`.
 - `experiments`: claims WU-1 (`factor`), WU-2, WU-3 and WU-6 (`rates`), WU-4 and WU-5 (`why`), WU-7 and WU-8
   (`limits`), WU-9 (`kin`), with the nets they train (`nets`, `runs`), how curved a loss is (`curvature`), torch's
   decays (`decays`), the curves that explorers show (`recorded`, `recorded_kin`) and a claim's numbers as a table

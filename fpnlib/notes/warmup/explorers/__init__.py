@@ -1,6 +1,7 @@
 """What note 05 shows: schedules and their kin, the map of rates, sharpness, jumps, a range test, live training."""
 
 from fpnlib.explore import explorer
+from fpnlib.notes.warmup.explorers.catapult import CatapultExplorer
 from fpnlib.notes.warmup.explorers.jump_to_full_rate import JumpExplorer
 from fpnlib.notes.warmup.explorers.live_training import LiveExplorer
 from fpnlib.notes.warmup.explorers.range_test import RangeExplorer
@@ -35,6 +36,12 @@ def jump_to_full_rate() -> JumpExplorer:
 
 
 @explorer
+def catapult() -> CatapultExplorer:
+    """Descend on a parabola and in a valley, and see what a step beyond the speed limit does in each."""
+    return CatapultExplorer()
+
+
+@explorer
 def live_training() -> LiveExplorer:
     """Train sixteen nets here, in a few seconds, with warm-up and without."""
     return LiveExplorer()
@@ -52,4 +59,13 @@ def range_test() -> RangeExplorer:
     return RangeExplorer()
 
 
-EXPLORERS = (schedule_designer, rate_map, schedule_kin, sharpness, jump_to_full_rate, range_test, live_training)
+EXPLORERS = (
+    schedule_designer,
+    rate_map,
+    schedule_kin,
+    sharpness,
+    jump_to_full_rate,
+    range_test,
+    catapult,
+    live_training,
+)
