@@ -242,6 +242,7 @@ import torch
 from fpnlib.models.weighing import AttentionAdd
 from fpnlib.notes.add_vs_concat.experiments.kin import book_maps
 
+torch.manual_seed(0)
 maps, attention = book_maps(), AttentionAdd(32, 8).requires_grad_(False)
 values = torch.stack(maps)
 query, keys = attention.query(maps[0]), torch.stack([attention.key(one) for one in maps])
