@@ -647,4 +647,4 @@ check("freeze batch norm", freeze)
 # - scikit-learn, `load_digits`: the digits, from the UCI repository (E. Alpaydin, C. Kaynak).
 # - *Another good page:* F. Kratzert, *Understanding the backward pass through Batch Normalization Layer*, 2016. It
 #   goes through the graph node by node, with NumPy code for each. Here the same graph has numbers that can be changed,
-#   beside its shorter form, and no code for each node by itself.
+#   and its code stands in one cell, beside the shorter form that libraries use.
