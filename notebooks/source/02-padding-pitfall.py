@@ -613,3 +613,6 @@ check("least padding", ...)
 # - torch, `nn.Conv2d`: `padding_mode`; torchvision, `GeneralizedRCNNTransform`: `size_divisible`.
 # - K. Zhang et al., *Joint Face Detection and Alignment Using Multi-task Cascaded Convolutional Networks*, 2016: P-Net.
 # - G. B. Huang et al., *Labeled Faces in the Wild*, 2007: the small photos.
+# - *Another good page:* A. Araujo, W. Norris, J. Sim, *Computing Receptive Fields of Convolutional Neural Networks*,
+#   Distill 2019. It derives the field for nets with several paths and lists it for the well-known ones. Here it is one
+#   path at a time, on nets that you can run, since the question is what happens at the border.

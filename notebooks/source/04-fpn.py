@@ -614,3 +614,6 @@ check("planted bug", ...)
 # - Y. Li, H. Mao, R. Girshick, K. He, *Exploring Plain Vision Transformer Backbones for Object Detection*, ECCV 2022:
 #   ViTDet.
 # - torchvision, `FeaturePyramidNetwork` and `resnet50`: names of the weights, and the numbers of the check.
+# - *Another good page:* J. Hui, *Understanding Feature Pyramid Networks for object detection*, 2018. It follows FPN
+#   on into Faster R-CNN and Mask R-CNN, head by head. Here it ends with the rule for the levels, and each part is taken
+#   out and measured instead.

@@ -1040,3 +1040,6 @@ check("largest rate", ...)
 # - K. He et al., *Delving Deep into Rectifiers*, ICCV 2015: the weights our nets begin with.
 # - detectron2 and timm, `tests/test_scheduler.py` in each: the published numbers.
 # - torch issues 162591 and 185872, timm issue 1242: what users reported of chained schedulers.
+# - *Another good page:* G. Goh, *Why Momentum Really Works*, Distill 2017. It takes the parabola in many dimensions
+#   apart and finds the best rate and momentum for all of them at once. Here one direction is enough, the sharpest:
+#   warm-up is about where descent diverges, not how fast it converges.

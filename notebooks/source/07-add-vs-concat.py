@@ -623,3 +623,5 @@ check("which fusion", ...)
 # - A. Vaswani et al., *Attention Is All You Need*, NeurIPS 2017; R. Xiong et al., *On Layer Normalization in the
 #   Transformer Architecture*, ICML 2020; N. Elhage et al., *A Mathematical Framework for Transformer Circuits*, 2021:
 #   the residual stream.
+# - *Another good page:* *Dive into Deep Learning*, on ResNet and DenseNet. It builds and trains both, whole. Here the
+#   two differ in nothing but the fusion, since only then does a comparison tell something about it.
