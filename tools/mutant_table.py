@@ -33,6 +33,7 @@ _NORMS = ("fpnlib/ops/normalization.py", ("tests/unit/ops/test_normalization.py"
 _NORM_LAYER = ("fpnlib/models/batch_norm.py", ("tests/unit/models/test_batch_norm_module.py",))
 _SCHEDULES = ("fpnlib/schedules.py", ("tests/unit/schedules/test_schedules.py",))
 _LIMITS = ("fpnlib/notes/warmup/experiments/limits.py", ("tests/unit/notes/test_warmup_room.py",))
+_BORDERS = ("fpnlib/models/borders.py", ("tests/unit/models/test_borders.py",))
 _FUSION = ("fpnlib/models/fusion.py", ("tests/unit/models/test_fusion.py",))
 _FPN = ("fpnlib/models/fpn.py", ("tests/unit/models/test_fpn.py",))
 _RESNET = ("fpnlib/models/resnet.py", ("tests/unit/models/test_strided_1x1.py",))
@@ -174,6 +175,14 @@ MUTANTS = (
     _mutant("RAdam divides by the second moment a step early", _SCHEDULES, "if length <= 5:", "if length <= 4:"),
     _mutant("the small steps take the large one's rate", _LIMITS, "rates.flatten() / part)", "rates.flatten() / 1)"),
     _mutant("the limit forgets the momentum", _LIMITS, "level / (2 * (1 + momentum))", "level / 2"),
+    _mutant("padding across for padding down", _BORDERS, "return [x, x, y, y]", "return [y, y, x, x]"),
+    _mutant("cells beyond the photo count", _BORDERS, "(pixels - missing) // stride", "pixels // stride"),
+    _mutant(
+        "the crop's cells are looked for at its far corner",
+        _BORDERS,
+        "y0 // stride, x0 // stride",
+        "y1 // stride, x1 // stride",
+    ),
     _mutant("untied kernel", _FUSION, "kernel.repeat(1, inputs, 1, 1)", "kernel.repeat_interleave(inputs, 1)"),
     _mutant(
         "doubled, not brought to the finer size",

@@ -51,6 +51,8 @@ class PathAggregation(nn.Module):
 class BiFPN(nn.Module):
     """One layer of EfficientDet's pyramid: down and up again, each node a weighted add, then a separable 3×3.
 
+    As the paper's formulas have it, each map has one 1×1; the authors' code makes another one for the way up.
+
     The weights are those of `FastNormalizedFusion`. A node in between adds its own map, what the way down made of it,
     and the level below; the two at the ends have one input less. Sizes change by nearest up and by max pooling down.
 

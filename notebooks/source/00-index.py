@@ -40,15 +40,15 @@
 # border](../images/02-padding-pitfall.png)](02-padding-pitfall.ipynb)
 #
 # In a small network without padding, a region of interest at the border lands on the feature map as a line or a point.
-# The exact width below which it does, a real face detector that loses a face, and how much padding brings it back.
-# *Forty minutes; no earlier note needed.*
+# The exact width below which it does, a real face detector that loses a face, how much padding brings it
+# back, and what the padding inside a large network does. *Fifty minutes; no earlier note needed.*
 #
 # You will be able to compute the receptive field of any chain of layers by hand, to project a box to a feature map
 # under the convention your library uses, and to say how much padding a border object needs.
 #
 # <!-- begin: claims 02 -->
 #
-# [7 claims](02-padding-pitfall.ipynb#Measure) measured here: 1 holds, 5 depend, 1 not shown.
+# [9 claims](02-padding-pitfall.ipynb#Measure) measured here: 2 hold, 5 depend, 2 not shown.
 #
 # <!-- end: claims 02 -->
 #
@@ -305,6 +305,10 @@ SortableLedger(verdicts())
 #   than black, and the mirror does not work by completing the face.
 # - [PD-5](02-padding-pitfall.ipynb#Measure) *not shown*: Trained to the end, a tiny net without padding is a little
 #   worse at the border; whether by more than another seed would make it, sixteen nets do not settle.
+# - [PD-8](02-padding-pitfall.ipynb#Measure) *not shown*: Padding inside a large net is felt some four cells deep, and
+#   for a net that learnt with zeros no other padding does clearly better.
+# - [PD-9](02-padding-pitfall.ipynb#Measure) *holds*: Even the photo's far side around it finds more faces at the border
+#   than black does.
 # - [WU-6](05-warmup.ipynb#Measure) *depends*: Batch norm lets you go to higher rates, and there warm-up saves nets
 #   again, with Adam for certain.
 # - [WU-9](05-warmup.ipynb#Measure) *depends*: A schedule's end saves no net: those that begin at the full rate lose as
@@ -416,6 +420,7 @@ instruction_sets()
 # | range test | 学习率范围测试 | let the rate climb at every step and see where the loss turns | [05] |
 # | recall, true positive rate | 召回率 | of the positives, the share that was flagged | [01] |
 # | receptive field | 感受野 | the pixels that a unit sees | [02] [08] |
+# | reflection, replication, circular padding | 反射、复制、循环填充 | mirror, last pixels, far side | [02] |
 # | region of interest, RoI | 感兴趣区域 | a box of the image that is looked at more closely | [02] |
 # | reliability diagram | 可靠性图 | in bins, the probability said and the share that came true | [01] |
 # | residual block | 残差块 | a block whose input is added to its output | [07] |

@@ -632,3 +632,6 @@ check("tied scores", ap_of)
 # - K. He in facebookresearch/moco, issue 39 on GitHub: a gap of 0.3 points of AP is within random variation on COCO.
 # - K. Zhang et al., *Joint Face Detection and Alignment Using Multi-task Cascaded Convolutional Networks*, 2016: P-Net.
 # - G. B. Huang et al., *Labeled Faces in the Wild*, 2007: the small photos.
+# - *Another good page:* MLU-Explain, *Precision & Recall*. There a threshold is dragged through points that one can
+#   count with the eye, and each lands in its corner of the table. Ours are hundreds of scores of a real classifier, too
+#   many to follow one by one, so here they are heaps.

@@ -5,7 +5,7 @@
 # region of interest at the border lands on it as a line or a point, or reads units that do not exist, and padding the
 # image first brings it back.
 #
-# *Forty minutes. You need no earlier note.* Run every cell first (menu Run → Run All Cells), then move the sliders.
+# *Fifty minutes. You need no earlier note.* Run every cell first (menu Run → Run All Cells), then move the sliders.
 # They work from the keyboard too: Tab to a slider, then the arrow keys.
 
 # %% [markdown]
@@ -76,8 +76,8 @@ roi_on_photo()
 #
 # The score is the best of the windows that cover half of what is left of the face.
 #
-# **Move the face across the border. Then try the four ways to pad:** black, the photo's mean colour, the photo's mirror
-# image, its last pixels repeated.
+# **Move the face across the border. Then try the five ways to pad:** black, the photo's mean colour, the photo's mirror
+# image, its last pixels repeated, its far side.
 
 # %%
 from fpnlib.notes.padding.explorers import face_at_border
@@ -271,6 +271,88 @@ for x0, x1 in ((15, 25), (0, 10), (30, 40)):
 # as none moves, but it does not count that extra one.
 
 # %% [markdown]
+# ### Inside a large net
+#
+# Large networks pad in every layer, so no RoI of theirs becomes a point. Is the border harmless, then? *Something* has
+# to stand beside the last cells of each map. torch has four kinds of it: `zeros`, which nearly all nets use; `reflect`,
+# the mirror image; `replicate`, the last cells repeated; and `circular`, what lies at the far side.
+#
+# Here is a way to see what that does. Give the net a crop from the middle of a photo, and keep one of its maps. Then
+# give it the whole photo, and look at the same cells: now they see what truly lies beside the crop. Any difference is
+# the padding's work. We count it in root mean squares of the map, so one means that the difference is as large as the
+# map itself. By hand, for a short chain of layers, beside the library's function:
+
+# %%
+from fpnlib.models.borders import border_effects
+
+torch.manual_seed(0)
+chain = torch.nn.Sequential(  # change this
+    torch.nn.Conv2d(3, 8, 3, stride=2, padding=1),
+    torch.nn.ReLU(),
+    torch.nn.Conv2d(8, 8, 5, stride=2, padding=2),
+)
+batch = torch.randn(1, 3, 256, 256)
+with torch.no_grad():
+    whole, alone = chain(batch), chain(batch[..., 64:192, 64:192])
+apart = (alone - whole[..., 16:48, 16:48])[0].square().mean(0).sqrt()  # cells: pixels over 4
+apart /= whole.square().mean().sqrt()
+torch.testing.assert_close(
+    apart, border_effects(chain, batch, (64, 64, 192, 192))["output"].difference
+)
+print("the first cells of a row:", [round(value, 3) for value in apart[16, :5].tolist()])
+along = receptive_field(chain).horizontal
+print("do they see padding?     ", [along.first(unit) < 0 for unit in range(5)])
+
+# %% [markdown]
+# **Now a guess about a real net.** EfficientNet-Lite0 has learnt ImageNet with zeros around its maps. At a stride of
+# sixteen the crop below has 16×16 cells. How many of them differ by more than a tenth, a quarter or most? And which of
+# the four kinds of padding comes nearest to the truth? **Write both down. Then go through the paddings, and through the
+# strides.**
+
+# %%
+from fpnlib.notes.padding.explorers import padding_in
+
+padding_in()
+
+# %% [markdown]
+# It is no thin rim. At a stride of sixteen more than half of the cells differ by a tenth or more, at thirty-two all of
+# them do. The receptive field of the deep layers is wider than the crop, so that they *may* differ was clear. The
+# picture says by how much, and that the effect fades quickly from ring to ring.
+#
+# And no padding is right. Around a photo, above, the mirror image was best. Here, on the astronaut, it is further from
+# the truth than zeros are. The net has never seen a mirror inside itself. It has seen zeros in every photo that it
+# learnt from, and it may well use them as a sign that says: here is the border.
+#
+# **Zeros beside the photo.** A detector takes photos of several sizes in one batch. It fills each up with zeros, to the
+# right and below, until its sides are multiples of 32: in torchvision that is `size_divisible`, in detectron2
+# `size_divisibility`. **Move the slider and watch the right end of the curve.** The photo was scaled before, so zero is
+# a middling grey. The last cells now see a grey wall first, and the map's own padding behind it. The fill goes up to
+# the largest photo of the batch, so what a box at the right border is made of depends on who else was in it.
+#
+# **Your own network** goes in as `padding_in(net)`, and your photo as `padding_in(net, "holiday.jpg")`. Any module will
+# do that returns maps or has some inside, such as a classifier of torchvision or timm. If its photos are not scaled as
+# torchvision's are, give `preprocess`.
+#
+# How large is that beside the half cell of RoIAlign? Take the map of stride sixteen, and a box in the middle of the
+# photo, once with `aligned` and once without:
+
+# %%
+from fpnlib.data import photo
+from fpnlib.models import EfficientNetLite0
+
+astronaut = EfficientNetLite0.preprocess(photo("astronaut"), None)
+with torch.no_grad():
+    sixteen = EfficientNetLite0.pretrained().features(astronaut)[3]
+box = torch.tensor([[0.0, 208, 208, 304, 304]])
+true, old = (roi_align(sixteen, box, 7, 1 / 16, 2, aligned=aligned) for aligned in (True, False))
+half = ((old - true).square().mean() / true.square().mean()).sqrt()
+print(f"half a cell changes the features of this box by {half:.2f} of their size")
+
+# %% [markdown]
+# That is as much as padding does in the outer rings, for *every* box of the photo and not only at the border. So of the
+# two mistakes mixing up `aligned` is the larger, and the cheaper to mend.
+
+# %% [markdown]
 # ## Check
 #
 # The arithmetic against the network itself. Take P-Net's feature map and ask autograd which pixels each unit depends
@@ -392,6 +474,34 @@ for mode in ("zero", "mean", "reflect", "replicate"):
 # <span title="PD-7 mirror_upright_high">0.006</span>: less than one face. So it is not the other half of the face that
 # helps. What does, this does not show; perhaps that the strip looks like a photo, without a hard false edge.
 #
+# And the *far side*, which torch calls circular? It gains <span title="PD-9 circular">0.027</span> over black, between
+# <span title="PD-9 circular_low">0.013</span> and <span title="PD-9 circular_high">0.042</span>, though what it shows
+# has nothing to do with the face. That speaks for our guess: to look like a photo is what helps.
+#
+# **Padding inside a net.** Eight photos, EfficientNet-Lite0, the map of stride sixteen; the astronaut, on whom the
+# bounds were thought out, is not among them. Difference between the crop alone and in its photo, in the outermost
+# columns and in the fourth, and how many cells deep a difference above a tenth reaches:
+
+# %%
+inside = Result.load("PD-8")
+for name in ("zeros", "reflect", "replicate", "circular"):
+    first, fourth, deep = (
+        inside.number(f"{name}_{what}") for what in ("ring_1", "ring_4", "reach_10")
+    )
+    line = f"{name:9}: outermost {first:.2f}, fourth {fourth:.2f}, reach {deep:.1f} cells"
+    if name != "zeros":
+        gain, low, high = (inside.number(f"{name}_gain{end}") for end in ("", "_low", "_high"))
+        line += f"; better than zeros by {gain:.2f} doublings, between {low:.2f} and {high:.2f}"
+    print(line)
+
+# %% [markdown]
+# We had asked for half a doubling, which is half a cell of reach. None of the three gets there: **our saying fails**.
+# The far side is even further off than zeros. Twenty-four zeros beside the photo make the last two columns' difference
+# larger by <span title="PD-8 filled_over_own">0.68</span> doublings, but between
+# <span title="PD-8 filled_over_own_low">0.49</span> and <span title="PD-8 filled_over_own_high">0.87</span>: just not
+# shown. All of this is one net, trained with zeros. A net that has learnt with another padding may be at home with
+# that.
+#
 # **RoI features, the source's own case.** A tiny net without padding has a receptive field of ten pixels and a stride
 # of two. RoIAlign cuts each object's RoI out of its feature map, and a linear layer names one of four shapes from these
 # 3×3 cells alone. It is trained from scratch on shapes anywhere, with the image padded or not. The box gets onto the
@@ -445,7 +555,7 @@ for way in ("projected", "divided"):
 # - Dividing a box by the stride is right only where the field, less twice the padding, equals the stride. Elsewhere
 #   the features come from another place, or are zeros, and nothing warns you.
 # - What you pad with is part of the picture that the net sees. On faces a mirror image did best; black, and the last
-#   pixels repeated, did worst.
+#   pixels repeated, did worst. Inside a net that learnt with zeros nothing did much better than zeros.
 
 # %% [markdown]
 # ## Try
@@ -477,9 +587,9 @@ check("least padding", ...)
 
 # %% [markdown]
 # **Fourth, a prediction.** Ten convolutions with a kernel of three follow one another. Each pads by one pixel, so a map
-# of 64 by 64 units stays that large. How many of the last map's units has padding reached: a tenth, a third, more than
-# half? Decide first. Then write `f(side, layers, kernel)` that returns their share, for odd kernels, stride one, and
-# padding that keeps the side.
+# of $64 \times 64$ units stays that large. How many of the last map's units has padding reached: a tenth, a third,
+# more than half? Decide first. Then write `f(side, layers, kernel)` that returns their share, for odd kernels, stride
+# one, and padding that keeps the side.
 
 # %%
 check("how far padding reaches", ...)
@@ -518,6 +628,7 @@ check("half a cell", pool_row)
 # | stride | 步幅 | pixels from one unit's field to the next one's |
 # | feature map | 特征图 | the units of a layer, in their places |
 # | region of interest, RoI | 感兴趣区域 | a box of the image that is looked at more closely |
+# | reflection, replication, circular padding | 反射、复制、循环填充 | mirror, last pixels, far side |
 # | RoI pooling, RoI alignment | 感兴趣区域池化、对齐 | features of a fixed size for a box of any size |
 #
 # ## References
@@ -529,5 +640,9 @@ check("half a cell", pool_row)
 # - Detectron2, the docstring of `ROIAlign`: what `aligned` means; torchvision, `roi_align`: its default.
 # - RoIAlign half a cell off: [onnxruntime, issue 6921](https://github.com/microsoft/onnxruntime/issues/6921), and the
 #   test that expected it, [onnx, issue 3428](https://github.com/onnx/onnx/issues/3428).
+# - torch, `nn.Conv2d`: `padding_mode`; torchvision, `GeneralizedRCNNTransform`: `size_divisible`.
 # - K. Zhang et al., *Joint Face Detection and Alignment Using Multi-task Cascaded Convolutional Networks*, 2016: P-Net.
 # - G. B. Huang et al., *Labeled Faces in the Wild*, 2007: the small photos.
+# - *Another good page:* A. Araujo, W. Norris, J. Sim, *Computing Receptive Fields of Convolutional Neural Networks*,
+#   Distill 2019. It derives the field for nets with several paths and lists it for the well-known ones. Here it is one
+#   path at a time, on nets that you can run, since the question is what happens at the border.

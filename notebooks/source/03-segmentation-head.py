@@ -313,3 +313,5 @@ check("void pixels", ...)
 # - V. Badrinarayanan, A. Kendall, R. Cipolla, *SegNet*, TPAMI 2017: the last layer of its published model is one 3×3.
 # - B. Cheng et al., *Boundary IoU*, CVPR 2021.
 # - Student, *The Probable Error of a Mean*, Biometrika 1908: the intervals.
+# - *Another good page:* *Dive into Deep Learning*, on fully convolutional networks. It trains one on VOC from the
+#   first line to the last picture. Here only the last layer changes, so that what changes with it can be measured.

@@ -177,7 +177,7 @@ cue_distance()
 # %% [markdown]
 # ### What came after
 #
-# Most detectors since FPN have a *neck*, some layers between backbone and head, and it is FPN with one thing changed:
+# Many detectors since then have a *neck*, some layers between backbone and head, that is FPN with one thing changed:
 #
 # - **RetinaNet** leaves P2 out and puts P6 and P7 on top, for large objects.
 # - **PANet** walks back up. Its N2 is P2; each further N adds a P to the N below, halved.
@@ -186,7 +186,7 @@ cue_distance()
 #   the taps of its kernels further apart. They came before FPN, and segmentation still uses them.
 #
 # Below, all of them stand on ResNet-50. Follow one cell of the backbone: what it reaches is orange. The maps in the
-# bottom row are the outputs, and the cells there are darker where more ways lead.
+# bottom row are the outputs, and the colour of a cell there is the stronger the more ways lead to it.
 #
 # **First a guess. FPN's arrows lead down: can an edge that C2 has seen get up to P5? And of the six, which multiplies
 # least, and which most? Then choose PANet with the same cell, and tick *through the backbone too* to see how it was
@@ -224,7 +224,8 @@ print(beside_fpn())
 #
 # Which of them finds more objects we did not measure. It depends on the data, as *Measure* below shows for FPN itself.
 #
-# The two new ideas are a few lines each. **Change the weights, and see which map the sum is like.**
+# The two new ideas are a few lines each. With equal weights the sum below is not equally like both maps, since one of
+# them is louder. **Find weights with which it is.**
 
 # %%
 import torch
@@ -233,8 +234,9 @@ from torch.nn.functional import relu
 from fpnlib.models import PathAggregation
 from fpnlib.models.fusion import FastNormalizedFusion
 
+torch.manual_seed(0)
 p = [torch.randn(1, 8, side, side) for side in (32, 16, 8)]
-path, fusion, weights = PathAggregation(8, 3), FastNormalizedFusion(2), [2.0, 0.5]  # change these
+path, fusion, weights = PathAggregation(8, 3), FastNormalizedFusion(2), [1.0, 1.0]  # change these
 n = [p[0]]
 for down, smooth, level in zip(path.down, path.smooth, p[1:], strict=True):
     n.append(relu(smooth(level + relu(down(n[-1])))))
@@ -243,9 +245,9 @@ fusion.weight.data = torch.tensor(weights)
 positive = relu(fusion.weight)
 added = (positive[0] * p[1] + positive[1] * n[1]) / (positive.sum() + fusion.eps)
 torch.testing.assert_close(added, fusion(p[1], n[1]))
-print(
-    [f"{torch.corrcoef(torch.stack([added.ravel(), m.ravel()]))[0, 1]:.2f}" for m in (p[1], n[1])]
-)
+for name, one in (("P", p[1]), ("N", n[1])):
+    alike = torch.corrcoef(torch.stack([added.ravel(), one.ravel()]))[0, 1]
+    print(f"correlation of the sum with {name}: {alike:.2f}")
 
 # %% [markdown]
 # ## Why
@@ -612,3 +614,6 @@ check("planted bug", ...)
 # - Y. Li, H. Mao, R. Girshick, K. He, *Exploring Plain Vision Transformer Backbones for Object Detection*, ECCV 2022:
 #   ViTDet.
 # - torchvision, `FeaturePyramidNetwork` and `resnet50`: names of the weights, and the numbers of the check.
+# - *Another good page:* J. Hui, *Understanding Feature Pyramid Networks for object detection*, 2018. It follows FPN
+#   on into Faster R-CNN and Mask R-CNN, head by head. Here it ends with the rule for the levels, and each part is taken
+#   out and measured instead.

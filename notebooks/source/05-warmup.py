@@ -202,7 +202,7 @@ for step in range(total):
 # curve, $uv = 1$, a valley that is sharp at its ends and flat in the middle, where both weights are one.
 #
 # **First a guess: start in the sharp part, a little too fast for the parabola on the left. What happens in the valley?
-# Then raise the rate step by step, to 0.26, 0.3 and 0.5. At the end start in the flat part.**
+# Then raise the rate step by step, to $0.26$, $0.3$ and $0.5$. At the end start in the flat part.**
 
 # %%
 from fpnlib.notes.warmup.explorers import catapult
@@ -865,7 +865,8 @@ parts("WU-9")
 # %% [markdown]
 # ### The range test, measured
 #
-# Where the loss turns, in doublings above the limit: that of the moment, and that of the start.
+# Where the loss turns, in doublings above the limit: that of the moment, and that of the start. Twenty-four nets, none
+# of them in the picture above; with those we chose the rates of the test and how the turn is found.
 
 # %%
 numbers(
@@ -880,12 +881,12 @@ numbers(
 
 # %% [markdown]
 # The limit of the start is wrong by <span title="WU-7 plain_over_start">3.1</span> doublings, a factor of about nine.
-# The limit of the moment is nearer, but we had asked for one doubling, and the loss turns <span title="WU-7
-# plain_over_then">1.3</span> above it (from <span title="WU-7 plain_over_then_low">1.1</span> to <span title="WU-7
-# plain_over_then_high">1.5</span>): **this part of our claim fails**. The net rides at the limit for a while, as the
-# picture shows, before the loss gives in. With momentum it is the other way round: the loss turns <span title="WU-7
-# momentum_over_then">−0.8</span> doublings from the limit, below it. On a parabola, whose sharpness cannot move, the
-# same test turns at the limit to <span title="WU-7 parabola_over">0.1</span> doublings.
+# The limit of the moment is nearer, but we had asked for one doubling, and the loss turns
+# <span title="WU-7 plain_over_then">1.3</span> above it (from <span title="WU-7 plain_over_then_low">1.1</span> to
+# <span title="WU-7 plain_over_then_high">1.5</span>): **this part of our claim fails**. The net rides at the limit for
+# a while, as the picture shows, before the loss gives in. With momentum it is the other way round: the loss turns
+# <span title="WU-7 momentum_over_then">−0.8</span> doublings from the limit, below it. On a parabola, whose sharpness
+# cannot move, the same test turns at the limit to <span title="WU-7 parabola_over">0.1</span> doublings.
 
 # %%
 parts("WU-7")
@@ -916,10 +917,10 @@ numbers(
 )
 
 # %% [markdown]
-# Up to the limit the loss is the same to a tenth of a doubling. The places are not: at the limit they lie <span
-# title="WU-8 apart_1">0.62</span> of the way apart. The rule keeps the loss, not the path. At eight times the limit the
-# large step ends <span title="WU-8 over_8">0.89</span> doublings higher. These are the first steps of small nets; of a
-# whole training this says nothing.
+# Up to the limit the loss is the same to a tenth of a doubling. The places are not: at the limit they lie
+# <span title="WU-8 apart_1">0.62</span> of the way apart. The rule keeps the loss, not the path. At eight times the
+# limit the large step ends <span title="WU-8 over_8">0.89</span> doublings higher. These are the first steps of small
+# nets; of a whole training this says nothing.
 
 # %%
 parts("WU-8")
@@ -1039,3 +1040,6 @@ check("largest rate", ...)
 # - K. He et al., *Delving Deep into Rectifiers*, ICCV 2015: the weights our nets begin with.
 # - detectron2 and timm, `tests/test_scheduler.py` in each: the published numbers.
 # - torch issues 162591 and 185872, timm issue 1242: what users reported of chained schedulers.
+# - *Another good page:* G. Goh, *Why Momentum Really Works*, Distill 2017. It takes the parabola in many dimensions
+#   apart and finds the best rate and momentum for all of them at once. Here one direction is enough, the sharpest:
+#   warm-up is about where descent diverges, not how fast it converges.

@@ -645,3 +645,6 @@ check("freeze batch norm", freeze)
 #   CVPR 2018: folding, in section 3.2.
 # - PyTorch, `torch.nn.BatchNorm2d`: the options and buffers that ours has.
 # - scikit-learn, `load_digits`: the digits, from the UCI repository (E. Alpaydin, C. Kaynak).
+# - *Another good page:* F. Kratzert, *Understanding the backward pass through Batch Normalization Layer*, 2016. It
+#   goes through the graph node by node, with NumPy code for each. Here the same graph has numbers that can be changed,
+#   and its code stands in one cell, beside the shorter form that libraries use.

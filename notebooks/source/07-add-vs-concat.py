@@ -242,6 +242,7 @@ import torch
 from fpnlib.models.weighing import AttentionAdd
 from fpnlib.notes.add_vs_concat.experiments.kin import book_maps
 
+torch.manual_seed(0)
 maps, attention = book_maps(), AttentionAdd(32, 8).requires_grad_(False)
 values = torch.stack(maps)
 query, keys = attention.query(maps[0]), torch.stack([attention.key(one) for one in maps])
@@ -622,3 +623,5 @@ check("which fusion", ...)
 # - A. Vaswani et al., *Attention Is All You Need*, NeurIPS 2017; R. Xiong et al., *On Layer Normalization in the
 #   Transformer Architecture*, ICML 2020; N. Elhage et al., *A Mathematical Framework for Transformer Circuits*, 2021:
 #   the residual stream.
+# - *Another good page:* *Dive into Deep Learning*, on ResNet and DenseNet. It builds and trains both, whole. Here the
+#   two differ in nothing but the fusion, since only then does a comparison tell something about it.

@@ -922,3 +922,6 @@ check("void that counts", miou_of)
 # - R. Achanta et al., *SLIC Superpixels*, PAMI 2012; scikit-image.
 # - L. Grady, *Random Walks for Image Segmentation*, PAMI 2006; scikit-image.
 # - M.-Y. Liu et al., *Entropy Rate Superpixel Segmentation*, CVPR 2011: the achievable accuracy.
+# - *Another good page:* J. Jordan, *An overview of semantic image segmentation*, 2018. It shows the architectures one
+#   after the other, and the losses, Dice among them. Here is nothing about losses: neither of the two authors speaks of
+#   them, and a score can be understood without.

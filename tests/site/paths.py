@@ -35,11 +35,17 @@ PATHS: dict[str, list[dict[str, Any]]] = {
         {"position": 0},
     ],
     "roi_on_photo": [{"y": 0}, {"height": 20}, {"height": 6}, {"width": 12}, {"width": 60}],
+    "padding_in": [
+        *({"map": f"stride {stride}"} for stride in (2, 4, 8, 32, 16)),
+        *({"padding": padding} for padding in ("reflect", "replicate", "circular", "zeros")),
+        *({"missing": eights} for eights in (1, 2, 3)),
+    ],
     "face_at_border": [
         *({"distance": value} for value in range(-5, -9, -1)),
         {"mode": "mean"},
         {"mode": "reflect"},
         {"mode": "replicate"},
+        {"mode": "circular"},
         {"padding": 0},
         {"padding": 12},
     ],

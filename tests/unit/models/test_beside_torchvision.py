@@ -33,6 +33,34 @@ def test_the_whole_pyramid(torchvision, name, size):
             torch.testing.assert_close(a, b, rtol=0, atol=1e-6)
 
 
+@pytest.mark.parametrize(("into", "out"), [(24, 8), (8, 8)])
+def test_further_levels(torchvision, into, out):
+    maps = [torch.randn(1, channels, 32 // k, 48 // k) for channels, k in ((4, 1), (6, 2), (into, 4))]
+    blocks = torchvision.ops.feature_pyramid_network
+    for theirs, ours in (
+        (blocks.LastLevelMaxPool(), models.LastLevelMaxPool()),
+        (blocks.LastLevelP6P7(into, out), models.LastLevelP6P7(into, out)),
+    ):
+        pyramid = torchvision.ops.FeaturePyramidNetwork([4, 6, into], out, extra_blocks=theirs)
+        mine = models.FPN([4, 6, into], out, extra_blocks=ours)
+        mine.load_state_dict(pyramid.state_dict())
+        named = OrderedDict(zip("345", maps, strict=True))
+        expected, found = pyramid(named), mine(named)
+        assert list(found) == list(expected)
+        for a, b in zip(found.values(), expected.values(), strict=True):
+            torch.testing.assert_close(a, b, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("dilated", [(False, False, True), (False, True, True), (True, False, False)])
+def test_dilated_stages(torchvision, dilated):
+    theirs = torchvision.models.resnet50(replace_stride_with_dilation=list(dilated)).eval()
+    ours = models.resnet50(replace_stride_with_dilation=dilated).eval()
+    ours.load_state_dict(theirs.state_dict())
+    x = torch.randn(1, 3, 65, 96)
+    with torch.no_grad():
+        torch.testing.assert_close(ours(x), theirs(x), rtol=0, atol=1e-5)
+
+
 @pytest.mark.parametrize(
     ("name", "layers"),
     [

@@ -45,6 +45,16 @@ def test_further_levels_are_torchvisions(name):
             torch.testing.assert_close(mine, expected)
 
 
+def test_a_retinanets_pyramid_loads_from_a_detectors_file(tmp_path):
+    made, again = (FPN(CHANNELS[1:], OUT, extra_blocks=LastLevelP6P7(CHANNELS[-1], OUT)) for _ in range(2))
+    torch.save({f"backbone.fpn.{key}": value for key, value in made.state_dict().items()}, tmp_path / "detector.pth")
+    again.load_checkpoint(tmp_path / "detector.pth")
+    for key, value in again.state_dict().items():
+        assert torch.equal(value, made.state_dict()[key])
+    with pytest.raises(ValueError, match=r"extra_blocks\.p6"):
+        FPN(CHANNELS[1:], OUT).load_checkpoint(tmp_path / "detector.pth")
+
+
 @pytest.mark.parametrize("name", DILATED)
 def test_dilated_resnets_are_torchvisions(name):
     recorded = json.loads(RESNETS.read_text())[name]

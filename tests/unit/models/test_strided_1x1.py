@@ -67,6 +67,20 @@ NETS = {
     "detector": (lambda: Detector(width=2, channels=4), [(2, 3, 64, 64)]),
     "CPN": (lambda: models.CPN(models.resnet50(width=2, num_classes=None), 3, 4), [(2, 3, 64, 64)]),
     "FPN": (lambda: models.FPN((3, 4), 4).train(), [[(2, 3, 8, 8), (2, 4, 4, 4)]]),
+    "FPN, pool": (
+        lambda: models.FPN((3, 4), 4, extra_blocks=models.LastLevelMaxPool()).train(),
+        [[(2, 3, 8, 8), (2, 4, 4, 4)]],
+    ),
+    "FPN, P6 and P7": (
+        lambda: models.FPN((3, 5), 4, extra_blocks=models.LastLevelP6P7(5, 4)).train(),
+        [[(2, 3, 8, 8), (2, 5, 4, 4)]],
+    ),
+    "PathAggregation": (lambda: models.PathAggregation(4, 2), [[(2, 4, 8, 8), (2, 4, 4, 4)]]),
+    "BiFPN": (lambda: models.BiFPN((3, 4), 4, extra_levels=2), [[(2, 3, 8, 8), (2, 4, 4, 4)]]),
+    "dilated": (
+        lambda: models.resnet50(width=3, replace_stride_with_dilation=(False, True, True)),
+        [(2, 3, 64, 64)],
+    ),
     "DenseNet": (lambda: models.DenseNet(4, (2, 2), 4), [(2, 3, 64, 64)]),
     "EfficientNetLite0": (models.EfficientNetLite0, [(2, 3, 64, 64)]),
     "HED": (models.HED, [(2, 3, 64, 64)]),

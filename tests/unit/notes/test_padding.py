@@ -3,20 +3,23 @@
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
 from fpnlib.data import photo
-from fpnlib.models import PNet
+from fpnlib.models import EfficientNetLite0, PNet, resnet18
+from fpnlib.models.borders import border_effects
 from fpnlib.models.face_detector import pnet
 from fpnlib.notes.padding.experiments import roi_nets, tiny_nets
 from fpnlib.notes.padding.experiments.faces import astronaut_scores, lfw_border_scores, lfw_is_face, wins
+from fpnlib.notes.padding.experiments.inside import PHOTOS, lite0_borders, profile
 from fpnlib.notes.padding.experiments.padded import MODES, pad_photos, pnet_field
-from fpnlib.notes.padding.explorers import face_at_border, geometry, roi_on_photo
+from fpnlib.notes.padding.explorers import face_at_border, geometry, padding_in, roi_on_photo
 from fpnlib.ops import receptive_field, roi_align, roi_pool
 
-NUMPY_MODES = {"zero": "constant", "reflect": "reflect", "replicate": "edge"}
+NUMPY_MODES = {"zero": "constant", "reflect": "reflect", "replicate": "edge", "circular": "wrap"}
 
 
 @settings(deadline=None, max_examples=40)
@@ -42,6 +45,7 @@ def test_padding_is_numpys(mode, padding, seed):
         ((-1, 0, 0, 0), "zero", "padding: got"),
         ((0, 5, 0, 0), "reflect", "padding: got .* for reflect"),
         ((0, 0, 5, 0), "reflect", "padding: got .* for reflect"),
+        ((6, 0, 0, 0), "circular", "padding: got .* for circular"),
     ],
 )
 def test_padding_refuses(padding, mode, message):
@@ -180,3 +184,64 @@ def test_own_face_is_found_or_given():
 def test_own_photos_that_do_not_do(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_padding_in_measures_the_crop_in_the_middle_of_the_photo():
+    borders = lite0_borders(photo("coffee"))
+    assert (borders.side, borders.photo.shape) == (192, (384, 384, 3))
+    assert np.array_equal(borders.photo, photo("coffee")[8:392, 108:492])
+    batch = (torch.from_numpy(borders.photo).permute(2, 0, 1)[None].float() - 127) / 128
+    effects = border_effects(
+        EfficientNetLite0.pretrained().features, batch, (96, 96, 288, 288), padding="reflect", missing=8
+    )
+    for name, effect in borders.effects("reflect", 8).items():
+        torch.testing.assert_close(effect.difference, effects[name].difference, rtol=1e-3, atol=1e-5)
+    rows = effect.difference[1:5].double().square().mean(0).sqrt()
+    np.testing.assert_allclose(profile(effect), rows.numpy(), rtol=1e-6)
+    assert "astronaut" not in PHOTOS
+
+
+def test_padding_in_takes_the_readers_network():
+    torch.manual_seed(0)
+    chain = torch.nn.Sequential(
+        torch.nn.Conv2d(3, 4, 3, 2, 1), torch.nn.Tanh(), torch.nn.Conv2d(4, 4, 5, 2, 2), torch.nn.Conv2d(4, 4, 3, 1, 1)
+    )
+    field = receptive_field(chain).horizontal
+    explorer = padding_in(chain, photo("chelsea"), threshold=0.01)
+    assert explorer.state["map"] == "stride 4"
+    cells = explorer.data.difference
+    beyond = sum(field.first(unit) < 0 for unit in range(len(cells)))
+    assert (cells[len(cells) // 2] > 1e-6)[:8].tolist() == [unit < beyond for unit in range(8)]
+    assert explorer.data.reach <= beyond
+    assert "cells deep" in explorer.readout
+    explorer.close()
+    classifier = padding_in(resnet18(width=8, num_classes=3), np.zeros((130, 150, 3), np.uint8) + 90)
+    assert classifier.controls()["map"].options == ("stride 2", "stride 4", "stride 8", "stride 16", "stride 32")
+    classifier.close()
+    flat = padding_in(lambda batch: F.avg_pool2d(batch, 4), preprocess=lambda batch: batch - 7)
+    assert flat.data.reach == 0
+    assert "is nowhere" in flat.readout
+    flat.close()
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"network": "resnet"}, "network: got str, allowed: a module, or a function of a batch"),
+        (
+            {"image": np.zeros((127, 300, 3), np.uint8)},
+            "photo: got 300×127 pixels, allowed: 128 pixels or more",
+        ),
+        ({"preprocess": lambda batch: batch}, "preprocess: got one without a network"),
+        ({"network": lambda batch: batch.mean()}, "net: got a function that returns Tensor"),
+        (
+            {"network": lambda batch: F.avg_pool2d(batch, 64), "image": photo("coffee")},
+            r"crop: got corner \(96, 96\), allowed: multiples of 64",
+        ),
+    ],
+)
+def test_padding_in_names_what_it_cannot_take(given, message):
+    image = given.get("image", photo("chelsea"))
+    with pytest.raises(ValueError, match=message):
+        padding_in(**{"image": image} | given)

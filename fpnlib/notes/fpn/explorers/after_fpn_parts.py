@@ -40,7 +40,7 @@ def fill_costs(panel: Panel) -> None:
 
 
 def fill_output(panel: Panel, row: int) -> None:
-    """Put the output of a row of the graph into a panel, if there is one: darker where more ways lead to a cell."""
+    """Put the output of a row of the graph into a panel, if there is one: stronger where more ways lead."""
     shades = LinearSegmentedColormap.from_list("shades", [PAPER, ORANGE])
     panel.axes.set(xlim=(-0.02, 1.02), ylim=(1.02, -0.02))
     panel.image(

@@ -18,12 +18,13 @@ from fpnlib.notes.padding.experiments.padded import MODES, Mode, pad_photos
 ASTRONAUT_FACE = (178, 72, 270, 183)  # x0 y0 x1 y1 by eye: hairline to chin, ear to ear
 FACE_SIDES = (12, 15, 18)  # of an LFW photo, in pixels of P-Net's input
 HALF_FIELD = 6  # half of P-Net's receptive field
+FOUR = MODES[:4]  # that PD-4 and PD-7 compare
 AMOUNTS = (2, HALF_FIELD, 12)  # pixels of padding
 HIDDEN = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5)  # share of a face's width beyond the border
 _LFW_SIDE = 25
 _AROUND = 6  # pixels kept above and below a face
 _RESAMPLES = 2000
-_ONE_FACE = "one face of the hundred lost or won, the least that can be counted"
+ONE_FACE = "one face of the hundred lost or won, the least that can be counted"
 
 
 @functools.cache
@@ -111,7 +112,7 @@ def _wins(hidden: float | None, padding: int, mode: Mode = "zero", *, upside_dow
     return wins(scores[is_face], scores[~is_face])
 
 
-def _over_photos(differences: Mapping[str, Tensor]) -> dict[str, float]:
+def over_photos(differences: Mapping[str, Tensor]) -> dict[str, float]:
     """Mean of each matrix of faces by others with its interval, faces and others drawn again; (100, 100) each."""
     rng = np.random.default_rng(0)
     faces, others = (
@@ -131,7 +132,7 @@ def faces_at_the_border() -> Measurement:
     is_face = lfw_is_face()
     gains = {f"gain_{round(100 * h)}": b - a for h, a, b in zip(HIDDEN, plain, padded, strict=True)}
     mean_gain = torch.stack([*gains.values()]).mean(0)
-    numbers = _over_photos(gains | {"gain": mean_gain, "lost_to_cutting": padded[0] - padded[-1]})
+    numbers = over_photos(gains | {"gain": mean_gain, "lost_to_cutting": padded[0] - padded[-1]})
     return Measurement(
         numbers["gain"],
         (numbers["gain_low"], numbers["gain_high"]),
@@ -152,18 +153,18 @@ def faces_at_the_border() -> Measurement:
     )
 
 
-def _mean_wins(padding: int, mode: Mode = "zero", *, upside_down: bool = False) -> Tensor:
+def mean_wins(padding: int, mode: Mode = "zero", *, upside_down: bool = False) -> Tensor:
     """`_wins` averaged over how much is cut off; (100, 100)."""
     return torch.stack([_wins(h, padding, mode, upside_down=upside_down) for h in HIDDEN[1::2]]).mean(0)
 
 
 def amounts() -> Measurement:
     """The area under ROC for each way to pad and three amounts, and what each amount adds to the one before."""
-    area = {(mode, amount): _mean_wins(amount, mode) for mode in MODES for amount in AMOUNTS}
+    area = {(mode, amount): mean_wins(amount, mode) for mode in FOUR for amount in AMOUNTS}
     less, half, more = AMOUNTS
-    differences = {f"{mode}_up_to_half": area[mode, half] - area[mode, less] for mode in MODES}
-    none = _mean_wins(0)
-    numbers = _over_photos(differences | {"padding_at_all": area["zero", half] - none})
+    differences = {f"{mode}_up_to_half": area[mode, half] - area[mode, less] for mode in FOUR}
+    none = mean_wins(0)
+    numbers = over_photos(differences | {"padding_at_all": area["zero", half] - none})
     return Measurement(
         numbers["padding_at_all"],
         (numbers["padding_at_all_low"], numbers["padding_at_all_high"]),
@@ -171,17 +172,17 @@ def amounts() -> Measurement:
         numbers
         | {"amounts": list(AMOUNTS), "none": none.mean().item()}
         # No claim: a window further out holds too little of the face to count.
-        | {"most_beyond_half": max((area[mode, more] - area[mode, half]).mean().item() for mode in MODES)}
-        | {mode: [area[mode, amount].mean().item() for amount in AMOUNTS] for mode in MODES},
+        | {"most_beyond_half": max((area[mode, more] - area[mode, half]).mean().item() for mode in FOUR)}
+        | {mode: [area[mode, amount].mean().item() for amount in AMOUNTS] for mode in FOUR},
     )
 
 
 def modes() -> Measurement:
     """The area under ROC that each way to pad gains over black, and the mirror image over itself upside down."""
-    area = {mode: _mean_wins(HALF_FIELD, mode) for mode in MODES}
-    differences: dict[str, Tensor] = {mode: area[mode] - area["zero"] for mode in MODES[1:]}
-    differences["mirror_upright"] = area["reflect"] - _mean_wins(HALF_FIELD, "reflect", upside_down=True)
-    numbers = _over_photos(differences | {"padding_at_all": area["zero"] - _mean_wins(0)})
+    area = {mode: mean_wins(HALF_FIELD, mode) for mode in FOUR}
+    differences: dict[str, Tensor] = {mode: area[mode] - area["zero"] for mode in FOUR[1:]}
+    differences["mirror_upright"] = area["reflect"] - mean_wins(HALF_FIELD, "reflect", upside_down=True)
+    numbers = over_photos(differences | {"padding_at_all": area["zero"] - mean_wins(0)})
     interval = numbers["reflect_low"], numbers["reflect_high"]
     return Measurement(numbers["reflect"], interval, len(lfw_is_face()), numbers)
 
@@ -192,7 +193,7 @@ _NAMES: dict[Mode, str] = {
     "reflect": "the mirror image",
     "replicate": "the last pixels repeated",
 }
-_PNET_GAIN = exceeds(0.01, "the area under ROC that six black pixels gain over none", of="padding_at_all")
+PNET_GAIN = exceeds(0.01, "the area under ROC that six black pixels gain over none", of="padding_at_all")
 
 CLAIMS = (
     Claim(
@@ -204,7 +205,7 @@ CLAIMS = (
                 0.01,
                 f"the area under ROC that six black pixels gain with {h:.0%} cut off",
                 of=f"gain_{round(100 * h)}",
-                because=_ONE_FACE,
+                because=ONE_FACE,
             )
             for h in HIDDEN
         },
@@ -221,12 +222,12 @@ CLAIMS = (
         Said("us"),
         {
             f"for {_NAMES[mode]}": exceeds(
-                0.01, f"what 6 pixels add to 2, {_NAMES[mode]}", of=f"{mode}_up_to_half", because=_ONE_FACE
+                0.01, f"what 6 pixels add to 2, {_NAMES[mode]}", of=f"{mode}_up_to_half", because=ONE_FACE
             )
-            for mode in MODES
+            for mode in FOUR
         },
         amounts,
-        control=_PNET_GAIN,
+        control=PNET_GAIN,
         told={
             "depends": "A thin black frame does as much as a thick one; a mirror image needs half the receptive field."
         },
@@ -237,20 +238,20 @@ CLAIMS = (
         Said("us"),
         {
             f"for {_NAMES[mode]}": exceeds(
-                0.01, f"the area under ROC that {_NAMES[mode]} gains over black, 6 pixels", of=mode, because=_ONE_FACE
+                0.01, f"the area under ROC that {_NAMES[mode]} gains over black, 6 pixels", of=mode, because=ONE_FACE
             )
-            for mode in MODES[1:]
+            for mode in FOUR[1:]
         }
         | {
             "for the mirror image beside itself upside down": exceeds(
                 0.01,
                 "the area under ROC that the mirror image loses when turned upside down",
                 of="mirror_upright",
-                because=_ONE_FACE,
+                because=ONE_FACE,
             )
         },
         modes,
-        control=_PNET_GAIN,
+        control=PNET_GAIN,
         told={
             "depends": "Around a photo its mean colour or its mirror image is better than black, and the mirror does "
             "not work by completing the face."

@@ -1,14 +1,18 @@
-"""What note 02 shows: a strip, an RoI on a photo, a face that leaves through the border, receptive fields."""
+"""What note 02 shows: a strip, an RoI on a photo, a face at the border, receptive fields, padding inside a net."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
+
+from torch import Tensor
 
 from fpnlib.data.photos import load_image, photo
 from fpnlib.explore import explorer
 from fpnlib.models.face_detector import detect_faces
 from fpnlib.notes.padding.experiments.faces import ASTRONAUT_FACE
+from fpnlib.notes.padding.experiments.inside import BordersInside, lite0_borders
 from fpnlib.notes.padding.explorers.face_at_border import FaceExplorer
 from fpnlib.notes.padding.explorers.geometry import GeometryExplorer
+from fpnlib.notes.padding.explorers.padding_in import PaddingInExplorer
 from fpnlib.notes.padding.explorers.receptive_fields import FieldsExplorer
 from fpnlib.notes.padding.explorers.roi_on_photo import RoiExplorer
 from fpnlib.validation import require
@@ -65,4 +69,28 @@ def receptive_fields() -> FieldsExplorer:
     return FieldsExplorer()
 
 
-EXPLORERS = (geometry, roi_on_photo, face_at_border, receptive_fields)
+@explorer
+def padding_in(
+    network: Callable[[Tensor], Any] | None = None,
+    image: Any = None,
+    *,
+    preprocess: Callable[[Tensor], Tensor] | None = None,
+) -> PaddingInExplorer:
+    """See how far the padding inside a network reaches: the same crop of a photo alone and within the photo.
+
+    Args:
+        network: yours: a module or a function, from a batch to a map, to a list or dict of maps, or a module with maps
+            inside, such as a classifier. By default EfficientNet-Lite0 with ImageNet's weights.
+        image: your photo, an array (H, W, 3) or a path, of 128 pixels or more each way; by default the astronaut.
+        preprocess: what your network wants of a batch (1, 3, H, W) 0…255; by default ImageNet's mean and spread.
+
+    Raises:
+        ValueError: a small photo, something that is no network or has no maps, a map whose cells do not lie in a grid
+            of at most 32 pixels, a preprocess without a network.
+    """
+    require(preprocess is None or network is not None, "preprocess", "one without a network", "only with your network")
+    pixels = photo("astronaut") if image is None else load_image(image)
+    return PaddingInExplorer(lite0_borders(pixels) if network is None else BordersInside(network, pixels, preprocess))
+
+
+EXPLORERS = (geometry, roi_on_photo, face_at_border, receptive_fields, padding_in)
