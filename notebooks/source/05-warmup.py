@@ -985,6 +985,31 @@ check("a scheduler that resumes", ...)
 check("largest rate", ...)
 
 # %% [markdown]
+# **Fourth, a prediction.** The rate climbs in a straight line from a tenth to the full rate over a thousand steps, then
+# stays there. Add up the rates. How many steps at the full rate has the warm-up cost: all of the thousand, half of
+# them, fewer? And does it cost less to start from a half? Decide first. Then write `f(warmup, start)` that returns how
+# many steps are lost.
+
+# %%
+check("what warm-up costs", ...)
+
+
+# %% [markdown]
+# **Fifth, a bug to mend.** This function gives the factor in each batch of each epoch. It is right as long as the
+# warm-up is no longer than an epoch. MiniGPT-4's scheduler had this very mistake. What happens in the second epoch?
+
+
+# %%
+def factor_in(epoch, batch, batches, warmup, start):
+    step = epoch * batches + batch
+    if step >= warmup:
+        return 1.0
+    return start + (1 - start) * batch / warmup
+
+
+check("warm-up across epochs", factor_in)
+
+# %% [markdown]
 # Stuck? `from fpnlib.exercises import hint, solution`: `hint("largest rate")` gives a first hint,
 # `hint("largest rate", 2)` the next, and `print(solution("largest rate"))` shows one right answer.
 #
@@ -1040,6 +1065,8 @@ check("largest rate", ...)
 # - K. He et al., *Delving Deep into Rectifiers*, ICCV 2015: the weights our nets begin with.
 # - detectron2 and timm, `tests/test_scheduler.py` in each: the published numbers.
 # - torch issues 162591 and 185872, timm issue 1242: what users reported of chained schedulers.
+# - [MiniGPT-4, pull request 263](https://github.com/Vision-CAIR/MiniGPT-4/pull/263): a warm-up that began anew in each
+#   epoch.
 # - *Another good page:* G. Goh, *Why Momentum Really Works*, Distill 2017. It takes the parabola in many dimensions
 #   apart and finds the best rate and momentum for all of them at once. Here one direction is enough, the sharpest:
 #   warm-up is about where descent diverges, not how fast it converges.

@@ -6,5 +6,6 @@
   (`limits`), WU-9 (`kin`), with the nets they train (`nets`, `runs`), how curved a loss is (`curvature`), torch's
   decays (`decays`), the curves that explorers show (`recorded`, `recorded_kin`) and a claim's numbers as a table
   (`tables`).
-- `exercises`: a warm-up factor, a scheduler that resumes, the largest rate.
+- `exercises`: a warm-up factor, a scheduler that resumes, the largest rate; what warm-up costs (a
+  prediction), and a warm-up that begins anew in each epoch (a bug).
 """

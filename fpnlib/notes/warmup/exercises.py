@@ -175,6 +175,93 @@ def _examine_rate(answer: Answer) -> str | None:
     return compare(answer, largest_rate, cases, _RATE_FAULTS)
 
 
+def steps_lost(warmup: int, start: float) -> float:
+    """Return how many steps at the full rate a linear warm-up costs, by the sum of the rates."""
+    # Step s lacks (1 − start)(1 − s / warmup), for s from 0 to warmup − 1.
+    return (1 - start) * (warmup + 1) / 2
+
+
+def _steps_kept(warmup: int, start: float) -> float:
+    return warmup - steps_lost(warmup, start)
+
+
+def _triangle(warmup: int, start: float) -> float:
+    return (1 - start) * warmup / 2
+
+
+def _constant(warmup: int, start: float) -> float:
+    return (1 - start) * warmup
+
+
+def _ramp_from_zero(warmup: int, start: float) -> float:
+    return (warmup + 1) / 2
+
+
+_LOST_FAULTS = {
+    "That is how many steps the warm-up is worth. Asked is what it costs, the rest of its steps.": _steps_kept,
+    "You took the area of a triangle. The rates are stairs: each step keeps its rate until the next one, so there is "
+    "half a step more.": _triangle,
+    "That is what a constant warm-up costs, which stays at `start` throughout. A ramp costs about half.": _constant,
+    "The start is not in it. The ramp begins at `start`, so it lacks less than one that begins at 0.": _ramp_from_zero,
+}
+
+
+def _examine_lost(answer: Answer) -> str | None:
+    rng = np.random.default_rng(3)
+    cases = [(int(rng.integers(1, 600)), round(float(rng.uniform(0.05, 0.9)), 2)) for _ in range(30)]
+    return compare(answer, steps_lost, cases, _LOST_FAULTS)
+
+
+def across_epochs(epoch: int, batch: int, batches: int, warmup: int, start: float) -> float:
+    """Return the factor of a warm-up over `warmup` steps, in this batch of this epoch; both count from 0."""
+    step = epoch * batches + batch
+    return 1.0 if step >= warmup else start + (1 - start) * step / warmup
+
+
+def _anew_each_epoch(epoch: int, batch: int, batches: int, warmup: int, start: float) -> float:
+    step = epoch * batches + batch
+    return 1.0 if step >= warmup else start + (1 - start) * batch / warmup
+
+
+def _first_epoch_only(epoch: int, batch: int, batches: int, warmup: int, start: float) -> float:
+    return ramp_factor(batch, warmup, start) if epoch == 0 else 1.0
+
+
+def _once_an_epoch(epoch: int, batch: int, batches: int, warmup: int, start: float) -> float:
+    return ramp_factor(epoch, warmup, start)
+
+
+def _an_epoch_ahead(epoch: int, batch: int, batches: int, warmup: int, start: float) -> float:
+    return across_epochs(epoch + 1, batch, batches, warmup, start)
+
+
+def _a_step_ahead(epoch: int, batch: int, batches: int, warmup: int, start: float) -> float:
+    return across_epochs(epoch, batch + 1, batches, warmup, start)
+
+
+_EPOCH_FAULTS = {
+    "Your ramp begins anew in every epoch, as long as the warm-up lasts. It has to go on from where it was.": (
+        _anew_each_epoch
+    ),
+    "After the first epoch your factor jumps to 1, even where the warm-up is longer than an epoch.": _first_epoch_only,
+    "Your ramp climbs once an epoch, so the warm-up lasts as many epochs as it should last steps.": _once_an_epoch,
+    "You are an epoch ahead. Epochs count from 0, so none has passed in the first.": _an_epoch_ahead,
+    "You are a step ahead. In the very first batch the factor is `start`.": _a_step_ahead,
+}
+
+
+def _examine_epochs(answer: Answer) -> str | None:
+    rng = np.random.default_rng(4)
+    cases = [(0, 0, 5, 8, 0.1), (1, 0, 5, 8, 0.1)]
+    for _ in range(40):
+        batches = int(rng.integers(3, 12))
+        epoch, batch = int(rng.integers(0, 4)), int(rng.integers(0, batches))
+        cases.append(
+            (epoch, batch, batches, int(rng.integers(2, 4 * batches)), round(float(rng.uniform(0.05, 0.5)), 2))
+        )
+    return compare(answer, across_epochs, cases, _EPOCH_FAULTS)
+
+
 EXERCISES = (
     Exercise(
         "warm-up factor",
@@ -218,6 +305,43 @@ EXERCISES = (
         (
             "Without momentum a step multiplies x by 1 − rate · sharpness. At which rate does that become −1?",
             "Put z = −1 into z² − (1 + momentum − rate · sharpness) z + momentum = 0, and solve for the rate.",
+        ),
+    ),
+    Exercise(
+        "what warm-up costs",
+        "Write f(warmup, start) that returns how many steps at the full rate a linear warm-up costs, by the sum of the "
+        "rates: the factor is `start` at step 0 and 1 from step `warmup` on. The result need not be whole.",
+        _examine_lost,
+        steps_lost,
+        (
+            (_steps_kept, "is worth"),
+            (_triangle, "stairs"),
+            (_constant, "constant"),
+            (_ramp_from_zero, "start is not in it"),
+        ),
+        (
+            "What does each step lack to the full rate? Write it down for a warm-up of 4 steps from 0.",
+            "The lacks fall evenly from 1 − start to (1 − start) / warmup. Their sum is their count times "
+            "the mean of the first and the last.",
+        ),
+    ),
+    Exercise(
+        "warm-up across epochs",
+        "Mend f(epoch, batch, batches, warmup, start): the factor of a linear warm-up over `warmup` steps, in this "
+        "batch of this epoch, with `batches` in each. Epochs and batches count from 0, as steps do.",
+        _examine_epochs,
+        across_epochs,
+        (
+            (_anew_each_epoch, "begins anew"),
+            (_first_epoch_only, "jumps"),
+            (_once_an_epoch, "once an epoch"),
+            (_an_epoch_ahead, "epoch ahead"),
+            (_a_step_ahead, "step ahead"),
+        ),
+        (
+            "Take 5 batches an epoch and a warm-up of 8 steps. Print the factor of each batch of the first two epochs.",
+            "Two counters are in use, one that goes on and one that begins at 0 in each epoch. Which one should the "
+            "ramp take?",
         ),
     ),
 )

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from fpnlib.notes.padding.exercises import border_share, pooled_row
+from fpnlib.notes.warmup.exercises import across_epochs, steps_lost
 from fpnlib.ops import roi_align
 
 
@@ -28,3 +29,24 @@ def test_the_pooled_row_is_aligned_roi_align():
         maps, box = torch.from_numpy(row).float().expand(1, 1, 4, 8), torch.tensor([[0, start, 1, end, 3]]).float()
         pooled = roi_align(maps, box, (1, 5), 1.0, 1, aligned=True).flatten().numpy()
         np.testing.assert_allclose(pooled_row(row, start, end, 5), pooled, atol=1e-5)
+
+
+def rates_of_torch(warmup, start, steps):
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], 1.0)
+    scheduler = torch.optim.lr_scheduler.LinearLR(optimizer, start, total_iters=warmup)
+    rates = []
+    for _ in range(steps):
+        rates.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        scheduler.step()
+    return rates
+
+
+@pytest.mark.parametrize(("warmup", "start"), [(1, 0.1), (8, 0.1), (30, 0.5)])
+def test_warm_up_costs_what_the_rates_of_torch_lack(warmup, start):
+    assert steps_lost(warmup, start) == pytest.approx(sum(1 - rate for rate in rates_of_torch(warmup, start, 40)))
+
+
+def test_a_warm_up_across_epochs_is_torch_s():
+    found = [across_epochs(epoch, batch, 5, 8, 0.1) for epoch in range(3) for batch in range(5)]
+    assert found == pytest.approx(rates_of_torch(8, 0.1, 15))
