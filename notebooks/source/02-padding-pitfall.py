@@ -586,6 +586,34 @@ check("projection", ...)
 check("least padding", ...)
 
 # %% [markdown]
+# **Fourth, a prediction.** Ten convolutions with a kernel of three follow one another. Each pads by one pixel, so a map
+# of $64 \times 64$ units stays that large. How many of the last map's units has padding reached: a tenth, a third,
+# more than half? Decide first. Then write `f(side, layers, kernel)` that returns their share, for odd kernels, stride
+# one, and padding that keeps the side.
+
+# %%
+check("how far padding reaches", ...)
+
+
+# %% [markdown]
+# **Fifth, a bug to mend.** This is RoIAlign along one row, with one sample in the middle of each bin. Cell $k$ covers
+# $[k, k + 1]$, and the box is given in cells. ONNX Runtime shipped this very mistake, taken over from the first
+# RoIAlign. For large boxes hardly anybody notices. What goes wrong?
+
+
+# %%
+import numpy as np
+
+
+def pool_row(row, start, end, bins):
+    width = (end - start) / bins
+    places = start + (np.arange(bins) + 0.5) * width
+    return np.interp(places, np.arange(len(row)), row)
+
+
+check("half a cell", pool_row)
+
+# %% [markdown]
 # Stuck? `from fpnlib.exercises import hint, solution`: `hint("least padding")` gives a first hint,
 # `hint("least padding", 2)` the next, and `print(solution("least padding"))` shows one right answer.
 
@@ -610,6 +638,8 @@ check("least padding", ...)
 # - K. He et al., *Mask R-CNN*, ICCV 2017: RoIAlign.
 # - O. Ronneberger, P. Fischer, T. Brox, *U-Net*, MICCAI 2015: tiles that overlap, and the mirrored border.
 # - Detectron2, the docstring of `ROIAlign`: what `aligned` means; torchvision, `roi_align`: its default.
+# - RoIAlign half a cell off: [onnxruntime, issue 6921](https://github.com/microsoft/onnxruntime/issues/6921), and the
+#   test that expected it, [onnx, issue 3428](https://github.com/onnx/onnx/issues/3428).
 # - torch, `nn.Conv2d`: `padding_mode`; torchvision, `GeneralizedRCNNTransform`: `size_divisible`.
 # - K. Zhang et al., *Joint Face Detection and Alignment Using Multi-task Cascaded Convolutional Networks*, 2016: P-Net.
 # - G. B. Huang et al., *Labeled Faces in the Wild*, 2007: the small photos.

@@ -139,6 +139,108 @@ def _examine_chain(answer: Answer) -> str | None:
     return compare(answer, chain, cases, _CHAIN_FAULTS)
 
 
+def border_share(side: int, layers: int, kernel: int) -> float:
+    """Return the share of units that padding reaches, of layers of stride 1 that keep a square map's side."""
+    # Each layer carries the border half a kernel further in, from all four sides.
+    untouched = max(0, side - 2 * layers * (kernel // 2))
+    return 1 - (untouched / side) ** 2
+
+
+def _one_layer(side: int, layers: int, kernel: int) -> float:
+    return border_share(side, 1, kernel)
+
+
+def _share_of_a_row(side: int, layers: int, kernel: int) -> float:
+    return 1 - max(0, side - 2 * layers * (kernel // 2)) / side
+
+
+def _two_borders(side: int, layers: int, kernel: int) -> float:
+    return 1 - (max(0, side - layers * (kernel // 2)) / side) ** 2
+
+
+def _whole_kernel(side: int, layers: int, kernel: int) -> float:
+    return 1 - (max(0, side - 2 * layers * (kernel - 1)) / side) ** 2
+
+
+def _untouched(side: int, layers: int, kernel: int) -> float:
+    return 1 - border_share(side, layers, kernel)
+
+
+def _beyond_the_middle(side: int, layers: int, kernel: int) -> float:
+    return 1 - (1 - 2 * layers * (kernel // 2) / side) ** 2
+
+
+_BORDER_FAULTS = {
+    "You counted the border of one layer. The next layer also reads units that padding has reached.": _one_layer,
+    "That is the share of one row in the middle. The map has rows at the top and the bottom too: take areas.": (
+        _share_of_a_row
+    ),
+    "Padding comes in from two borders only in your formula. A map has four.": _two_borders,
+    "A kernel reaches half its width to either side of its middle, so each layer carries the border kernel // 2 "
+    "further.": _whole_kernel,
+    "That is the share that padding does not reach. Asked is the other part.": _untouched,
+    "With many layers the borders meet in the middle. From there on all units are reached, and the share is 1.": (
+        _beyond_the_middle
+    ),
+}
+
+
+def _examine_border(answer: Answer) -> str | None:
+    rng = np.random.default_rng(3)
+    sides, layers = rng.integers(16, 80, 40).tolist(), rng.integers(1, 16, 40).tolist()
+    cases = [(*case, int(kernel)) for *case, kernel in zip(sides, layers, rng.choice([1, 3, 5, 7], 40), strict=True)]
+    return compare(answer, border_share, cases, _BORDER_FAULTS)
+
+
+def pooled_row(row: np.ndarray, start: float, end: float, bins: int) -> np.ndarray:
+    """Return RoIAlign of a row of cells, one sample in the middle of each bin; cell k covers k to k + 1."""
+    width = (end - start) / bins
+    places = start + (np.arange(bins) + 0.5) * width
+    return np.interp(places - 0.5, np.arange(len(row)), row)
+
+
+def _missing_half(row: np.ndarray, start: float, end: float, bins: int) -> np.ndarray:
+    return pooled_row(row, start + 0.5, end + 0.5, bins)
+
+
+def _half_added(row: np.ndarray, start: float, end: float, bins: int) -> np.ndarray:
+    return pooled_row(row, start + 1, end + 1, bins)
+
+
+def _edges_of_bins(row: np.ndarray, start: float, end: float, bins: int) -> np.ndarray:
+    return np.interp(start + np.arange(bins) * (end - start) / bins, np.arange(len(row)), row)
+
+
+def _only_start(row: np.ndarray, start: float, end: float, bins: int) -> np.ndarray:
+    return pooled_row(row, start, end + 0.5, bins)
+
+
+def _nearest(row: np.ndarray, start: float, end: float, bins: int) -> np.ndarray:
+    places = start + (np.arange(bins) + 0.5) * (end - start) / bins
+    return row[np.floor(places).astype(int)]
+
+
+_HALF_FAULTS = {
+    "All that you read lies half a cell too far to the right: cell k covers k to k + 1, so its value belongs at "
+    "k + ½.": _missing_half,
+    "You added the half cell. Now it is a whole cell that is wrong: take it off.": _half_added,
+    "You took the half out of the bins. A sample stands in the middle of its bin, and with one bin as wide as the row "
+    "yours reads cell 0.": _edges_of_bins,
+    "You moved the box's start and left its end, so the box has become wider. Move both.": _only_start,
+    "You took the value of the cell in which the sample lies. RoIAlign interpolates between two.": _nearest,
+}
+
+
+def _examine_half(answer: Answer) -> str | None:
+    rng = np.random.default_rng(4)
+    cases = []
+    for _ in range(30):
+        row = rng.integers(0, 100, int(rng.integers(4, 9))).astype(float)
+        start, end = sorted(rng.choice(4 * len(row), 2, replace=False) / 4)
+        cases.append((row, float(start), float(end), int(rng.integers(1, 5))))
+    return compare(answer, pooled_row, cases, _HALF_FAULTS)
+
+
 EXERCISES = (
     Exercise(
         "receptive field",
@@ -193,6 +295,48 @@ EXERCISES = (
         (
             "Unit 0's centre must come to the image's edge. How far from the edge is it without padding?",
             "It is half the field, less what the layers pad already; take whole pixels, and never fewer than none.",
+        ),
+    ),
+    Exercise(
+        "how far padding reaches",
+        "Write f(side, layers, kernel) that returns the share of the units of the last map that padding reaches. The "
+        "map is square, `kernel` is odd, all layers have stride 1 and pad so that the side stays the same.",
+        _examine_border,
+        border_share,
+        (
+            (_one_layer, "one layer"),
+            (_share_of_a_row, "one row"),
+            (_two_borders, "two borders"),
+            (_whole_kernel, "half its width"),
+            (_untouched, "does not reach"),
+            (_beyond_the_middle, "meet in the middle"),
+        ),
+        (
+            "After one layer with a kernel of 3, the outermost units have seen padding. Which ones read these in the "
+            "next layer?",
+            "Each layer carries the border kernel // 2 further in. What stays untouched is a square in the middle, "
+            "smaller by twice that for each layer.",
+            "The share is 1 less (side of that square / side) squared; and that side is never below 0.",
+        ),
+    ),
+    Exercise(
+        "half a cell",
+        "Mend f(row, start, end, bins), RoIAlign along one row of a map, with one sample in the middle of each bin. "
+        "Cell k covers k to k + 1; start and end count cells and lie on the map.",
+        _examine_half,
+        pooled_row,
+        (
+            (_missing_half, "too far to the right"),
+            (_half_added, "whole cell"),
+            (_edges_of_bins, "middle of its bin"),
+            (_only_start, "wider"),
+            (_nearest, "interpolates"),
+        ),
+        (
+            "Pool a row of three cells from 0 to 3 into three bins. What should come out, and what does?",
+            "Each bin then lies on one cell, so the row itself should come out. Where does np.interp think that the "
+            "value of cell 0 belongs, and where is the middle of what cell 0 covers?",
+            "The values belong at ½, 1½, 2½. Take half a cell off the places where you look, all of them.",
         ),
     ),
 )
