@@ -34,6 +34,7 @@ DEFICIENCIES = {
 # Where two hues of one grey meet in a picture, and what else tells them apart.
 TOLD_APART = {
     ("sharpness", "ORANGE", "SKY"): "a dashed line and thin ones",
+    ("range_test", "ORANGE", "SKY"): "thin curves and an upright line with its words",
     ("geometry", "ORANGE", "SKY"): "a bar and a pale area",
     ("research_planner", "ORANGE", "SKY"): "lines and filled bars",
     ("passes", "GREEN", "RED"): "a tick and a cross",
