@@ -582,6 +582,33 @@ check("fusion weights", ...)
 check("which fusion", ...)
 
 # %% [markdown]
+# **Fourth, a prediction.** Twenty residual blocks follow one another. Each branch is independent of its input and has
+# the same variance, so concatenating would leave the variance as it is. How large has it become after twenty adds:
+# twenty times, a thousand times, a million times? And if each branch first brings its input to variance one? Decide
+# first. Then write `f(blocks, normalised)` that returns the variance, which is one at the start.
+
+# %%
+check("variance of a sum", ...)
+
+
+# %% [markdown]
+# **Fifth, a bug to mend.** A residual block, with matrices in place of convolutions. A well-known VQ-VAE had this very
+# mistake, with torch's `ReLU(inplace=True)`. No error is raised. What does the skip carry?
+
+
+# %%
+import numpy as np
+
+
+def block(x, first, second):
+    out = np.maximum(x, 0, out=x)  # saves memory
+    out = np.maximum(first @ out, 0)
+    return x + second @ out
+
+
+check("a skip that is overwritten", block)
+
+# %% [markdown]
 # Stuck? `from fpnlib.exercises import hint, solution`: `hint("tied kernel")` gives a first hint,
 # `hint("tied kernel", 2)` the next, and `print(solution("tied kernel"))` shows one right answer.
 
@@ -612,6 +639,8 @@ check("which fusion", ...)
 # - K. He et al., *Deep Residual Learning for Image Recognition*, CVPR 2016: section 4.1 on vanishing gradients;
 #   *Identity Mappings in Deep Residual Networks*, ECCV 2016: the blocks used here; and *Delving Deep into Rectifiers*,
 #   ICCV 2015: the initial weights.
+# - A skip overwritten in place: [vq-vae-2-pytorch, issue 60](https://github.com/rosinality/vq-vae-2-pytorch/issues/60),
+#   since mended.
 # - G. Yang et al., *A Mean Field Theory of Batch Normalization*, ICLR 2019: exploding gradients.
 # - D. Balduzzi et al., *The Shattered Gradients Problem*, ICML 2017.
 # - S. Hochreiter, J. Schmidhuber, *Long Short-Term Memory*, 1997; F. Gers, J. Schmidhuber, F. Cummins, *Learning to

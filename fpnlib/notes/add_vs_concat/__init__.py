@@ -6,5 +6,6 @@
 - `experiments`: AC-1 and AC-3 in `identities`; AC-2, AC-5 and AC-6 in `counts`; AC-4 and AC-12 in `alignment`; AC-7 in
   `edges`; AC-8 and AC-9 in `gradients`; AC-10 and AC-11 in `skips`. `pyramids` has the nets that are counted and
   trained, `kin` what `fusion_kin` shows, `digits` the digits that `alignment` and `gradients` take.
-- `exercises`: a tied kernel, the weights of a fusion, and when to add.
+- `exercises`: a tied kernel, the weights of a fusion, and when to add; how residual sums grow (a prediction), and
+  a skip that is overwritten (a bug).
 """

@@ -1,5 +1,6 @@
 """The exercises of note 07."""
 
+import copy
 from collections.abc import Callable
 from typing import Any
 
@@ -126,6 +127,103 @@ def _examine_choice(answer: Answer) -> str | None:
     return " ".join(wrong) or None
 
 
+def skip_block(x: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Return x plus its branch: ReLU, `first`, ReLU, `second`; x (channels, places) stays as it is."""
+    return x + second @ np.maximum(first @ np.maximum(x, 0), 0)
+
+
+def _in_place(x: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    return skip_block(np.maximum(x, 0), first, second)
+
+
+def _no_first_relu(x: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    return x + second @ np.maximum(first @ x, 0)
+
+
+def _relu_after(x: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    return np.maximum(skip_block(x, first, second), 0)
+
+
+def _no_skip(x: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    return skip_block(x, first, second) - x
+
+
+def _copied_skip(x: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    skip = x.copy()
+    return skip + second @ np.maximum(first @ np.maximum(x, 0, out=x), 0)
+
+
+_SKIP_FAULTS = {
+    "What is negative in x is lost on the skip too: the first ReLU wrote into x itself.": _in_place,
+    "You left out the first ReLU. It belongs to the branch, only not into x.": _no_first_relu,
+    "You put a ReLU behind the sum. Here the skip stays free of them.": _relu_after,
+    "That is the branch alone. Add x.": _no_skip,
+}
+
+
+def _examine_skip(answer: Answer) -> str | None:
+    rng = np.random.default_rng(2)
+    cases = []
+    for channels, places in rng.integers(2, 5, (20, 2)).tolist():
+        cases.append(tuple(rng.integers(-4, 5, n).astype(float) for n in [(channels, places)] + 2 * [(channels,) * 2]))
+
+    def flat(formula: Answer) -> Answer:
+        def raveled(*case: np.ndarray) -> Any:
+            given = formula(*case)
+            return given.ravel() if isinstance(given, np.ndarray) else given
+
+        return raveled
+
+    told = compare(
+        flat(answer) if callable(answer) else answer,
+        flat(skip_block),
+        cases,
+        {fault: flat(formula) for fault, formula in _SKIP_FAULTS.items()},
+    )
+    if told is not None:
+        return told
+    for case in cases:
+        given = copy.deepcopy(case)
+        answer(*given)
+        if not np.array_equal(given[0], case[0]):
+            return "The sum is right, but the caller's x has changed. Another skip may still need it."
+    return None
+
+
+def grown_variance(blocks: int, normalised: bool) -> float:
+    """Return the variance after so many residual blocks, 1 at the start."""
+    return 1.0 + blocks if normalised else 2.0**blocks
+
+
+def _always_doubles(blocks: int, normalised: bool) -> float:
+    return 2.0**blocks
+
+
+def _always_one_more(blocks: int, normalised: bool) -> float:
+    return 1.0 + blocks
+
+
+def _deviation(blocks: int, normalised: bool) -> float:
+    return float(np.sqrt(grown_variance(blocks, normalised)))
+
+
+def _other_way(blocks: int, normalised: bool) -> float:
+    return grown_variance(blocks, not normalised)
+
+
+_GROWTH_FAULTS = {
+    "A normalised branch adds 1, however large the sum has become. Yours doubles even so.": _always_doubles,
+    "Without normalising, a branch is as large as the sum so far, so the variance doubles.": _always_one_more,
+    "That is the standard deviation. Asked is the variance.": _deviation,
+    "The two cases are swapped: it is normalising that keeps a branch small.": _other_way,
+}
+
+
+def _examine_growth(answer: Answer) -> str | None:
+    cases = [(blocks, normalised) for blocks in range(1, 12) for normalised in (False, True)]
+    return compare(answer, grown_variance, cases, _GROWTH_FAULTS)
+
+
 EXERCISES = (
     Exercise(
         "tied kernel",
@@ -163,6 +261,41 @@ EXERCISES = (
             "Ask of each design: does channel k, or pixel k, of one mean what that of the other means?",
             "Where they do and data is scarce, an add has less to learn. Where they do not, a sum mixes what does "
             "not belong together. Then look at what was measured for edges.",
+        ),
+    ),
+    Exercise(
+        "variance of a sum",
+        "Write f(blocks, normalised) that returns the variance after so many residual blocks; it is 1 at first. Each "
+        "branch is independent of its input and keeps its variance; where normalised, its input is brought to 1 first.",
+        _examine_growth,
+        grown_variance,
+        (
+            (_always_doubles, "adds 1"),
+            (_always_one_more, "doubles"),
+            (_deviation, "standard deviation"),
+            (_other_way, "swapped"),
+        ),
+        (
+            "The variances of independent terms add up. What are the two terms in the first block, and in the second?",
+            "Without normalising both terms are equally large in each block. With it the branch always adds 1.",
+        ),
+    ),
+    Exercise(
+        "a skip that is overwritten",
+        "Mend f(x, first, second), a residual block on NumPy arrays: x plus a branch of ReLU, `first`, ReLU, `second`, "
+        "two matrices. x is (channels, places), and the caller still needs it.",
+        _examine_skip,
+        skip_block,
+        (
+            (_in_place, "wrote into x"),
+            (_no_first_relu, "left out"),
+            (_relu_after, "behind the sum"),
+            (_no_skip, "branch alone"),
+            (_copied_skip, "caller's x"),
+        ),
+        (
+            "Print x before and after the first line. What has become of its negative numbers?",
+            "`out=x` writes the result into x, which the last line then adds. Let the ReLU make a new array.",
         ),
     ),
 )

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from fpnlib.notes.add_vs_concat.exercises import grown_variance
 from fpnlib.notes.padding.exercises import border_share, pooled_row
 from fpnlib.notes.warmup.exercises import across_epochs, steps_lost
 from fpnlib.ops import roi_align
@@ -50,3 +51,12 @@ def test_warm_up_costs_what_the_rates_of_torch_lack(warmup, start):
 def test_a_warm_up_across_epochs_is_torch_s():
     found = [across_epochs(epoch, batch, 5, 8, 0.1) for epoch in range(3) for batch in range(5)]
     assert found == pytest.approx(rates_of_torch(8, 0.1, 15))
+
+
+@pytest.mark.parametrize("normalised", [False, True])
+def test_residual_sums_grow_as_random_branches_do(normalised):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(400, 200))
+    for _ in range(5):
+        x = x + rng.normal(size=(400, 400)) / 20 @ (x / x.std() if normalised else x)
+    assert x.var() == pytest.approx(grown_variance(5, normalised), rel=0.1)
