@@ -576,6 +576,14 @@ source(planted)
 check("planted bug", ...)
 
 # %% [markdown]
+# **Fourth, a prediction.** You resize a photo to twice its height and width, so each box has four times the area. Does
+# every box go up by two levels, by one, or do some stay? Decide first. Then write `f(width, height, scale)` that
+# returns the level of a box by the paper's rule, after resizing.
+
+# %%
+check("level after resizing", ...)
+
+# %% [markdown]
 # Stuck? `from fpnlib.exercises import hint, solution`: `hint("planted bug")` gives a first hint,
 # `hint("planted bug", 2)` the next, and `print(solution("planted bug"))` shows one right answer.
 

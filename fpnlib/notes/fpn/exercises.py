@@ -185,6 +185,42 @@ def _examine_mended(answer: Answer) -> str | None:
         )
 
 
+def level_after(width: float, height: float, scale: float) -> int:
+    """Return the level, 2 to 5, of a box in an image that was resized by `scale`."""
+    side = scale * np.sqrt(width * height)
+    return int(np.clip(np.floor(4 + np.log2(side / 224)), 2, 5))
+
+
+def _by_area(width: float, height: float, scale: float) -> int:
+    return level_after(width, height, scale**2)
+
+
+def _not_resized(width: float, height: float, scale: float) -> int:
+    return level_after(width, height, 1)
+
+
+def _unbounded(width: float, height: float, scale: float) -> int:
+    return int(np.floor(4 + np.log2(scale * np.sqrt(width * height) / 224)))
+
+
+def _longer_side(width: float, height: float, scale: float) -> int:
+    return level_after(max(width, height), max(width, height), scale)
+
+
+_AFTER_FAULTS = {
+    "The area grows by scale², but the rule takes its root, so the side grows by scale.": _by_area,
+    "The scale is not in it. A box grows with its image.": _not_resized,
+    "There is no level below P2 or above P5: cut off at both ends.": _unbounded,
+    "You took the longer side. The rule takes the root of width times height.": _longer_side,
+}
+
+
+def _examine_after(answer: Answer) -> str | None:
+    rng = np.random.default_rng(2)
+    cases = [(*map(int, rng.integers(10, 900, 2)), float(rng.choice([0.5, 1.5, 2, 3]))) for _ in range(40)]
+    return compare(answer, level_after, cases, _AFTER_FAULTS)
+
+
 EXERCISES = (
     Exercise(
         "top-down path",
@@ -238,6 +274,18 @@ EXERCISES = (
             "Try a fine side of 5 and a coarse side of 3, then one of 2. How many cells come out of a repeat?",
             "Make an index for each side: np.arange(fine) * coarse // fine, and take the rows and the columns of the "
             "level above by it.",
+        ),
+    ),
+    Exercise(
+        "level after resizing",
+        "Write f(width, height, scale) that returns the level, 2 to 5, of a box of the original image by the paper's "
+        "rule, after the image was resized by `scale` in both directions.",
+        _examine_after,
+        level_after,
+        ((_by_area, "root"), (_not_resized, "not in it"), (_unbounded, "both ends"), (_longer_side, "longer side")),
+        (
+            "What becomes of the box's width, its height, and the root of their product?",
+            "Put scale · √(width · height) into the rule, round down, and only then cut off at 2 and 5.",
         ),
     ),
 )
