@@ -13,11 +13,12 @@ NBVAL := --nbval --nbval-current-env --nbval-cell-timeout=60
 SHAPES := --jaxtyping-packages=fpnlib,shape_checks.check
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test test-threads test-avx2 test-default site site-open test-site install assets notebooks claims bench mutants lint
+.PHONY: help lab test test-lab test-threads test-avx2 test-default site site-open test-site install assets notebooks claims bench mutants lint
 
 help:
 	@echo "make lab        install what is needed and open the notes in JupyterLab"
-	@echo "make test       install what is needed and run every test"
+	@echo "make test       install what is needed and run the tests"
+	@echo "make test-lab   the notes in JupyterLab that make test leaves out"
 	@echo "make test-threads  run the notes again with two threads"
 	@echo "make test-avx2  training, models, ops and claims again, as a processor without AVX-512 computes"
 	@echo "make site       build the notes as live web pages into site/; make site-open shows them too"
@@ -35,8 +36,12 @@ lab: install assets
 
 # Its kernels use one thread. What takes long comes first.
 test: install assets
-	@OMP_NUM_THREADS=1 $(PYTEST) $(NBVAL) $(SHAPES) tests/browser tests/unit/notes notebooks tests/notebooks \
+	@OMP_NUM_THREADS=1 $(PYTEST) -m "not lab" $(NBVAL) $(SHAPES) tests/browser tests/unit/notes notebooks tests/notebooks \
 		$(filter-out tests/unit/notes,$(wildcard tests/unit/*))
+
+# Half a minute a note, of which `make test` has two.
+test-lab: install assets
+	@OMP_NUM_THREADS=1 $(PYTEST) -m lab tests/browser
 
 # Two kernels of two threads share two cores, where threads that wait by spinning take each other's time.
 test-threads: install assets

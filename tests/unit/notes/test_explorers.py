@@ -98,7 +98,7 @@ def test_all_ends_of_all_controls_pairwise(name, explorers):
 def test_states_drawn_at_random(name, explorers):
     explorer = explorers(name)
 
-    @settings(max_examples=30, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=15, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
     @given(st.fixed_dictionaries({key: random_value(control) for key, control in explorer.controls().items()}))
     def sweep(state):
         check_state(name, explorer, state)
