@@ -853,17 +853,17 @@ check("panoptic matching", ...)
 check("mean-field step", ...)
 
 # %% [markdown]
-# **Fourth, a prediction.** A square of 30 by 30 pixels and a strip of 6 by 150 have the same area. Each is answered
-# too large by one pixel on all sides. Which loses more of its IoU, and how many times as much? Decide first. Then write
-# `f(height, width, line)` that returns the IoU of a rectangle and the larger one.
+# **Fourth, a prediction.** A square of $30 \times 30$ pixels and a strip of $6 \times 150$ have the same area. Each is
+# answered too large by one pixel on all sides. Which loses more of its IoU, and how many times as much? Decide first.
+# Then write `f(height, width, line)` that returns the IoU of a rectangle and the larger one.
 
 # %%
 check("a line's price", ...)
 
 
 # %% [markdown]
-# **Fifth, a bug to mend.** No class has the label 255, so the loop below seems to leave void alone. It does not. Find
-# out what void costs here, and mend it.
+# **Fifth, a bug to mend.** No class has the label of void, $255$, so the loop below seems to leave void alone. It does
+# not. Find out what void costs here, and mend it.
 
 
 # %%
