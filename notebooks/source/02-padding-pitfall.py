@@ -594,12 +594,10 @@ check("least padding", ...)
 # %%
 check("how far padding reaches", ...)
 
-
 # %% [markdown]
 # **Fifth, a bug to mend.** This is RoIAlign along one row, with one sample in the middle of each bin. Cell $k$ covers
 # $[k, k + 1]$, and the box is given in cells. ONNX Runtime shipped this very mistake, taken over from the first
 # RoIAlign. For large boxes hardly anybody notices. What goes wrong?
-
 
 # %%
 import numpy as np

@@ -590,11 +590,9 @@ check("which fusion", ...)
 # %%
 check("variance of a sum", ...)
 
-
 # %% [markdown]
 # **Fifth, a bug to mend.** A residual block, with matrices in place of convolutions. A well-known VQ-VAE had this very
 # mistake, with torch's `ReLU(inplace=True)`. No error is raised. What does the skip carry?
-
 
 # %%
 import numpy as np
