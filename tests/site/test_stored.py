@@ -39,7 +39,7 @@ def test_words_and_pictures_are_the_kernels(stored, chance):
         assert (words["code"], words["readout"]) == (repr(explorer).split("\n")[0], explorer.readout)
         if not place:
             told = [words for _, _, words, _ in explorer.told(explorer.data, live.TOLD)]
-            assert [words for _, words, _ in stored.told(number)] == told
+            assert [words for _, _, words, _ in stored.told(number)] == told
         theme = "light" if place < len(sample) / 2 else "dark"  # an explorer is built anew for another theme
         assert apart(stored.picture(theme, number, 2), unhinted(explorer, theme, 2), 2) < FAR, every[number]
     explorer.close()

@@ -93,11 +93,14 @@ class Stored:
             stride *= len(values)
         return number
 
-    def told(self, number: int) -> Iterator[tuple[np.ndarray, list[str], int]]:
-        """What a state's marks say to a pointer: places as shares of the picture, words, columns; as `Panel.told`."""
+    def told(self, number: int) -> Iterator[tuple[np.ndarray, np.ndarray, list[str], int]]:
+        """What a state's marks say to a pointer: their axes' corners and their places, both as shares of the picture,
+        words, and columns; as `Explorer.told`.
+        """
+        size = np.multiply(self.index["spec"]["size"], self.index["units"][0])
         for mark in self.states[number]["hover"]:
-            _, places, words, columns = self._hover[mark]
-            yield _points(places) / np.multiply(self.index["spec"]["size"], self.index["units"][0]), words, columns
+            corners, places, words, columns = self._hover[mark]
+            yield _points(corners) / size, _points(places) / size, words, columns
 
     def picture(self, theme: str, number: int, density: float = 1) -> np.ndarray:
         """A state's picture: red, green, blue."""
@@ -278,7 +281,7 @@ class LiveExplorer:
             hint.wait_for(timeout=2000)
         except TimeoutError:
             return ""
-        return hint.inner_text()
+        return " ".join(hint.inner_text().split())
 
     def shown(self) -> list[Any]:
         """The state behind the picture."""
@@ -338,8 +341,8 @@ class LiveExplorer:
           for (let at = 0; at < data.length; at += 32768) {
             text += String.fromCharCode(...data.subarray(at, at + 32768));
           }
-          return btoa(text);
+          return [one.width, one.height, btoa(text)];
         }"""
-        width, height = (int(self.picture.get_attribute(side) or 0) for side in ("width", "height"))
-        content = base64.b64decode(self.picture.evaluate(read))
+        width, height, text = self.picture.evaluate(read)
+        content = base64.b64decode(text)
         return np.frombuffer(content, np.uint8).reshape(height, width, 4)[..., :3]
