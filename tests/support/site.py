@@ -272,16 +272,18 @@ class LiveExplorer:
         return [float(one) for one in self.page.evaluate(_MOVES, self.root.element_handle())]
 
     def hears(self, across: float, down: float) -> str:
-        """What a pointer hears at a place, as shares of the picture; nothing after two seconds of silence."""
+        """What a pointer hears that rests at a place (shares of the picture); nothing after three silent seconds."""
         box = self.picture.bounding_box()
         assert box
-        self.page.mouse.move(box["x"] + across * box["width"], box["y"] + down * box["height"])
         hint = self.root.locator(".fpnlib-hint")
-        try:
-            hint.wait_for(timeout=2000)
-        except TimeoutError:
-            return ""
-        return " ".join(hint.inner_text().split())
+        for tries in range(6):  # while the page asks for a picture it does not listen
+            self.page.mouse.move(box["x"] + across * box["width"], box["y"] + down * box["height"] + tries % 2)
+            try:
+                hint.wait_for(timeout=500)
+            except TimeoutError:
+                continue
+            return " ".join(hint.inner_text().split())
+        return ""
 
     def shown(self) -> list[Any]:
         """The state behind the picture."""
