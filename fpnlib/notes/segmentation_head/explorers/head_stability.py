@@ -91,7 +91,9 @@ class StabilityExplorer(Explorer[StabilityData]):
         curves.line(lambda data: (EVALUATED, data.curves[data.net]), color=ORANGE, label="the chosen net", grab=ends)
         final = self.panel(middle, title="final mIoU", xlim=self._limits("final_"), xlabel="a dot a net, | the mean")
         final.rows(HEADS)
-        final.line(lambda data: _dots(data.final, data.final.keys() - {data.head}), "o", ms=2.5, color=MUTED, alpha=0.6)
+        final.line(
+            lambda data: _dots(data.final, sorted({*data.final} - {data.head})), "o", ms=2.5, color=MUTED, alpha=0.6
+        )
         final.line(lambda data: _dots(data.final, [data.head]), "o", ms=3, color=BLUE, grab=_GRAB)
         final.line(lambda data: ([*map(np.mean, data.final.values())], _rows(data.final)), "|", color=INK, ms=16)
         final.dot(lambda data: [one[data.net] for one in _dots(data.final, [data.head])], ms=7)
