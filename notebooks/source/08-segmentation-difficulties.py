@@ -582,8 +582,8 @@ drawn_labels()
 # %% [markdown]
 # The net's likeliest labels look smooth, and hide that it is of two minds about many pixels and makes up each one's by
 # itself. Drawn, they are salt and pepper. Tied, pixels of one region change their minds together, and after a sweep or
-# two the draw has regions; in the fourth scene even the hole of the six. What is drawn from it is no longer a pixel's
-# opinion but a picture's.
+# two the draw has regions, with edges where the colours change. What is drawn from it is no longer a pixel's opinion
+# but a picture's.
 #
 # The mean field of the CRF above is not this. It ends with a probability for each pixel again, better ones, and whoever
 # draws from those draws each pixel by itself once more.

@@ -35,11 +35,6 @@ class PriceData:
     costs: tuple[np.ndarray, np.ndarray]  # 1 − IoU
 
     @property
-    def rule(self) -> float:
-        """What the rule says of this instance."""
-        return float(self.by_rule[0][self.instance])
-
-    @property
     def cost(self) -> float:
         """What the line costs this instance."""
         return float(self.costs[0][self.instance])
@@ -84,7 +79,7 @@ class PriceExplorer(Explorer[PriceData]):
         photo.classes(lambda data: data.kinds[data.window], _KINDS, over_photo(0.6, 1), square, zorder=1)
 
         ends = (_LEAST, _HIGHEST)
-        chart = self.panel(right, title="One dot a mask, 39 of five photos; drag along them", xlim=ends, ylim=ends)
+        chart = self.panel(right, title="One dot a mask, of five photos; drag along them", xlim=ends)
         chart.axes.set(xscale="log", yscale="log", ylim=(_LEAST * 0.9, 1.3))
         chart.axes.set(xlabel="line · length of the contour / area", ylabel="1 − IoU")
         ticks = (0.01, 0.03, 0.1, 0.3, 1)
@@ -100,20 +95,20 @@ class PriceExplorer(Explorer[PriceData]):
         for place, colour in ((1, MUTED), (0, BLUE)):
             chart.line(_dots(place), "o", ms=5, mew=0, color=colour, alpha=0.75)
         chart.dot(
-            lambda data: (data.rule, _seen(data.cost)),
+            lambda data: (data.by_rule[0][data.instance], _seen(data.cost)),
             color=ORANGE,
             grab={"instance": lambda value, data: (data.by_rule[0][value], _seen(data.costs[0][value]))},
         )
 
     def describe(self, data: PriceData) -> str:
         """Say what the rule says and what it costs."""
-        hidden = sum(int((costs == 0).sum()) for costs in data.costs)
+        every, rule = np.concatenate(data.costs), data.by_rule[0][data.instance]
         area = int((contours()[0][data.instance].inside > 0).sum())
         return (
             f"Instance {data.instance}, a {data.name} of {area} pixels, too large by {data.line} px: the rule says "
-            f"{number(data.rule)}, and with a void border of {data.void} px it costs {number(data.cost)} of its IoU. "
-            f"{hidden} of the 39 masks pay nothing; half of them pay {number(np.median(np.concatenate(data.costs)))} "
-            "or more."
+            f"{number(rule)}, and with a void border of {data.void} px it costs {number(data.cost)} of its IoU. "
+            f"{int((every == 0).sum())} of the {len(every)} masks pay nothing, half pay {number(np.median(every))} or "
+            "more."
         )
 
     def invariants(self, data: PriceData) -> dict[str, bool]:
@@ -123,7 +118,8 @@ class PriceExplorer(Explorer[PriceData]):
         every = np.concatenate(data.costs)
         return {
             "the cost is that of the marked pixels": bool(abs(data.cost - wrong / max(1, wrong + kept)) < 1e-9),
-            "a border of twice the line hides it": data.void - data.void // 2 < data.line or not every.any(),
+            "a border whose outer half is as wide hides the line": data.void - data.void // 2 < data.line
+            or not every.any(),
             "without a border every mask pays": data.void > 0 or bool((every > 0).all()),
         }
 

@@ -1,7 +1,7 @@
 """All nets of a head at one learning rate: how the mIoU on test scenes went, and where it ended."""
 
 import dataclasses
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from ipywidgets import Widget
@@ -91,12 +91,10 @@ class StabilityExplorer(Explorer[StabilityData]):
         curves.line(lambda data: (EVALUATED, data.curves[data.net]), color=ORANGE, label="the chosen net", grab=ends)
         final = self.panel(middle, title="final mIoU", xlim=self._limits("final_"), xlabel="a dot a net, | the mean")
         final.rows(HEADS)
-        final.line(
-            lambda data: _dots(data.final, sorted({*data.final} - {data.head})), "o", ms=2.5, color=MUTED, alpha=0.6
-        )
-        final.line(lambda data: _dots(data.final, [data.head]), "o", ms=3, color=BLUE, grab=_GRAB)
+        final.line(lambda data: _dots(data, sorted({*data.final} - {data.head})), "o", ms=2.5, color=MUTED, alpha=0.6)
+        final.line(lambda data: _dots(data, [data.head]), "o", ms=3, color=BLUE, grab=_GRAB)
         final.line(lambda data: ([*map(np.mean, data.final.values())], _rows(data.final)), "|", color=INK, ms=16)
-        final.dot(lambda data: [one[data.net] for one in _dots(data.final, [data.head])], ms=7)
+        final.dot(lambda data: [one[data.net] for one in _dots(data, [data.head])], ms=7)
         for axes, measure in zip(right, SHOWN, strict=True):
             self._measure(axes, measure)
 
@@ -146,7 +144,7 @@ def _rows(heads: Iterable[str]) -> list[int]:
     return [HEADS.index(head) for head in heads]
 
 
-def _dots(final: Mapping[str, np.ndarray], heads: Collection[str]) -> tuple[np.ndarray, np.ndarray]:
+def _dots(data: StabilityData, heads: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
     """Return x and y of the nets of these heads, kept apart in their rows."""
-    apart = [HEADS.index(head) + (np.arange(len(final[head])) * 0.618 % 1 - 0.5) * 0.6 for head in heads]
-    return np.concatenate([final[head] for head in heads]), np.concatenate(apart)
+    apart = [HEADS.index(head) + (np.arange(len(data.final[head])) * 0.618 % 1 - 0.5) * 0.6 for head in heads]
+    return np.concatenate([data.final[head] for head in heads]), np.concatenate(apart)
