@@ -23,7 +23,7 @@ from fpnlib.claims.claim import (
     within,
 )
 from fpnlib.claims.machine import machine
-from fpnlib.claims.show import Verdicts, instruction_sets, verdicts
+from fpnlib.claims.show import Verdicts, backbones, instruction_sets, verdicts
 from fpnlib.claims.store import RESULTS, Result, Row, all_claims, compute, ledger
 
 __all__ = [
@@ -42,6 +42,7 @@ __all__ = [
     "Verdicts",
     "all_claims",
     "all_of",
+    "backbones",
     "compute",
     "disagreements",
     "exceeds",

@@ -33,6 +33,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="with --recompute: store beside the first, as measured on "
         "another instruction set; only claims with chance",
     )
+    parser.add_argument(
+        "--fine-tune",
+        action="store_true",
+        help="with --recompute: store beside the first, as measured with a backbone that learns (on a GPU, if any)",
+    )
     parser.add_argument("--judge", action="store_true", help="judge stored measurements by the criteria as they stand")
     parser.add_argument("--seeds", type=int, metavar="N", help="with --recompute: seeds 0 … N−1 for claims with chance")
     parser.add_argument("--data", metavar="KIND=FOLDER", help=f"measure on your own photos: {_KINDS}")
@@ -49,19 +54,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         data = _data(options)
         claims = store.named(options.ids, on_photos=bool(data))
         if options.recompute or data:  # not by way of the ledger, so that a damaged result can be measured anew
+            folder = _folder(options, data)
             chosen = [claim for claim in claims if claim.seeds or not options.second]
-            kind = data.kind if data else ""
-            chosen = [
-                claim for claim in chosen if not (options.missing and store.is_stored(claim, options.second, kind))
-            ]
+            chosen = [claim for claim in chosen if claim.tunes or not options.fine_tune]
+            chosen = [claim for claim in chosen if not (options.missing and store.is_stored(claim, folder))]
             with cluster(options.backend, options.scheduler):
-                _recompute(chosen, data, options, console)
+                _recompute(chosen, data, folder, options, console)
         if options.judge:
-            for claim, (second, kind) in itertools.product(
-                claims, ((False, ""), (True, ""), *((False, k) for k in KINDS))
-            ):
-                if store.is_stored(claim, second, kind):
-                    store.Result.load(claim.id, second=second, data=kind).judged_again(claim).save(second=second)
+            for claim, folder in itertools.product(claims, store.FOLDERS):
+                if store.is_stored(claim, folder):
+                    store.Result.load(claim.id, folder).judged_again(claim).save(folder)
         rows = store.ledger(options.ids)
     except ValueError as error:
         console.print(f"[red]{escape(str(error))}[/]")
@@ -74,7 +76,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
     console.print(show.blocks(rows))
     if not options.ids:
-        console.print(show.table_of_sets(show.instruction_sets()))
+        for beside in (show.instruction_sets(), show.backbones()):
+            console.print(show.table(beside))
     return 0
 
 
@@ -86,26 +89,41 @@ def _data(options: argparse.Namespace) -> LabelledFolder | None:
         return None
     kind, _, folder = options.data.partition("=")
     require(bool(folder), "data", repr(options.data), _KINDS)
-    for name in ("second", "seeds", "judge"):
+    for name in ("second", "fine_tune", "seeds", "judge"):
         require(not getattr(options, name), name, getattr(options, name), "not with --data")
     return labelled_folder(kind, folder, options.split, PHOTOS if options.photos is None else options.photos)
 
 
+def _folder(options: argparse.Namespace, data: LabelledFolder | None) -> str:
+    """Which of `store.FOLDERS` takes what is measured."""
+    require(not (options.second and options.fine_tune), "second", True, "not with --fine-tune")
+    if data:
+        return f"{store.DATA}/{data.kind}"
+    return store.SECOND if options.second else store.TUNED if options.fine_tune else ""
+
+
 def _recompute(
-    claims: Sequence[Claim], data: LabelledFolder | None, options: argparse.Namespace, console: Console
+    claims: Sequence[Claim], data: LabelledFolder | None, folder: str, options: argparse.Namespace, console: Console
 ) -> None:
-    folder = store.PARTIAL / store.SECOND if options.second else store.PARTIAL
-    folder = store.PARTIAL / store.DATA / data.kind if data else folder
+    partial = store.PARTIAL / folder
     with progress_bar(console) as progress:
         whole = progress.add_task("all claims", total=len(claims))
         for claim in claims:
             seeds = range(options.seeds or claim.seeds) if claim.seeds and not data else ()
             task = progress.add_task(claim.id, total=len(data.photos if data else seeds) or 1)
             advance = functools.partial(progress.advance, task)
-            result = store.compute(claim, seeds, data=data, backend=options.backend, step=advance, resume=folder)
-            result.save(second=options.second)
+            result = store.compute(
+                claim,
+                seeds,
+                data=data,
+                fine_tune=options.fine_tune,
+                backend=options.backend,
+                step=advance,
+                resume=partial,
+            )
+            result.save(folder)
             progress.advance(whole)
-            for chunk in folder.glob(f"{claim.id}-*.json"):
+            for chunk in partial.glob(f"{claim.id}-*.json"):
                 chunk.unlink()
 
 

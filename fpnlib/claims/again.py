@@ -30,8 +30,16 @@ CHANCE = 1e-3
 """How often a right distribution may look wrong, over all outcomes of a claim together."""
 
 
-def disagreements(claim: Claim, stored: Result) -> list[str]:
-    """Return a line for each stored number that this machine does not find again as the rules ask; none is good."""
+def disagreements(claim: Claim, stored: Result, *, fine_tune: bool = False) -> list[str]:
+    """Return a line for each stored number that this machine does not find again as the rules ask; none is good.
+
+    Of a result with a backbone that learns (`fine_tune`) the first seed's `recheck` alone is asked for: without a GPU a
+    step of such a training takes seconds.
+    """
+    if fine_tune:
+        assert claim.recheck
+        measured = claim.recheck(stored.seeds[:1], fine_tune=True)
+        return _unequal(_flat({name: stored.per_seed[name][:1] for name in measured}), _flat(measured), SAME)
     if not claim.seeds:
         again = compute(claim).measurement
         wanted = {"effect": stored.measurement.effect, "n": stored.measurement.n, **_flat(stored.measurement.numbers)}

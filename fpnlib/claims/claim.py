@@ -246,6 +246,7 @@ class Claim:
             returns outcomes that are not chaotic, for example the loss after the first steps.
         fresh: for a chaotic training, how many seeds that are not stored a test measures in full; see `again`.
         told: for each verdict that was found, one sentence to repeat to a friend.
+        tunes: whether `measure` and `recheck` take `fine_tune=True`: the same with a backbone that learns as well.
         on: how the reader's own labelled photos are put to the same test; None where it is not about such photos.
     """
 
@@ -257,9 +258,10 @@ class Claim:
     seeds: int = 0
     control: Criterion | None = None
     check: str = ""
-    recheck: Callable[[Sequence[int]], Mapping[str, Sequence[float]]] | None = None
+    recheck: Callable[..., Mapping[str, Sequence[float]]] | None = None
     fresh: int = 0
     told: Mapping[Verdict, str] = dataclasses.field(default_factory=dict)
+    tunes: bool = False
     on: OnPhotos | None = None
 
     def __post_init__(self) -> None:

@@ -9,7 +9,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from fpnlib.claims.store import Row, all_claims, ledger
+from fpnlib.claims.store import Result, Row, all_claims, ledger
 from fpnlib.validation import require
 
 _ORDER = {"source": "What the source says", "field": "What the field says", "us": "What we say"}
@@ -109,52 +109,72 @@ def verdicts(note: str = "") -> Verdicts:
     return Verdicts(tuple(sorted_rows(rows)), whole=not note)
 
 
-_SETS = ("claim", "first", "verdict", "second", "verdict", "apart, in half intervals", "seeds")
-
-
 @dataclasses.dataclass(frozen=True)
-class InstructionSets:
-    """The claims with chance, as measured on two instruction sets."""
+class SideBySide:
+    """Claims as measured in two ways, a line a claim."""
 
-    rows: tuple[Row, ...]
-
-    def cells(self) -> list[tuple[str, ...]]:
-        """One row a claim: id, effect and verdict of the first, of the second, how far apart, and from how many seeds.
-
-        The distance is in half-widths of the first interval. Where the second has only some of the seeds, see
-        `Result.carried_to`.
-        """
-        lines = []
-        for row in self.rows:
-            assert row.result
-            first = row.result.measurement
-            shown = [_three(first.effect), row.result.verdict]
-            if row.second:
-                half = (first.interval[1] - first.interval[0]) / 2
-                apart = abs(row.second.measurement.effect - first.effect)
-                shown += [
-                    _three(row.second.measurement.effect),
-                    row.second.verdict,
-                    _three(apart / half if half else apart),
-                    f"{len(row.second.seeds)} of {len(row.result.seeds)}",
-                ]
-            else:
-                shown += ["", "not measured yet", "", ""]
-            lines.append((row.claim.id, *shown))
-        return lines
+    title: str
+    heads: tuple[str, ...]
+    lines: tuple[tuple[str, ...], ...]
 
     def __repr__(self) -> str:
-        return "\n".join(" | ".join(line) for line in self.cells())
+        return "\n".join(" | ".join(line) for line in self.lines)
 
     def _repr_html_(self) -> str:
-        lines = ["".join(f"<th>{head}</th>" for head in _SETS)]
-        lines += ["".join(f"<td>{html.escape(cell)}</td>" for cell in line) for line in self.cells()]
-        return f"<table>{''.join(f'<tr>{line}</tr>' for line in lines)}</table>"
+        rows = ["".join(f"<th>{head}</th>" for head in self.heads)]
+        rows += ["".join(f"<td>{html.escape(cell)}</td>" for cell in line) for line in self.lines]
+        return f"<table>{''.join(f'<tr>{row}</tr>' for row in rows)}</table>"
 
 
-def instruction_sets() -> InstructionSets:
-    """Return the claims with chance as measured on two instruction sets, side by side."""
-    return InstructionSets(tuple(row for row in ledger() if row.claim.seeds and row.result))
+def instruction_sets() -> SideBySide:
+    """Return the claims with chance as measured on two instruction sets.
+
+    A line has id, effect and verdict of the first, of the second, how far apart, and from how many seeds. The distance
+    is in half-widths of the first interval. Where the second has only some of the seeds, see `Result.carried_to`.
+    """
+    lines = []
+    for row in ledger():
+        if not (row.claim.seeds and row.result):
+            continue
+        first = row.result.measurement
+        shown = [_three(first.effect), row.result.verdict]
+        if row.second:
+            half = (first.interval[1] - first.interval[0]) / 2
+            apart = abs(row.second.measurement.effect - first.effect)
+            shown += [
+                _three(row.second.measurement.effect),
+                row.second.verdict,
+                _three(apart / half if half else apart),
+                f"{len(row.second.seeds)} of {len(row.result.seeds)}",
+            ]
+        else:
+            shown += ["", "not measured yet", "", ""]
+        lines.append((row.claim.id, *shown))
+    heads = ("claim", "first", "verdict", "second", "verdict", "apart, in half intervals", "seeds")
+    return SideBySide("The claims with chance on two instruction sets", heads, tuple(lines))
+
+
+def backbones() -> SideBySide:
+    """Return the claims about nets on a backbone as measured on a frozen one and on one that learns.
+
+    A line has id and part, and of each the verdict; the effect, its interval and the seeds where the part is the first.
+    """
+    lines = []
+    for row in ledger():
+        if not (row.claim.tunes and row.result):
+            continue
+        found = [_whole(row.result), _whole(row.tuned) if row.tuned else ("", "", "not measured yet")]
+        lines.append((row.claim.id, "", *found[0], *found[1]))
+        if row.tuned:
+            for part, verdict in row.result.parts.items():
+                lines.append(("", part, "", "", verdict, "", "", row.tuned.parts.get(part, "")))
+    heads = ("claim", "part", "frozen", "seeds", "verdict", "learns", "seeds", "verdict")
+    return SideBySide("Claims on a frozen backbone, and on one that learns", heads, tuple(lines))
+
+
+def _whole(result: Result) -> tuple[str, str, str]:
+    low, high = map(_three, result.measurement.interval)
+    return f"{_three(result.measurement.effect)} ({low} … {high})", str(len(result.seeds)), result.verdict
 
 
 def _three(value: float) -> str:
@@ -192,11 +212,11 @@ def blocks(rows: Sequence[Row]) -> Group:
     return Group(*shown)
 
 
-def table_of_sets(found: InstructionSets) -> Table:
-    """Return the two instruction sets' effects and verdicts as a rich table."""
-    shown = Table(title="The claims with chance on two instruction sets")
-    for heading in _SETS:
+def table(beside: SideBySide) -> Table:
+    """Return two ways side by side as a rich table."""
+    shown = Table(title=beside.title)
+    for heading in beside.heads:
         shown.add_column(heading)
-    for line in found.cells():
+    for line in beside.lines:
         shown.add_row(*line)
     return shown

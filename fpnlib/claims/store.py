@@ -25,8 +25,11 @@ from fpnlib.validation import require, require_choice
 RESULTS = Path(__file__).parents[1] / "results"
 SECOND = "second"
 """The folder in `RESULTS` for measurements made again on another instruction set."""
+TUNED = "tuned"
+"""The folder in `RESULTS` for measurements made again with a backbone that learns."""
 DATA = "data"
 """The folder in `RESULTS` for measurements on the reader's own photos, one folder for each kind of data."""
+FOLDERS = ("", SECOND, TUNED, *(f"{DATA}/{kind}" for kind in KINDS))
 PARTIAL = RESULTS / ".partial"  # not committed
 _CHUNK = 8  # seeds or photos measured at once; small enough to resume from, large enough for vmap
 _SEEDS_OF_A_PHOTO = 1000
@@ -56,21 +59,25 @@ class Result:
     date: str
     data: Mapping[str, str | int] = dataclasses.field(default_factory=dict)
 
-    def save(self, *, second: bool = False) -> None:
-        """Write `<id>.json` in `results`, `results/second` or `results/data/<kind>`, whole or not at all."""
-        _write_json(_path(self.id, second, str(self.data.get("kind", ""))), dataclasses.asdict(self))
+    def save(self, folder: str = "") -> None:
+        """Write `<id>.json` in one of `FOLDERS`, whole or not at all."""
+        _write_json(_path(self.id, folder), dataclasses.asdict(self))
 
     @classmethod
-    def load(cls, id: str, *, second: bool = False, data: str = "") -> "Result":
-        """Read a stored result: by default the first, else the second, or that on a kind of the reader's data.
+    def load(cls, id: str, folder: str = "") -> "Result":
+        """Read a stored result: the book's, or that of one of `FOLDERS`.
 
         Raises:
             ValueError: none is stored for `id`, or the file is damaged.
         """
-        path = _path(id, second, data)
-        remedy = f"run `python -m fpnlib.claims --recompute {id}{' --second' if second else ''}`"
-        if data:
-            remedy = f"run `python -m fpnlib.claims {id} --data {data}=FOLDER`"
+        path = _path(id, folder)
+        options = {
+            "": f"--recompute {id}",
+            SECOND: f"--recompute {id} --second",
+            TUNED: f"--recompute {id} --fine-tune",
+        }
+        data = folder.removeprefix(f"{DATA}/")
+        remedy = f"run `python -m fpnlib.claims {options.get(folder, f'{id} --data {data}=FOLDER')}`"
         require(path.exists(), "id", repr(id), f"a claim with a result in {RESULTS}; {remedy}")
         try:
             stored = json.loads(path.read_text(encoding="utf-8"))
@@ -140,8 +147,9 @@ class Result:
         return dataclasses.replace(self, per_seed=moved).judged_again(claim)
 
 
-def _path(id: str, second: bool, data: str) -> Path:
-    return (RESULTS / DATA / data if data else RESULTS / SECOND if second else RESULTS) / f"{id}.json"
+def _path(id: str, folder: str) -> Path:
+    require_choice("folder", folder, FOLDERS)
+    return RESULTS / folder / f"{id}.json"
 
 
 def all_claims() -> dict[str, Claim]:
@@ -154,6 +162,7 @@ def compute(
     seeds: Sequence[int] = (),
     *,
     data: LabelledFolder | None = None,
+    fine_tune: bool = False,
     backend: str = "sequential",
     step: Callable[[int], Any] = lambda n: None,
     resume: Path | None = None,
@@ -164,17 +173,19 @@ def compute(
         claim: what to measure.
         seeds: which seeds, by default 0 … claim.seeds − 1; none for an exact claim, or on `data`.
         data: the reader's own photos, in place of the book's.
+        fine_tune: with a backbone that learns.
         backend: as `fpnlib.training.sweep` takes it.
         step: called with the number of seeds, or photos, just done.
         resume: a folder that keeps each chunk of them once it is measured; what it holds is not measured again.
 
     Errors: ValueError for seeds that the claim does not take, outcomes that are not finite, `data` for a claim that is
-    not about labelled photos, and as `UnreadPhoto.read` says.
+    not about labelled photos, `fine_tune` for one that is not about a backbone's maps, and as `UnreadPhoto.read` says.
     """
     require_choice("backend", backend, BACKENDS)
     judged = claim.on_photos() if data else claim
     require(not seeds or judged.seeds > 0, "seeds", list(seeds), f"none, since {claim.id} is exact")
     require(len(set(seeds)) == len(seeds), "seeds", list(seeds), "each seed once")
+    require(claim.tunes or not fine_tune, "fine_tune", f"True for {claim.id}", "a claim about nets on a backbone")
     seeds = tuple(seeds) or tuple(range(judged.seeds))
     per_seed: dict[str, list[float]] = {}
 
@@ -189,7 +200,8 @@ def compute(
         require(len(found) > 1, "photos", f"{len(found)} that have what {claim.id} measures", "two or more")
         measurement = claim.on.over(found)
     elif claim.seeds:
-        for chunk in in_chunks(functools.partial(_measure_chunk, claim.id, claim.measure, resume), seeds):
+        of_seeds = functools.partial(_measure_chunk, claim.id, claim.measure, resume, fine_tune)
+        for chunk in in_chunks(of_seeds, seeds):
             for name, values in chunk.items():
                 per_seed.setdefault(name, []).extend(values)
         measurement = Measurement.over_seeds(per_seed)
@@ -197,6 +209,7 @@ def compute(
         measurement = claim.measure()
         step(1)
     command = f"--recompute {claim.id}" + (f" --seeds {len(seeds)}" if seeds else "")
+    command += " --fine-tune" if fine_tune else ""
     taken: dict[str, str | int] = {}
     if data:
         taken = {"kind": data.kind, "split": data.split, "photos": len(data.photos), "of": data.of}
@@ -217,10 +230,11 @@ def compute(
 
 
 def _measure_chunk(
-    id: str, measure: Callable[..., Any], resume: Path | None, seeds: Sequence[int]
+    id: str, measure: Callable[..., Any], resume: Path | None, fine_tune: bool, seeds: Sequence[int]
 ) -> dict[str, list[float]]:
     def values() -> dict[str, list[float]]:
-        found = {name: [float(v) for v in per_seed] for name, per_seed in measure(seeds).items()}
+        outcomes = measure(seeds, fine_tune=True) if fine_tune else measure(seeds)
+        found = {name: [float(v) for v in per_seed] for name, per_seed in outcomes.items()}
         for name, per_seed in found.items():
             require(len(per_seed) == len(seeds), f"{id} {name}", f"{len(per_seed)} values", f"{len(seeds)}, one a seed")
             require(all(map(math.isfinite, per_seed)), f"{id} {name}", "a value that is not finite", "finite numbers")
@@ -279,11 +293,12 @@ def _write_json(path: Path, content: Any) -> None:
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """A claim of the ledger with its stored results: the first, of another instruction set, and on readers' data."""
+    """A claim of the ledger with its results: the book's, of another instruction set, tuned, and on readers' data."""
 
     claim: Claim
     result: Result | None
     second: Result | None = None
+    tuned: Result | None = None
     on_data: Sequence[Result] = ()
 
     @property
@@ -314,11 +329,10 @@ def ledger(ids: Sequence[str] = ()) -> list[Row]:
     """Return the claims, all or those named, each with its stored results."""
     rows = []
     for claim in named(ids):
-        first, second = (Result.load(claim.id, second=s) if is_stored(claim, s) else None for s in (False, True))
+        found = {folder: Result.load(claim.id, folder) for folder in FOLDERS if is_stored(claim, folder)}
+        first, second, tuned = (found.pop(folder, None) for folder in FOLDERS[:3])
         second = second.carried_to(first, claim) if first and second else second
-        rows.append(
-            Row(claim, first, second, [Result.load(claim.id, data=k) for k in KINDS if is_stored(claim, data=k)])
-        )
+        rows.append(Row(claim, first, second, tuned, list(found.values())))
     return rows
 
 
@@ -334,6 +348,6 @@ def named(ids: Sequence[str], *, on_photos: bool = False) -> list[Claim]:
     return [claims[id] for id in ids or claims]
 
 
-def is_stored(claim: Claim, second: bool = False, data: str = "") -> bool:
-    """Return whether a result lies in the ledger."""
-    return _path(claim.id, second, data).exists()
+def is_stored(claim: Claim, folder: str = "") -> bool:
+    """Return whether a result lies in the ledger, in one of `FOLDERS`."""
+    return _path(claim.id, folder).exists()

@@ -58,9 +58,11 @@ class Examples:
     def __len__(self) -> int:
         return len(self.semantic)
 
-    def batch(self, places: Sequence[int] | Int64[Tensor, " b"]) -> list[Float[Tensor, "b _ _ _"]]:
-        """The inputs of some scenes in single precision."""
-        return [one[places].float() for one in self.inputs]
+    def batch(
+        self, places: Sequence[int] | Int64[Tensor, " b"], device: torch.device | str = "cpu"
+    ) -> list[Float[Tensor, "b _ _ _"]]:
+        """The inputs of some scenes in single precision, on a device."""
+        return [one[places].to(device).float() for one in self.inputs]
 
 
 class Backbone(nn.Module):

@@ -20,7 +20,7 @@ from fpnlib.data.voc import VOID, with_void
 from fpnlib.metrics import boundary_iou, confusion_matrix, iou_per_class
 from fpnlib.models.fpn import FPN
 from fpnlib.models.segmenter import Head, Neck, Segmenter, standard_head
-from fpnlib.training.decoders import train_decoder
+from fpnlib.training.decoders import device_of, train_decoder
 from fpnlib.training.examples import CHANNELS, STRIDES, Examples
 from fpnlib.training.loop import History
 from fpnlib.validation import require_choice
@@ -63,7 +63,7 @@ def train_segmenter(
     kept = CHANNELS[STRIDES.index(stride) :]
 
     def loss(logits: Tensor, places: Tensor, learnt: Examples) -> Tensor:
-        wanted = _targets(learnt, void)[places]
+        wanted = _targets(learnt, void)[places].to(logits.device)
         if logits.shape[2:] != wanted.shape[1:]:
             logits = F.interpolate(logits, wanted.shape[1:], mode="bilinear")
         return F.cross_entropy(logits, wanted, ignore_index=VOID)
@@ -101,12 +101,13 @@ class Segmented:
 def predict(model: nn.Module, given: Examples) -> Segmented:
     """The model's answers, its logits enlarged bilinearly to the size of the scenes."""
     classes, lead = [], []
+    device = device_of(model)
     for places in torch.arange(len(given)).split(_PART):
-        logits = F.interpolate(model(given.batch(places)), given.semantic.shape[1:], mode="bilinear")
-        classes.append(logits.argmax(1).to(torch.uint8))
-        square = (given.instances[places] == 1).float()  # the first object of every scene
+        logits = F.interpolate(model(given.batch(places, device)), given.semantic.shape[1:], mode="bilinear")
+        classes.append(logits.argmax(1).to("cpu", torch.uint8))
+        square = (given.instances[places] == 1).to(device).float()  # the first object of every scene
         ahead = logits[:, _SQUARE + 1] - logits[:, _SQUARE]
-        lead.append((ahead * square).sum((1, 2)) / square.sum((1, 2)))
+        lead.append(((ahead * square).sum((1, 2)) / square.sum((1, 2))).cpu())
     return Segmented(torch.cat(classes), torch.cat(lead))
 
 

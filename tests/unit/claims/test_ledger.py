@@ -16,6 +16,7 @@ from fpnlib.claims import (
     Said,
     all_of,
     compute,
+    disagreements,
     exceeds,
     interval_of_mean,
     machine,
@@ -318,14 +319,51 @@ def test_two_instruction_sets_stand_side_by_side(monkeypatch, capsys):
     with_claims(monkeypatch, claim(), exact_claim())
     assert main(["--recompute"]) == 0
     assert main(["--recompute", "--second"]) == 0
-    assert Result.load("ZZ-1", second=True).per_seed == Result.load("ZZ-1").per_seed
+    assert Result.load("ZZ-1", "second").per_seed == Result.load("ZZ-1").per_seed
     with pytest.raises(ValueError, match="--recompute ZZ-2 --second"):
-        Result.load("ZZ-2", second=True)  # exact claims are the same everywhere
+        Result.load("ZZ-2", "second")  # exact claims are the same everywhere
     assert "on two instruction sets" in capsys.readouterr().out
-    assert [line[0] for line in show.instruction_sets().cells()] == ["ZZ-1"]
-    (cells,) = show.instruction_sets().cells()
+    (line,) = show.instruction_sets().lines
     seeds = len(Result.load("ZZ-1").seeds)
-    assert cells[2:5:2] + cells[6:] == ("holds", "holds", f"{seeds} of {seeds}")
+    assert line[:1] + line[2:5:2] + line[6:] == ("ZZ-1", "holds", "holds", f"{seeds} of {seeds}")
+
+
+def on_a_backbone(seeds, *, fine_tune=False):
+    return {"effect": [(0.4 if fine_tune else 1) + seed / 100 for seed in seeds], "early": [float(s) for s in seeds]}
+
+
+def on_a_backbone_at_first(seeds, *, fine_tune=False):
+    return {"early": on_a_backbone(seeds)["early"]}
+
+
+def test_a_frozen_backbone_and_one_that_learns_stand_side_by_side(monkeypatch, capsys):
+    parts = {"in this": exceeds(0.5, "x"), "in that": exceeds(0.1, "x")}
+    both = claim(on_a_backbone, 4, parts, control=exceeds(0, "any"), tunes=True, recheck=on_a_backbone_at_first)
+    with_claims(monkeypatch, both, exact_claim())
+    assert main(["--recompute"]) == 0
+    assert [line[-1] for line in show.backbones().lines] == ["not measured yet"]
+    with pytest.raises(ValueError, match="--recompute ZZ-1 --fine-tune"):
+        Result.load("ZZ-1", "tuned")
+    assert main(["--recompute", "--fine-tune", "--seeds", "3"]) == 0
+    assert "one that learns" in capsys.readouterr().out
+    assert not store.is_stored(exact_claim(), "tuned")
+    tuned = Result.load("ZZ-1", "tuned")
+    assert tuned.command == "python -m fpnlib.claims --recompute ZZ-1 --seeds 3 --fine-tune"
+    whole, *rest = show.backbones().lines
+    assert whole[:2] + whole[3:5] + whole[6:] == ("ZZ-1", "", "4", "holds", "3", "depends")
+    assert [line[1::3] for line in rest] == [("in this", "holds", "fails"), ("in that", "holds", "holds")]
+    assert disagreements(both, tuned, fine_tune=True) == []
+    tuned.per_seed["early"][0] = 0.1
+    assert disagreements(both, tuned, fine_tune=True) == ["early[0]: 0, stored is 0.1"]
+
+
+def test_a_backbone_learns_only_where_a_claim_has_one(capsys):
+    with pytest.raises(ValueError, match="fine_tune: got True for ZZ-1, allowed: a claim about nets on a backbone"):
+        compute(claim(), fine_tune=True)
+    assert main(["--recompute", "--second", "--fine-tune"]) == 2
+    assert "not with --fine-tune" in capsys.readouterr().out
+    with pytest.raises(ValueError, match="folder: got 'third'"):
+        Result.load("ZZ-1", "third")
 
 
 def test_few_seeds_of_another_instruction_set_move_all_seeds_of_the_first():

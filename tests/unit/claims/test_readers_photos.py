@@ -125,7 +125,7 @@ def test_the_command_measures_stores_and_shows(folders, elsewhere, monkeypatch, 
     assert main(["SD-7", "--data", f"coco={folders / 'coco'}"]) == 0
     (row,) = store.ledger(["SD-7"])
     assert row.result == Result.load("SD-7")  # the book's own stays
-    voc, coco = (Result.load("SD-7", data=kind) for kind in ("voc", "coco"))
+    voc, coco = (Result.load("SD-7", f"data/{kind}") for kind in ("voc", "coco"))
     assert row.on_data == [voc, coco]
     assert voc.command == "python -m fpnlib.claims SD-7 --data voc=FOLDER --split val --photos 3"
     assert str(folders) not in (tmp_path / "results/data/voc/SD-7.json").read_text()
@@ -149,10 +149,10 @@ def test_dask_measures_the_same(folders):
 
     command = ["SD-9", "--data", f"coco={folders / 'coco'}"]
     assert main(command) == 0
-    here = Result.load("SD-9", data="coco")
+    here = Result.load("SD-9", "data/coco")
     with LocalCluster(n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None) as cluster:
         assert main([*command, "--backend", "dask", "--scheduler", cluster.scheduler_address]) == 0
-    assert Result.load("SD-9", data="coco").measurement == here.measurement
+    assert Result.load("SD-9", "data/coco").measurement == here.measurement
 
 
 def read(number):
@@ -229,4 +229,4 @@ def test_what_cannot_be_measured_is_named(folders, tmp_path, capsys, monkeypatch
         assert main(arguments) == 2
         assert message in " ".join(capsys.readouterr().out.split())
     with pytest.raises(ValueError, match=r"run `python -m fpnlib\.claims SD-7 --data voc=FOLDER`"):
-        Result.load("SD-7", data="voc")
+        Result.load("SD-7", "data/voc")

@@ -278,7 +278,9 @@ def test_the_quick_miou_is_that_of_all_scores():
 
 def test_both_claims_judge_the_same_nets_from_either_side(monkeypatch):
     drawn = Result.load("AC-10").per_seed
-    monkeypatch.setattr(skips, "outcomes_of", lambda seed: {name: values[seed] for name, values in drawn.items()})
+    monkeypatch.setattr(
+        skips, "outcomes_of", lambda seed, fine_tune: {name: values[seed] for name, values in drawn.items()}
+    )
     gains, kept = skips.concat_or_add([3, 5]), skips.add_for_concat([3, 5])
     assert gains["effect"] == [drawn["gain_wide_longer"][seed] for seed in (3, 5)]
     for kind in ("add", "wide"):

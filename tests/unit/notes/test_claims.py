@@ -5,20 +5,26 @@ import math
 import pytest
 
 from fpnlib.claims import CONFIDENCE, RESULTS, VERDICTS, Result, all_claims, disagreements, ledger
-from fpnlib.claims.store import DATA, SECOND
+from fpnlib.claims.store import DATA, SECOND, TUNED, is_stored
 
-IDS = sorted(all_claims())
-STORED = [(row.claim.id, second) for row in ledger() for second in (False, True) if second is False or row.second]
+CLAIMS = all_claims()
+IDS = sorted(CLAIMS)
+STORED = [(id, folder) for id in IDS for folder in ("", SECOND, TUNED) if is_stored(CLAIMS[id], folder)]
 
 
 @pytest.mark.parametrize("id", IDS)
 def test_the_stored_result_is_measured_again(id):
-    assert disagreements(all_claims()[id], Result.load(id)) == []
+    assert disagreements(CLAIMS[id], Result.load(id)) == []
 
 
-@pytest.mark.parametrize(("id", "second"), STORED)
-def test_the_stored_verdict_follows_from_the_stored_numbers(id, second):
-    claim, stored = all_claims()[id], Result.load(id, second=second)
+@pytest.mark.parametrize("id", [id for id, folder in STORED if folder == TUNED])
+def test_the_first_steps_of_backbones_that_learn_are_measured_again(id):
+    assert disagreements(CLAIMS[id], Result.load(id, TUNED), fine_tune=True) == []
+
+
+@pytest.mark.parametrize(("id", "folder"), STORED)
+def test_the_stored_verdict_follows_from_the_stored_numbers(id, folder):
+    claim, stored = CLAIMS[id], Result.load(id, folder)
     again = stored.judged_again(claim)
     assert (stored.criteria, stored.verdict, stored.parts) == (again.criteria, again.verdict, again.parts)
     assert stored.control == again.control
@@ -38,12 +44,13 @@ def test_the_stored_verdict_follows_from_the_stored_numbers(id, second):
 
 def test_no_result_is_stored_without_its_claim():
     assert sorted(path.stem for path in RESULTS.glob("*.json")) == IDS
-    assert {path.stem for path in (RESULTS / SECOND).glob("*.json")} <= set(IDS)
+    for folder in (SECOND, TUNED):
+        assert {path.stem for path in (RESULTS / folder).glob("*.json")} <= set(IDS)
 
 
 def test_what_readers_found_on_their_photos_is_judged_as_the_claims_stand():
     for file in RESULTS.glob(f"{DATA}/*/*.json"):
-        claim, stored = all_claims()[file.stem], Result.load(file.stem, data=file.parent.name)
+        claim, stored = all_claims()[file.stem], Result.load(file.stem, f"{DATA}/{file.parent.name}")
         assert claim.on, file
         again = stored.judged_again(claim)
         assert (stored.criteria, stored.verdict, stored.parts) == (again.criteria, again.verdict, again.parts)

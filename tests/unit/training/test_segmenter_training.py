@@ -66,7 +66,8 @@ def test_a_seed_gives_the_same_net_and_another_seed_another(easy):
 def test_the_order_of_the_scenes_does_not_depend_on_the_decoder(easy, monkeypatch):
     seen = []
     real = Examples.batch
-    monkeypatch.setattr(Examples, "batch", lambda self, places: seen.append(places.tolist()) or real(self, places))
+    batch = lambda self, places, device: seen.append(places.tolist()) or real(self, places, device)  # noqa: E731
+    monkeypatch.setattr(Examples, "batch", batch)
     for options in ({}, {"stride": 16}, {"neck": functools.partial(FPN, top_down=False)}):
         train_segmenter(1, steps=2, **(TINY | options))
     assert seen[:2] == seen[2:4] == seen[4:]
@@ -136,6 +137,11 @@ def test_fine_tuning_changes_the_backbone(monkeypatch):
         # Adam's two steps are at most the rate each; a pretrained backbone has a tenth of it.
         assert 0 < max(moved) < (2.5e-3 if seed is None else 2.5e-2)
         assert torch.equal(model.backbone.scales[0].running_mean, fresh.scales[0].running_mean)
+    images = decoders.data(3, split="test", size=128, fine_tune=True)
+    decoder, maps = decoders.in_parts(model, images)
+    assert len(maps.inputs) == 4
+    assert torch.equal(predict(decoder, maps).classes, predict(model, images).classes)
+    assert decoders.in_parts(decoder, maps) == (decoder, maps)
     examples_module.images.cache_clear()
 
 

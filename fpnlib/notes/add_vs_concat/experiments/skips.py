@@ -24,7 +24,7 @@ from fpnlib.models import FPN
 from fpnlib.models.cost import count_parameters
 from fpnlib.models.segmenter import Neck, Segmenter
 from fpnlib.notes.add_vs_concat.experiments.pyramids import ConcatPyramid
-from fpnlib.training.decoders import data
+from fpnlib.training.decoders import data, in_parts
 from fpnlib.training.examples import CHANNELS, STRIDES, Examples
 from fpnlib.training.loop import History
 from fpnlib.training.segmenter import CLASSES, predict, score_segmenter, train_segmenter, void_classes
@@ -72,7 +72,9 @@ def channels_of(kind: str) -> int:
         return min(range(_WIDTH, 2 * _WIDTH), key=lambda width: abs(count_parameters(segmenter("add", width)) - wanted))
 
 
-def train(seed: int, kind: str, course: str, *, stop: int | None = None) -> tuple[nn.Module, History]:
+def train(
+    seed: int, kind: str, course: str, *, fine_tune: bool = False, stop: int | None = None
+) -> tuple[nn.Module, History]:
     """Train a net of one kind on the first collages; `stop` ends the course early."""
     scenes, steps = COURSES[course]
     return train_segmenter(
@@ -83,13 +85,14 @@ def train(seed: int, kind: str, course: str, *, stop: int | None = None) -> tupl
         scenes=scenes,
         steps=steps,
         rate=_RATE,
+        fine_tune=fine_tune,
         stop=stop,
     )
 
 
 @functools.cache
-def _test() -> tuple[Examples, Int64[Tensor, "n h w"]]:
-    given = data(_TEST, split="test")
+def _test(*, fine_tune: bool = False) -> tuple[Examples, Int64[Tensor, "n h w"]]:
+    given = data(_TEST, split="test", fine_tune=fine_tune)
     return given, void_classes(given, 2)
 
 
@@ -107,28 +110,27 @@ def miou(model: nn.Module, given: Examples, target: Int64[Tensor, "n h w"]) -> f
     return iou_per_class(confusion_matrix(said, target, CLASSES, ignore_index=VOID)).nanmean().item()
 
 
-def _scores(model: nn.Module, name: str) -> dict[str, float]:
-    scores = score_segmenter(predict(model, _test()[0]), _test()[0])
-    return {f"{score}_{name}": scores[score] for score in SCORES}
+def scores_of(seed: int, kind: str, course: str, *, fine_tune: bool = False) -> dict[str, float]:
+    """Train a net, and score it on test scenes: `SCORES`, and `cut<stride>`, the mIoU lost without that map."""
+    given, target = _test(fine_tune=fine_tune)
+    decoder, given = in_parts(train(seed, kind, course, fine_tune=fine_tune)[0], given)
+    scores = score_segmenter(predict(decoder, given), given)
+    cuts = {} if kind == "alone" else {stride: miou(decoder, without(given, stride), target) for stride in LEVELS}
+    found = {f"cut{stride}": scores["miou"] - left for stride, left in cuts.items()}
+    return {score: scores[score] for score in SCORES} | found
 
 
 @functools.cache
-def outcomes_of(seed: int) -> dict[str, float]:
+def outcomes_of(seed: int, *, fine_tune: bool = False) -> dict[str, float]:
     """All nets of a seed, trained and scored once for both claims.
 
-    `miou_<kind>_<course>` and `boundary_iou_…` on test scenes; `cut<stride>_…`, the mIoU lost without that map;
-    `early_<kind>`, see `early_losses`; `gain_<add or wide>_<course>`, what concat gains over it, and `boundary_gain_…`.
+    `miou_<kind>_<course>` and so on, the numbers of `scores_of`; `early_<kind>`, see `early_losses`;
+    `gain_<add or wide>_<course>`, what concat gains over it, and `boundary_gain_…`.
     """
-    given, target = _test()
-    found = {name: values[0] for name, values in early_losses([seed]).items()}
+    found = {name: values[0] for name, values in early_losses([seed], fine_tune=fine_tune).items()}
     for kind, course in [*itertools.product(KINDS, COURSES), ("alone", "much")]:
-        model, _ = train(seed, kind, course)
-        name = f"{kind}_{course}"
-        scores = score_segmenter(predict(model, given), given)
-        found |= {f"{score}_{name}": scores[score] for score in SCORES}
-        if kind != "alone":
-            cuts = {stride: miou(model, without(given, stride), target) for stride in LEVELS}
-            found |= {f"cut{stride}_{name}": scores["miou"] - left for stride, left in cuts.items()}
+        scores = scores_of(seed, kind, course, fine_tune=fine_tune)
+        found |= {f"{name}_{kind}_{course}": value for name, value in scores.items()}
     for (score, gain), kind, course in itertools.product(
         (("miou", "gain"), ("boundary_iou", "boundary_gain")), KINDS[:2], COURSES
     ):
@@ -156,25 +158,31 @@ def stored_scores() -> dict[str, np.ndarray]:
     return {name: np.array(values) for name, values in found.items()}
 
 
-def early_losses(seeds: Sequence[int]) -> dict[str, list[float]]:
-    """`early_<kind>`: the mean loss of the first steps with little data, which a test can measure again."""
+def early_losses(seeds: Sequence[int], *, fine_tune: bool = False) -> dict[str, list[float]]:
+    """`early_<kind>`: the mean loss of the first steps with little data, which a test can measure again.
+
+    With a backbone that learns it is the first step's: without a GPU each takes seconds.
+    """
+    stop = 1 if fine_tune else _EARLY
     return {
-        f"early_{kind}": [sum(train(seed, kind, "little", stop=_EARLY)[1].losses) / _EARLY for seed in seeds]
+        f"early_{kind}": [
+            sum(train(seed, kind, "little", fine_tune=fine_tune, stop=stop)[1].losses) / stop for seed in seeds
+        ]
         for kind in KINDS
     }
 
 
-def concat_or_add(seeds: Sequence[int]) -> dict[str, list[float]]:
+def concat_or_add(seeds: Sequence[int], *, fine_tune: bool = False) -> dict[str, list[float]]:
     """`outcomes_of` all seeds."""
-    rows = [outcomes_of(seed) for seed in seeds]
+    rows = [outcomes_of(seed, fine_tune=fine_tune) for seed in seeds]
     found = {name: [row[name] for row in rows] for name in rows[0]}
     return {"effect": found["gain_wide_longer"], **found}
 
 
-def add_for_concat(seeds: Sequence[int]) -> dict[str, list[float]]:
+def add_for_concat(seeds: Sequence[int], *, fine_tune: bool = False) -> dict[str, list[float]]:
     """`kept_<kind>_<course>`: what add gains over concat, of the same nets; with what control and re-check ask."""
     found = {}
-    for name, values in concat_or_add(seeds).items():
+    for name, values in concat_or_add(seeds, fine_tune=fine_tune).items():
         if name.startswith("gain_"):
             found[name.replace("gain", "kept")] = [-value for value in values]
         elif name in ("miou_concat_longer", "more_data", "top_down") or name.startswith("early_"):
@@ -234,6 +242,7 @@ CLAIMS = (
         seeds=SEEDS,
         control=_CONTROL,
         recheck=early_losses,
+        tunes=True,
         told={
             "depends": "With data enough concat does no harm in a small pyramid; that it needs the data more than add "
             "does is not shown."
@@ -248,6 +257,7 @@ CLAIMS = (
         seeds=SEEDS,
         control=_CONTROL,
         recheck=early_losses,
+        tunes=True,
         told={
             "depends": "In a small pyramid add is as good as concat if it is trained for long enough; after half the "
             "steps a concat of equal width is ahead."

@@ -26,16 +26,16 @@ the control was made stronger before it was measured anew. For AC-10's nets 16 i
 _SCORES = ("miou", "boundary_iou", "accuracy_small", "accuracy_medium", "accuracy_large")
 
 
-def stride_gain(seeds: Sequence[int]) -> dict[str, list[float]]:
+def stride_gain(seeds: Sequence[int], *, fine_tune: bool = False) -> dict[str, list[float]]:
     """Scores at each output stride and what each finer one adds; and what few training scenes cost."""
-    outcomes = early_losses(seeds, OUTPUT_STRIDES)
+    outcomes = early_losses(seeds, OUTPUT_STRIDES, fine_tune=fine_tune)
     for seed in seeds:
         given = scenes_of(seed)
         for stride in OUTPUT_STRIDES:
-            found = score(labels(answers(seed, stride)), given)
+            found = score(labels(answers(seed, stride, fine_tune=fine_tune)), given)
             for name in _SCORES:
                 outcomes.setdefault(f"{name}_{stride}", []).append(found[name])
-        few = miou(labels(answers(seed, _BASE, _FEWEST)), counted(given))
+        few = miou(labels(answers(seed, _BASE, _FEWEST, fine_tune=fine_tune)), counted(given))
         outcomes.setdefault("few_scenes_cost", []).append(outcomes[f"miou_{_BASE}"][-1] - few)
     for name in _SCORES:
         for coarse, fine in itertools.pairwise(OUTPUT_STRIDES):
@@ -59,6 +59,7 @@ SD_13 = Claim(
     seeds=SEEDS,
     control=rises(f"mIoU by 512 training scenes in place of {_FEWEST}", "few_scenes_cost"),
     recheck=functools.partial(early_losses, strides=OUTPUT_STRIDES),
+    tunes=True,
     told={
         "depends": "Halving the output stride twice made our nets much better; that the third time, from 8 to 4, "
         "helps more than small objects is not shown."

@@ -46,15 +46,15 @@ def silent_at_times(given: Examples) -> UInt8[Tensor, "n h w"]:
     return said
 
 
-def two_means(seeds: Sequence[int]) -> dict[str, list[float]]:
+def two_means(seeds: Sequence[int], *, fine_tune: bool = False) -> dict[str, list[float]]:
     """Dataset-mIoU and image-mIoU of nets, and how often they disagree which of two is better."""
-    outcomes = early_losses(seeds, (OUTPUT_STRIDES[0],))
+    outcomes = early_losses(seeds, (OUTPUT_STRIDES[0],), fine_tune=fine_tune)
     for seed in seeds:
         given = scenes_of(seed)
         truth = counted(given)
-        said = {str(stride): labels(answers(seed, stride)) for stride in OUTPUT_STRIDES}
+        said = {str(stride): labels(answers(seed, stride, fine_tune=fine_tune)) for stride in OUTPUT_STRIDES}
         said |= {
-            "few": labels(answers(seed, 16, FEW)),
+            "few": labels(answers(seed, 16, FEW, fine_tune=fine_tune)),
             "missing": small_missing(given),
             "silent": silent_at_times(given),
         }
@@ -129,6 +129,7 @@ SD_8 = Claim(
         exceeds(0, "by image-mIoU the lead of the shrunk ones", of="image_lead"),
     ),
     recheck=functools.partial(early_losses, strides=(OUTPUT_STRIDES[0],)),
+    tunes=True,
     told={
         "depends": "Whether all images are counted as one or each by itself moved our better nets' score by "
         "several points; that it changes which of two nets wins is not shown."

@@ -2,7 +2,7 @@
 
 They learn on collages and answer others, which share neither photos nor cut-outs with those. A seed has its own first
 weights, order of training scenes and test scenes; at all strides these are the same. A net at stride 4 joins the maps
-of strides 4, 8, 16 and 32 as FPN does, one at stride 32 has that map alone.
+of strides 4, 8, 16 and 32 as FPN does, one at stride 32 has that map alone. With `fine_tune` the backbone learns too.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,7 @@ from torch import Tensor
 
 from fpnlib.data.voc import VOID
 from fpnlib.metrics import mean_iou
-from fpnlib.training.decoders import SCENES
+from fpnlib.training.decoders import SCENES, device_of
 from fpnlib.training.examples import Examples, examples, images
 from fpnlib.training.segmenter import CLASSES, Segmented, score_segmenter, train_segmenter, void_classes
 
@@ -46,24 +46,28 @@ def scenes_of(seed: int, count: int = TESTED) -> Examples:
 
 
 @lru_cache(maxsize=SEEDS * (len(OUTPUT_STRIDES) + 1))
-def answers(seed: int, stride: int, scenes: int = SCENES) -> Float16[Tensor, "n classes h w"]:
+def answers(
+    seed: int, stride: int, scenes: int = SCENES, *, fine_tune: bool = False
+) -> Float16[Tensor, "n classes h w"]:
     """Train a net on `scenes` collages and return its logits for its test scenes, on the grid of the output stride.
 
     Those of all claims are kept, 4 MB a seed, so that claims measured in one process train each net once.
     """
-    return coarse_logits(trained(seed, stride, scenes), examples(TESTED, split="test", first=first_scene(seed)))
+    given = scenes_of(seed) if fine_tune else examples(TESTED, split="test", first=first_scene(seed))
+    return coarse_logits(trained(seed, stride, scenes, fine_tune=fine_tune), given)
 
 
 @lru_cache(maxsize=1)
-def trained(seed: int, stride: int, scenes: int = SCENES) -> torch.nn.Module:
+def trained(seed: int, stride: int, scenes: int = SCENES, *, fine_tune: bool = False) -> torch.nn.Module:
     """A net of an output stride, trained on so many collages; the last one is kept."""
-    return train_segmenter(seed, stride=stride, scenes=scenes, void=VOID_BORDER)[0]
+    return train_segmenter(seed, stride=stride, scenes=scenes, void=VOID_BORDER, fine_tune=fine_tune)[0]
 
 
 @torch.no_grad()
 def coarse_logits(model: torch.nn.Module, given: Examples) -> Float16[Tensor, "n classes h w"]:
     """What a net says of scenes, on the grid of its output stride."""
-    return torch.cat([model(given.batch(places)) for places in torch.arange(len(given)).split(_PART)]).half()
+    parts = torch.arange(len(given)).split(_PART)
+    return torch.cat([model(given.batch(places, device_of(model))).half().cpu() for places in parts])
 
 
 def enlarge(logits: Float16[Tensor, "n classes h w"], size: int = 256) -> Float[Tensor, "n classes size size"]:
@@ -96,15 +100,19 @@ def miou(said: Integer[Tensor, "n h w"], truth: UInt8[Tensor, "n h w"], over: st
     return mean_iou(said, truth, CLASSES, ignore_index=VOID, over=over)  # type: ignore[arg-type]
 
 
-def early_losses(seeds: Sequence[int], strides: Sequence[int]) -> dict[str, list[float]]:
-    """`early_<stride>`: the mean loss of the first steps on `FEW` scenes, which a test can run again."""
-    return {f"early_{stride}": [_early_loss(seed, stride) for seed in seeds] for stride in strides}
+def early_losses(seeds: Sequence[int], strides: Sequence[int], *, fine_tune: bool = False) -> dict[str, list[float]]:
+    """`early_<stride>`: the mean loss of the first steps on `FEW` scenes, which a test can run again.
+
+    With a backbone that learns it is the first step's: without a GPU each takes seconds.
+    """
+    return {f"early_{stride}": [_early_loss(seed, stride, fine_tune) for seed in seeds] for stride in strides}
 
 
 @lru_cache(maxsize=SEEDS * len(OUTPUT_STRIDES))
-def _early_loss(seed: int, stride: int) -> float:
-    _, history = train_segmenter(seed, stride=stride, scenes=FEW, void=VOID_BORDER, stop=_EARLY)
-    return sum(history.losses) / _EARLY
+def _early_loss(seed: int, stride: int, fine_tune: bool) -> float:
+    stop = 1 if fine_tune else _EARLY
+    _, history = train_segmenter(seed, stride=stride, scenes=FEW, void=VOID_BORDER, fine_tune=fine_tune, stop=stop)
+    return sum(history.losses) / stop
 
 
 def less(outcomes: Mapping[str, Sequence[float]], first: str, second: str) -> list[float]:

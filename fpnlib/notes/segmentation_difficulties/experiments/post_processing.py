@@ -111,12 +111,12 @@ Way = Callable[[Tensor, Tensor, Tensor], Tensor]
 """From a scene's logits at every pixel, its picture and its true classes to other logits or probabilities."""
 
 
-def _gains(seeds: Sequence[int], stride: int, ways: dict[str, Way]) -> dict[str, list[float]]:
+def _gains(seeds: Sequence[int], stride: int, ways: dict[str, Way], *, fine_tune: bool) -> dict[str, list[float]]:
     """What each way adds to the scores of a net, `<way>_<stride>` to mIoU and `<way>_boundary_<stride>`."""
     outcomes: dict[str, list[float]] = {}
     for seed in seeds:
         given = scenes_of(seed, COMPARED)
-        logits = answers(seed, stride)[:COMPARED]
+        logits = answers(seed, stride, fine_tune=fine_tune)[:COMPARED]
         plain = score(labels(logits), given)
         outcomes.setdefault(f"miou_{stride}", []).append(plain["miou"])
         outcomes.setdefault(f"boundary_{stride}", []).append(plain["boundary_iou"])
@@ -134,9 +134,9 @@ def _each(logits: Tensor, given: Examples, way: Way) -> UInt8[Tensor, "n h w"]:
     return torch.stack([way(enlarge(one)[0], image, true).argmax(0).to(torch.uint8) for one, image, true in scenes])
 
 
-def crf_gain(seeds: Sequence[int]) -> dict[str, list[float]]:
+def crf_gain(seeds: Sequence[int], *, fine_tune: bool = False) -> dict[str, list[float]]:
     """What mean field adds to nets; what it would if colours told the classes; and with another scene's colours."""
-    outcomes = early_losses(seeds, tuple(CRFS))
+    outcomes = early_losses(seeds, tuple(CRFS), fine_tune=fine_tune)
     for stride, settings in CRFS.items():
         run = functools.partial(_run, settings)
         ways: dict[str, Way] = {
@@ -144,13 +144,13 @@ def crf_gain(seeds: Sequence[int]) -> dict[str, list[float]]:
             "drawn": lambda logits, image, true, run=run: run(logits, drawn(true), true),  # type: ignore[misc]
             "turned": lambda logits, image, true, run=run: run(logits, image.flip(0), true),  # type: ignore[misc]
         }
-        outcomes |= _gains(seeds, stride, ways)
+        outcomes |= _gains(seeds, stride, ways, fine_tune=fine_tune)
     return {"effect": outcomes["crf_8"], **outcomes}
 
 
-def superpixel_gain(seeds: Sequence[int]) -> dict[str, list[float]]:
+def superpixel_gain(seeds: Sequence[int], *, fine_tune: bool = False) -> dict[str, list[float]]:
     """What pooling logits over superpixels adds, over the same regions elsewhere, and over regions of a drawn scene."""
-    outcomes = early_losses(seeds, tuple(SUPERPIXELS))
+    outcomes = early_losses(seeds, tuple(SUPERPIXELS), fine_tune=fine_tune)
     for stride, settings in SUPERPIXELS.items():
         run, cut = functools.partial(_run, settings), functools.partial(superpixels, settings=settings)
         ways: dict[str, Way] = {
@@ -158,7 +158,7 @@ def superpixel_gain(seeds: Sequence[int]) -> dict[str, list[float]]:
             "elsewhere": lambda one, image, true, cut=cut: pool_segments(one, elsewhere(cut(image))),  # type: ignore[misc]
             "drawn": lambda logits, image, true, run=run: run(logits, drawn(true), true),  # type: ignore[misc]
         }
-        outcomes |= _gains(seeds, stride, ways)
+        outcomes |= _gains(seeds, stride, ways, fine_tune=fine_tune)
         outcomes[f"over_elsewhere_{stride}"] = less(outcomes, f"pooled_{stride}", f"elsewhere_{stride}")
     return {"effect": outcomes["pooled_8"], **outcomes}
 
@@ -185,6 +185,7 @@ SD_2 = Claim(
         )
     ),
     recheck=functools.partial(early_losses, strides=tuple(CRFS)),
+    tunes=True,
     told={
         "holds": "A CRF raised our nets' scores by several points, the better nets' by more; but their objects are "
         "pasted, and pasted edges flatter it."
@@ -216,6 +217,7 @@ SD_11 = Claim(
         )
     ),
     recheck=functools.partial(early_losses, strides=tuple(SUPERPIXELS)),
+    tunes=True,
     told={
         "depends": "Averaging what a net says over superpixels helped our better nets by three points and the "
         "coarsest not at all."

@@ -110,17 +110,17 @@ def called_otherwise(given: Examples) -> UInt8[Tensor, "n h w"]:
     return said
 
 
-def repair(seeds: Sequence[int]) -> dict[str, list[float]]:
+def repair(seeds: Sequence[int], *, fine_tune: bool = False) -> dict[str, list[float]]:
     """What an oracle gains that mends a part of the nets' errors, `<part>_at_<stride>`.
 
     `share_<part>_at_<stride>` is the same as a share of what the net lacks to 1.
     """
-    outcomes = early_losses(seeds, (MENDED[0],))
+    outcomes = early_losses(seeds, (MENDED[0],), fine_tune=fine_tune)
     for seed in seeds:
         given = scenes_of(seed)
         found: dict[str, float] = {}
         for stride in MENDED:
-            each = gains(labels(answers(seed, stride)), given)
+            each = gains(labels(answers(seed, stride, fine_tune=fine_tune)), given)
             lack = 1 - each["miou"]
             found |= {f"{name}_at_{stride}": gain for name, gain in each.items()}
             found |= {f"share_{name}_at_{stride}": gain / lack for name, gain in each.items() if name != "miou"}
@@ -189,6 +189,7 @@ SD_14 = Claim(
         ),
     ),
     recheck=functools.partial(early_losses, strides=(MENDED[0],)),
+    tunes=True,
     told={
         "depends": "Thin errors cost our nets next to nothing and large areas most of what they lacked; but large "
         "errors reach to the boundaries, so mending all that is wrong beside those pays too."

@@ -21,7 +21,7 @@ from fpnlib.data.collages import COLLAGE_CLASSES
 from fpnlib.data.voc import VOID
 from fpnlib.metrics import confusion_matrix, iou_per_class
 from fpnlib.notes.segmentation_head.experiments.heads import HEADS, STRIDE, head, neck, width
-from fpnlib.training.decoders import data
+from fpnlib.training.decoders import FineTuned, data
 from fpnlib.training.examples import STRIDES, Examples
 from fpnlib.training.segmenter import CLASSES, Segmented, predict, score_segmenter, train_segmenter, void_classes
 
@@ -54,16 +54,16 @@ class Course(NamedTuple):
 
 
 @functools.lru_cache(maxsize=2)
-def scenes(count: int, apart: int) -> Examples:
+def scenes(count: int, apart: int, *, fine_tune: bool = False) -> Examples:
     """The first test scenes with the labels of every so many-th pixel of every so many-th row.
 
     Squares of both colours are one class: when a net begins to tell the colours apart is a matter of luck in so short a
     training, and would drown all else.
     """
-    given, first = data(count, split="test"), apart // 2
+    given, first = data(count, split="test", fine_tune=fine_tune), apart // 2
     semantic, instances = (one[:, first::apart, first::apart] for one in (given.semantic, given.instances))
-    maps = tuple(one.float() for one in given.inputs[STRIDES.index(STRIDE) :])
-    return Examples(maps, semantic.clamp(max=_SQUARE), instances.contiguous(), given.boxes, given.classes)
+    inputs = given.inputs if fine_tune else tuple(one.float() for one in given.inputs[STRIDES.index(STRIDE) :])
+    return Examples(inputs, semantic.clamp(max=_SQUARE), instances.contiguous(), given.boxes, given.classes)
 
 
 @functools.lru_cache(maxsize=2)
@@ -79,7 +79,7 @@ def answers(model: nn.Module, given: Examples) -> Segmented:
 
 def followed(model: nn.Module) -> float:
     """A model's mean IoU on the scenes on which nets are followed; labels next to a boundary do not count."""
-    given = scenes(FOLLOWED, 4)
+    given = scenes(FOLLOWED, 4, fine_tune=isinstance(model, FineTuned))
     confusion = confusion_matrix(answers(model, given).classes, _target(given), CLASSES, ignore_index=VOID)
     return iou_per_class(confusion).nanmean().item()
 
@@ -90,7 +90,7 @@ def course(name: str, norm: bool, rate: float) -> dict[str, Any]:
     return shape | {"rate": rate, "steps": STEPS, "scenes": SCENES}
 
 
-def train_net(name: str, norm: bool, rate: float, seed: int) -> Course:
+def train_net(name: str, norm: bool, rate: float, seed: int, *, fine_tune: bool = False) -> Course:
     """Train one net whole, follow it, and score it."""
     curve: list[float] = []
 
@@ -98,8 +98,8 @@ def train_net(name: str, norm: bool, rate: float, seed: int) -> Course:
         if done % EVERY == 0:
             curve.append(followed(model.eval()))
 
-    model, history = train_segmenter(seed, **course(name, norm, rate), watch=watch)
-    given = scenes(TESTED, 2)
+    model, history = train_segmenter(seed, **course(name, norm, rate), fine_tune=fine_tune, watch=watch)
+    given = scenes(TESTED, 2, fine_tune=fine_tune)
     scores = score_segmenter(answers(model, given), given, void=1)
     return Course(history.losses, curve, scores["miou"], scores["boundary_iou"])
 
@@ -132,17 +132,21 @@ def measures(nets: Sequence[Course]) -> dict[str, float]:
     return found | {"spread": max(means["miou"]) - min(means["miou"])}
 
 
-def cells() -> list[tuple[str, bool, int, str]]:
-    """What is trained: head, whether with batch norm, the rate's number, and how outcomes name all that."""
+def cells(*, fine_tune: bool = False) -> list[tuple[str, bool, int, str]]:
+    """What is trained: head, whether with batch norm, the rate's number, and how outcomes name all that.
+
+    With a backbone that learns (`fine_tune`) those are the compared heads alone.
+    """
     return [
         (name, norm, place, f"{short}_{normed}_{place}")
         for name, short in NAMES.items()
+        if name in COMPARED or not fine_tune
         for norm, normed in NORMS.items()
         for place in (range(len(RATES)) if name in COMPARED else [BEST])
     ]
 
 
-def of_seed(seed: int) -> dict[str, float]:
+def of_seed(seed: int, *, fine_tune: bool = False) -> dict[str, float]:
     """Every cell, `<measure>_<head>_<norm>_<rate>`, rates by number, and what follows from them.
 
     - `<measure>_gain_<head>_<norm>`: how much more a head has than 3×3→1×1 with the same norm, mean over the rates at
@@ -154,8 +158,8 @@ def of_seed(seed: int) -> dict[str, float]:
       than at the lowest. Both are means with and without batch norm.
     """
     found: dict[str, float] = {}
-    for name, norm, place, cell in cells():
-        nets = [train_net(name, norm, RATES[place], NETS * seed + net) for net in range(NETS)]
+    for name, norm, place, cell in cells(fine_tune=fine_tune):
+        nets = [train_net(name, norm, RATES[place], NETS * seed + net, fine_tune=fine_tune) for net in range(NETS)]
         found |= {f"{measure}_{cell}": value for measure, value in measures(nets).items()}
         for number, net in enumerate(nets):
             found[f"final_{cell}_{number}"] = net.miou
@@ -180,7 +184,8 @@ def gains(found: dict[str, float]) -> dict[str, float]:
                     for place in range(len(RATES))
                     if (name := f"{measure}_{short}_{normed}_{place}") in found
                 }
-                more[f"{measure}_gain_{short}_{normed}"] = sum(each.values()) / len(each)
+                if each:
+                    more[f"{measure}_gain_{short}_{normed}"] = sum(each.values()) / len(each)
                 more |= {f"{measure}_gain_{short}_{normed}_{place}": value for place, value in each.items()}
     return more
 
@@ -195,22 +200,28 @@ def controls(found: dict[str, float]) -> dict[str, float]:
     return {"control_spread": sum(apart) / len(apart), "control_jitter": sum(shaken) / len(shaken)}
 
 
-def stability(seeds: Sequence[int]) -> dict[str, list[float]]:
+def stability(seeds: Sequence[int], *, fine_tune: bool = False) -> dict[str, list[float]]:
     """`of_seed` for each seed, `effect`, and `early`."""
-    rows = [of_seed(seed) for seed in seeds]
+    rows = [of_seed(seed, fine_tune=fine_tune) for seed in seeds]
     rows = [row | {"effect": row["spread_gain_one_plain"]} for row in rows]
-    return {name: [round(row[name], _DIGITS) for row in rows] for name in rows[0]} | early(seeds)
+    return {name: [round(row[name], _DIGITS) for row in rows] for name in rows[0]} | early(seeds, fine_tune=fine_tune)
 
 
-def early(seeds: Sequence[int]) -> dict[str, list[float]]:
-    """`early_<head>_<norm>`: the mean loss of the first steps at the middle rate, which a test can run again."""
+def early(seeds: Sequence[int], *, fine_tune: bool = False) -> dict[str, list[float]]:
+    """`early_<head>_<norm>`: the mean loss of the first steps at the middle rate, which a test can run again.
+
+    With a backbone that learns it is the first step's: without a GPU each takes seconds.
+    """
+    stop = 1 if fine_tune else _EARLY
+
+    def loss(name: str, norm: bool, seed: int) -> float:
+        options = course(name, norm, RATES[BEST])
+        return sum(train_segmenter(NETS * seed, **options, fine_tune=fine_tune, stop=stop)[1].losses) / stop
+
     return {
-        f"early_{short}_{normed}": [
-            sum(train_segmenter(NETS * seed, **course(name, norm, RATES[BEST]), stop=_EARLY)[1].losses) / _EARLY
-            for seed in seeds
-        ]
-        for name, short in NAMES.items()
-        for norm, normed in NORMS.items()
+        "early_" + cell.removesuffix(f"_{BEST}"): [loss(name, norm, seed) for seed in seeds]
+        for name, norm, place, cell in cells(fine_tune=fine_tune)
+        if place == BEST
     }
 
 
@@ -273,6 +284,7 @@ CLAIMS = (
         stability,
         seeds=SEEDS,
         recheck=early,
+        tunes=True,
         control=all_of(
             exceeds(
                 0.6,

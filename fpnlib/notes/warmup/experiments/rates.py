@@ -4,7 +4,7 @@ The net, the rates and the lengths were chosen after trials with seeds 1000 to 1
 `python -m fpnlib.notes.warmup.experiments.trials` prints the best rates of `BEST`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -35,12 +35,19 @@ def short(values: Tensor) -> list[float]:
     return [float(f"{value:.5g}") for value in values.tolist()]
 
 
-def rate_map(seeds: Sequence[int]) -> dict[str, list[float]]:
-    """Train the map of learning rate, warm-up and optimiser, with its controls, on digits and on scenes."""
+def rate_map(
+    seeds: Sequence[int], *, keep: Callable[[str, Tensor], object] = lambda optimizer, losses: None
+) -> dict[str, list[float]]:
+    """Train the map of learning rate, warm-up and optimiser, with its controls, on digits and on scenes.
+
+    `keep` is given the map's losses without batch norm, (steps, rates × warm-ups, seeds), by optimiser.
+    """
     cells: dict[str, list[float]] = {}
     for optimizer, rates in RATES.items():
         runs = grid(rates, WARMUPS) + [Run(rate, LONGEST).equal_area() for rate in rates]
-        cells |= _cells(optimizer, train_runs(digits(), runs, seeds, optimizer=optimizer), len(rates), WARMUPS)
+        result = train_runs(digits(), runs, seeds, optimizer=optimizer)
+        keep(optimizer, result.losses[:, : -len(rates)])
+        cells |= _cells(optimizer, result, len(rates), WARMUPS)
         runs = grid(rates, (0, LONGEST))
         result = train_runs(digits(), runs, seeds, optimizer=optimizer, batch_norm=True)
         cells |= _cells(f"{optimizer}_bn", result, len(rates), (0, LONGEST))

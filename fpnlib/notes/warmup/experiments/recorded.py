@@ -1,6 +1,12 @@
-"""The curves that explorers show, in a small file; `python -m fpnlib.notes.warmup.experiments.recorded` makes them."""
+"""The curves that explorers show, in a small file; `python -m fpnlib.notes.warmup.experiments.recorded` makes them.
 
+Some of these nets are claim WU-2's. At the edge of stability the same net trained again ends elsewhere, so the command
+measures and stores WU-2 as well, and neither can be had without the other.
+"""
+
+import dataclasses
 import functools
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -8,13 +14,12 @@ from jaxtyping import Float, UInt8
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from fpnlib.notes.warmup.experiments.nets import digits
-from fpnlib.notes.warmup.experiments.rates import RATES, WARMUPS
-from fpnlib.notes.warmup.experiments.runs import Run, grid, train_runs
+from fpnlib.claims import Result, compute
+from fpnlib.notes.warmup.experiments.rates import CLAIMS, WARMUPS, rate_map
+from fpnlib.notes.warmup.experiments.runs import Run, grid
 from fpnlib.notes.warmup.experiments.why import sharpness_along
 
 FILE = Path(__file__).parent / "curves.safetensors"
-SEEDS = range(16)
 EVERY = 4  # steps that one point of a loss curve is the mean of
 SHARP_RATES, SHARP_WARMUPS, SHARP_SEEDS = (0.1, 0.2, 0.4), (0, 20, 80), range(8)
 SHARP_EXAMPLES = 128
@@ -62,17 +67,31 @@ def _norm(batch_norm: bool) -> str:
 
 
 def record() -> None:
-    """Train everything and write the file."""
-    tensors = {}
-    for optimizer, rates in RATES.items():
-        losses = thinned(train_runs(digits(), grid(rates, WARMUPS), SEEDS, optimizer=optimizer).losses)
-        tensors[f"loss_{optimizer}"] = encode(losses.permute(1, 2, 0).unflatten(0, (len(rates), -1))).contiguous()
+    """Train everything, write the file and store WU-2's result."""
+    result, curves = measured_with_curves()
+    tensors = {f"loss_{optimizer}": encode(losses) for optimizer, losses in curves.items()}
     for batch_norm in (False, True):
         measure = functools.partial(sharpness_along, batch_norm=batch_norm, examples=SHARP_EXAMPLES)
         found = [measure(run, SHARP_SEEDS, SHARP_STEPS)[0].T for run in _sharp_runs()]
         shape = len(SHARP_RATES), len(SHARP_WARMUPS), len(SHARP_SEEDS), len(SHARP_STEPS)
         tensors[f"sharpness_{_norm(batch_norm)}"] = torch.stack(found).view(shape).float()
     save_file(tensors, FILE)
+    result.save()
+
+
+def measured_with_curves(
+    seeds: Sequence[int] = (),
+) -> tuple[Result, dict[str, Float[Tensor, "rates warmups seeds points"]]]:
+    """Measure WU-2, by default with all its seeds, and keep the losses of the nets that it trains."""
+    kept: dict[str, list[Tensor]] = {}
+
+    def keep(optimizer: str, losses: Tensor) -> None:
+        kept.setdefault(optimizer, []).append(thinned(losses).permute(1, 2, 0))
+
+    (claim,) = (one for one in CLAIMS if one.id == "WU-2")
+    result = compute(dataclasses.replace(claim, measure=functools.partial(rate_map, keep=keep)), seeds)
+    joined = {optimizer: torch.cat(parts, 1) for optimizer, parts in kept.items()}
+    return result, {name: one.unflatten(0, (-1, len(WARMUPS))).contiguous() for name, one in joined.items()}
 
 
 def _sharp_runs() -> list[Run]:
