@@ -95,10 +95,7 @@ def verdicts(note: str = "") -> Verdicts:
     Raises:
         ValueError: no claim's id begins so, or one has no stored result.
     """
-    claims = all_claims()
-    chosen = [id for id in claims if not note or id.partition("-")[0] == note]
-    require(bool(chosen), "note", repr(note), ", ".join(sorted({id.partition("-")[0] for id in claims})))
-    rows = ledger(chosen)
+    rows = ledger(_named(note))
     for row in rows:
         require(
             row.result is not None,
@@ -107,6 +104,13 @@ def verdicts(note: str = "") -> Verdicts:
             f"measured claims; run `python -m fpnlib.claims {row.claim.id} --recompute`",
         )
     return Verdicts(tuple(sorted_rows(rows)), whole=not note)
+
+
+def _named(note: str) -> list[str]:
+    claims = all_claims()
+    chosen = [id for id in claims if not note or id.partition("-")[0] == note]
+    require(bool(chosen), "note", repr(note), ", ".join(sorted({id.partition("-")[0] for id in claims})))
+    return chosen
 
 
 @dataclasses.dataclass(frozen=True)
@@ -154,15 +158,19 @@ def instruction_sets() -> SideBySide:
     return SideBySide("The claims with chance on two instruction sets", heads, tuple(lines))
 
 
-def backbones() -> SideBySide:
-    """Return the claims about nets on a backbone as measured on a frozen one and on one that learns.
+def backbones(note: str = "") -> SideBySide:
+    """Return claims about nets on a backbone as measured on a frozen one and on one that learns.
 
-    A line has id and part, and of each the verdict; the effect, its interval and the seeds where the part is the first.
+    All of them, or those whose ids begin with `note`, such as "SH". A claim's first line has its id, and of each effect
+    and interval, seeds and verdict; then follow its parts. ValueError where there is none.
     """
+    rows = [row for row in ledger(_named(note) if note else ()) if row.claim.tunes and row.result]
+    require(
+        bool(rows) or not note, "note", repr(note), "the beginning of a claim's id that is about nets on a backbone"
+    )
     lines = []
-    for row in ledger():
-        if not (row.claim.tunes and row.result):
-            continue
+    for row in rows:
+        assert row.result
         found = [_whole(row.result), _whole(row.tuned) if row.tuned else ("", "", "not measured yet")]
         lines.append((row.claim.id, "", *found[0], *found[1]))
         if row.tuned:

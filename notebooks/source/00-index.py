@@ -178,7 +178,7 @@
 # `python -m fpnlib.claims SD-7 --data voc=/path/to/VOC2012`; where it says *nobody yet*, nobody has sent in a result.
 
 # %%
-from fpnlib.claims import CONFIDENCE, instruction_sets, verdicts
+from fpnlib.claims import CONFIDENCE, backbones, instruction_sets, verdicts
 from fpnlib.notes.front_page.ledger import SortableLedger
 
 print(f"intervals: {CONFIDENCE:.0%}; Student's t below 20 seeds, else bootstrap")
@@ -340,6 +340,15 @@ SortableLedger(verdicts())
 
 # %%
 instruction_sets()
+
+# %% [markdown]
+# Most nets of these notes learn on the maps of a backbone that stays as ImageNet left it. Is what they show true of a
+# backbone that learns along with them? Those claims were measured again that way on a GPU, by the same criteria, with
+# eight seeds, or four for the two that take longest. So few seeds leave wider intervals: where a part *fails* on the
+# frozen backbone and is *not shown* on the other, look at the numbers before you call that a difference.
+
+# %%
+backbones()
 
 # %% [markdown]
 # The numbers with their seeds, versions, processors and commands lie in `fpnlib/results/`. `python -m fpnlib.claims`
