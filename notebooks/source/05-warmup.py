@@ -573,7 +573,7 @@ numbers(
 # %% [markdown]
 # The last column is a control: no warm-up, but a rate so much lower that all rates add up to the same. So a part of the
 # gain comes from the lower mean rate. What is left of it is beyond doubt with Adam,
-# <span title="WU-2 adam_over_area">31%</span> of the runs. With SGD, <span title="WU-2 sgd_over_area">19%</span>, the
+# <span title="WU-2 adam_over_area">29%</span> of the runs. With SGD, <span title="WU-2 sgd_over_area">19%</span>, the
 # interval is too wide to say: from <span title="WU-2 sgd_over_area_low">2%</span> to
 # <span title="WU-2 sgd_over_area_high">36%</span>.
 #
