@@ -154,7 +154,7 @@
 # [![Twelve plans of three bars, one for each month a project can begin in, with a yearly deadline
 # above](../images/09-research.png)](09-research.ipynb)
 #
-# The year of a first paper as a planner: three lengths, a start, a deadline. *Ten minutes; no earlier note needed.*
+# The year of a first paper as a planner: three lengths, a start, a deadline. *Five minutes; no earlier note needed.*
 #
 # You will be able to say when a project must begin, and which of the source's remarks no notebook can test.
 #

@@ -604,8 +604,8 @@ numbers(
 
 # %% [markdown]
 # The last column has no warm-up, but a rate so much lower that all rates add up to the same. A part of the gain, then,
-# is only the lower mean rate. With Adam warm-up saves <span title="WU-2 adam_over_area">31%</span> of the runs beyond
-# that (<span title="WU-2 adam_over_area_low">23%</span> to <span title="WU-2 adam_over_area_high">39%</span>). With
+# is only the lower mean rate. With Adam warm-up saves <span title="WU-2 adam_over_area">29%</span> of the runs beyond
+# that (<span title="WU-2 adam_over_area_low">20%</span> to <span title="WU-2 adam_over_area_high">38%</span>). With
 # SGD the interval is too wide to say: <span title="WU-2 sgd_over_area_low">2%</span> to
 # <span title="WU-2 sgd_over_area_high">36%</span>.
 #
