@@ -395,6 +395,7 @@ backbones()
 # | branch | 残差分支 | what a residual block adds to its input | [07] |
 # | Brier score | 布里尔分数 | the mean squared distance of probabilities from what happened | [01] |
 # | calibration | 校准 | of those who were told p, a share of p is positive | [01] |
+# | catapult | 弹射 | steps beyond the limit grow, and land on flatter ground | [05] |
 # | computation graph | 计算图 | which value is made of which | [06] |
 # | concatenate | 拼接 | one map's channels after the other's | [07] |
 # | conditional random field, CRF; mean field | 条件随机场；平均场 | labels tied by a kernel; all heed all | [08] |
@@ -402,6 +403,7 @@ backbones()
 # | decade | 数量级 | a factor of ten | [07] |
 # | decay | 衰减 | a learning rate that falls later on | [05] |
 # | dilated convolution | 空洞卷积 | a kernel whose taps lie some cells apart | [04] |
+# | edge of stability | 稳定性边缘 | the sharpness climbs to the limit and hovers there | [05] |
 # | F-score | F 值 | the weighted harmonic mean of precision and recall; recall weighs β² times as much | [01] |
 # | false positive rate | 假阳性率 | of the negatives, the share that was flagged | [01] |
 # | feature map | 特征图 | the units of a layer, in their places | [02] |
