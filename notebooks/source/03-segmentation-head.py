@@ -23,7 +23,8 @@
 #
 # The task is to find faces, coins, digits and squares of two colours, all pasted onto photos. The score is the mean
 # IoU, **mIoU**: for each class the area that answer and truth share, divided by the area that either covers, and then
-# the mean over the classes. A difference of $0.01$ is a *point*.
+# the mean over the classes. Squares of both colours count as one class, because in so short a training it is luck when
+# a net begins to tell them apart. A difference of $0.01$ is a *point*.
 #
 # Every thin curve is one network, scored while it learns on half of the test scenes. The dots are the final scores on
 # all of them. Training and test share neither photos nor cut-outs. For each head there are $32$ networks in $16$
@@ -46,8 +47,8 @@ head_stability()
 # - **Spread**: the distance between the final mIoU of the two networks of a pair, averaged over the pairs.
 # - **Jitter**: the distance of an evaluation from the middle of the one before and the one after, averaged over the
 #   curve.
-# - **Boundary IoU**: the IoU within a few pixels of the outlines. A last 3×3 mixes neighbours, so one might expect it
-#   to help there, or to blur.
+# - **Boundary IoU**: the IoU of rims, of each mask only the pixels near its own outline. A last 3×3 mixes neighbours,
+#   $24$ pixels of the scene across, so one might expect it to help there, or to blur.
 #
 # The bars are intervals at ninety-five per cent. The last three heads were trained at the middle rate only. If two bars
 # do not overlap, the heads differ. If they do overlap, the heads may still differ, since they are compared pair by
@@ -144,8 +145,8 @@ for name in heads.HEADS:
 # %% [markdown]
 # **What published networks do.** FCN ends in a 1×1. PSPNet, DeepLab's third version in torchvision and most networks
 # since put 3×3, batch norm, ReLU and often dropout before it, which is what the source recommends. Others end in one
-# 3×3, with batch norm and ReLU in the layer before: SegNet, and U-Net in the library *segmentation_models*. So batch
-# norm before the last layer is part of the question.
+# 3×3, with batch norm and ReLU in the layer before: SegNet, and the U-Net of the library *segmentation_models*, though
+# the original U-Net ends in a 1×1. So batch norm before the last layer is part of the question.
 
 # %% [markdown]
 # ## Check
@@ -199,9 +200,9 @@ print(heads_beside(Result.load("SH-1")))
 # %% [markdown]
 # **With batch norm** 3×3→1×1 scores higher than a single 3×3 by <span title="SH-1 miou_gain_one_norm_1">0.102</span>
 # (<span title="SH-1 miou_gain_one_norm_1_low">0.089</span> to
-# <span title="SH-1 miou_gain_one_norm_1_high">0.116</span>), and at boundaries by as much. The seeds of a single 3×3
-# also end further apart, by <span title="SH-1 spread_gain_one_norm">0.030</span> on average over the three rates. That
-# is the instability that the source speaks of.
+# <span title="SH-1 miou_gain_one_norm_1_high">0.116</span>), and at boundaries by as much. Its seeds also end closer
+# together, by <span title="SH-1 spread_gain_one_norm">0.030</span> on average over the three rates. That is the
+# instability that the source speaks of.
 #
 # **Without batch norm** neither is true. The scores hardly differ, and it is the seeds of 3×3→1×1 that end further
 # apart, mostly at the lowest rate, at which they have learnt least.
@@ -251,12 +252,12 @@ backbones("SH")
 #
 # **What remains open.** Why batch norm costs a last 3×3 so much we have not tested. The trainings are short, and most
 # heads still climb at half time; more steps may narrow the gaps. AdamW with warm-up, a decaying rate and clipped
-# gradients keeps any head calm; the source may have used none of that. Squares of both colours count as one class in
-# the score, because in so short a training it is luck when a net begins to tell them apart.
+# gradients keeps any head calm; the source may have used none of that. That the two colours of squares count as one
+# class takes one kind of luck out of the spread.
 #
 # *How it came about.* The training was cut down twice to save time; the bounds stayed. After eight seeds some intervals
-# were too wide, so eight more were trained, and one verdict changed: the score without batch norm had been open, and
-# fails. Falls were counted after the results were known.
+# were too wide, so eight more were trained, which makes ninety-five per cent a little less; one verdict changed: the
+# score without batch norm had been open, and fails. Falls were counted after the results were known.
 
 # %% [markdown]
 # ## Remember
@@ -322,7 +323,7 @@ check("void pixels", ...)
 # |---|---|---|
 # | semantic segmentation | 语义分割 | a class for every pixel |
 # | backbone | 主干网络 | the network that turns an image into feature maps |
-# | neck | 颈部网络 | what stands between backbone and head |
+# | neck | 颈部网络 | what stands between backbone and head, such as a pyramid |
 # | head | 头部 | the last layers, which turn features into the answer |
 # | logits | 逻辑值 | the numbers before softmax, one per class |
 # | mean IoU, mIoU | 平均交并比 | shared over joint area of answer and truth, averaged over the classes |

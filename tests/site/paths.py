@@ -78,6 +78,7 @@ PATHS: dict[str, list[dict[str, Any]]] = {
         {"path": "with the top-down path"},
     ],
     "after_fpn": [
+        {"level": 2},
         {"neck": "FPN, a path back up (PANet)"},
         {"through": True},
         {"neck": "FPN"},

@@ -55,11 +55,12 @@ def test_costs_are_what_torch_counts():
 
 def test_ours_stands_beside_the_paper():
     lines = beside_the_paper(Result.load("FP-6")).splitlines()
-    assert len(lines) == 1 + len(VARIANTS)
+    assert len(lines) == 1 + len(VARIANTS) + 1  # and the paper's row with P2 alone
     assert lines[1].split()[-3:] == ["44.9", "63.4", "66.2"]
-    assert lines[1].split()[1] == f"{variant_costs()['full'].parameters / 1000:.0f}"
-    assert float(lines[1].split()[5]) == pytest.approx(100 * Result.load("FP-6").number("full_ar_small"), abs=0.05)
-    assert next(line for line in lines if line.startswith("no_smooth")).split()[-3:] == ["–"] * 3
+    assert lines[1].split()[2] == f"{variant_costs()['full'].parameters / 1000:.0f}"
+    assert float(lines[1].split()[6]) == pytest.approx(100 * Result.load("FP-6").number("full_ar_small"), abs=0.05)
+    assert lines[-1].split()[-3:] == ["35.1", "59.7", "67.6"]
+    assert next(line for line in lines if line.startswith("no 3×3")).split()[-3:] == ["–"] * 3
 
 
 @pytest.mark.parametrize("cycles", [3, 6, 10, 14])

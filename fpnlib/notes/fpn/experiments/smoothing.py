@@ -44,13 +44,16 @@ def first_losses(seeds: Sequence[int]) -> dict[str, list[float]]:
 
 
 def four_nets(result: Result) -> str:
-    """FP-4's numbers of the four pyramids, as lines of text: of what the classifier reads, and its mIoU."""
-    heads = ("fine energy", "shift error", "mIoU at P2")
-    lines = [" " * 26 + "".join(f"{head:>14}" for head in heads)]
+    """FP-4's numbers of the four pyramids, as lines of text: of lateral, sum M and, where there is a 3×3, P; mIoU."""
+    lines = [f"{'':22}{'fine energy':>24}{'shift error':>24}", f"{'':22}" + f"{'lateral':>10}{'M':>7}{'P':>7}" * 2]
+    lines[1] += f"{'mIoU at P2':>13}"
     for name, options in NETS.items():
         words = ("top-down" if options["top_down"] else "laterals alone") + (", 3×3" if options["smooth"] else "")
-        values = (result.number(f"{name}_{key}") for key in ("share_smoothed", "error_smoothed", "miou"))
-        lines.append(f"{words:26}" + "".join(f"{value:>14.3f}" for value in values))
+        line = f"{words:22}"
+        for kind in ("share", "error"):
+            line += f"{result.number(f'{name}_{kind}_lateral'):>10.3f}{result.number(f'{name}_{kind}_merged'):>7.3f}"
+            line += f"{result.number(f'{name}_{kind}_smoothed'):>7.3f}" if options["smooth"] else f"{'–':>7}"
+        lines.append(f"{line}{result.number(f'{name}_miou'):>13.3f}")
     return "\n".join(lines)
 
 

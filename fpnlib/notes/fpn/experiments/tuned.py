@@ -55,16 +55,16 @@ def first_losses(seeds: Sequence[int]) -> dict[str, list[float]]:
 def beside_frozen(result: Result) -> str:
     """FP-7's numbers, as lines of text: P2 on a frozen backbone and on one that learns, with the path and without."""
     rows = [
-        ("cells of small objects named rightly, frozen", "frozen_{}_small"),
+        ("cells of small objects classified correctly, frozen", "frozen_{}_small"),
         ("the same, backbone learns too", "tuned_{}_small"),
         ("mIoU, frozen", "frozen_{}_miou"),
         ("mIoU, backbone learns too", "tuned_{}_miou"),
         *((f"cue at {one} pixels, backbone learns too", f"cue_{{}}_{one}") for one in DISTANCES),
     ]
-    lines = [f"{'':46}{'top-down':>10}{'none':>8}"]
+    lines = [f"{'':54}{'top-down':>10}{'none':>8}"]
     for words, name in rows:
         full, none = (result.number(name.format(path)) for path in _PATHS)
-        lines.append(f"{words:46}{full:>10.2f}{none:>8.2f}")
+        lines.append(f"{words:54}{full:>10.2f}{none:>8.2f}")
     return "\n".join(lines)
 
 

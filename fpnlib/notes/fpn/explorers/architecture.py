@@ -85,8 +85,8 @@ class ArchitectureExplorer(Explorer[ArchitectureData]):
             f"An image of {data.image[0]}×{data.image[1]} pixels on {data.backbone}: {shapes}; every P has "
             f"{data.out_channels} channels and its C's size; {steps}.\nThe 1×1 have "
             f"{number(data.lateral_parameters / 1e6)} million weights, the 3×3 "
-            f"{number(data.smoothing_parameters / 1e6)} million; they multiply {number(data.lateral_macs / 1e9)} and "
-            f"{number(data.smoothing_macs / 1e9)} billion times."
+            f"{number(data.smoothing_parameters / 1e6)} million; with {number(data.lateral_macs / 1e9)} and "
+            f"{number(data.smoothing_macs / 1e9)} billion multiply-adds."
         )
 
     def invariants(self, data: ArchitectureData) -> dict[str, bool]:

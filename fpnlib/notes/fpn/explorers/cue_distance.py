@@ -93,7 +93,7 @@ class CueDistanceExplorer(Explorer[CueDistanceData]):
         left, right = figure.subplots(1, 2, width_ratios=[1, 1.5])
         picture = self.panel(left, bare=True, title="In the frame: what P2 sees at the disc", **_WHOLE)
         picture.image(lambda data: (data.picture, (0, 0, SIDE, SIDE)))
-        curves = self.panel(right, title="Test objects named rightly, with 95 % intervals over seeds", ylabel="share")
+        curves = self.panel(right, title="Test objects classified correctly, mean over seeds", ylabel="share")
         right.set(xlim=(-1.5, DISTANCES[-1] + 1.5), ylim=(0.38, 1.09), xticks=DISTANCES)
         right.set_xlabel("distance of the cue from the object's middle (pixels)")
         right.grid(color=FAINT, lw=0.6)
@@ -132,8 +132,8 @@ class CueDistanceExplorer(Explorer[CueDistanceData]):
         other = next(one for one in PATHS if one != data.path)
         return (
             f"{where}. P2 alone sees {sees} pixels far{unseen}.\nBackbone: {data.backbone}. Of the test objects "
-            f"{number(100 * data.accuracy)} % are named rightly {data.path}, and {number(100 * data.other)} % {other}; "
-            f"chance is {number(100 * CHANCE)} %."
+            f"{number(100 * data.accuracy)} % are classified correctly {data.path}, and {number(100 * data.other)} % "
+            f"{other}; chance is {number(100 * CHANCE)} %."
         )
 
     def invariants(self, data: CueDistanceData) -> dict[str, bool]:

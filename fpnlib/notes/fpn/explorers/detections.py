@@ -89,7 +89,7 @@ class DetectionsExplorer(Explorer[DetectionsData]):
         scores.axes.get_yticklabels()[row].set_color(colour)
         scores.line(lambda data: (data.kept.scores[kind], 0 * data.kept.scores[kind] + row), "o", color=colour, ms=4)
         count = {"va": "center", "weight": "bold", "color": colour}
-        scores.text(lambda data: str(len(data.kept.boxes[kind]) or ""), 1.01, row, **count)
+        scores.text(lambda data: str(len(data.kept.boxes[kind]) or ""), 0.99, row, ha="right", **count)
 
     def _draw_recall(self, panel: Panel) -> None:
         panel.columns([f"{size}\n{edges}" for size, edges in zip(SIZES, _edges(), strict=True)])

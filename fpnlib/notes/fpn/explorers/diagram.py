@@ -59,8 +59,8 @@ def draw_architecture(axes: Axes, write: Callable[..., object]) -> None:
         axes.plot([plus], [y], "o", ms=17, mfc=PAPER, mec=ORANGE, mew=2)
         axes.text(plus, y - 1, "+", ha="center", va="center", color=INK, weight="bold", fontsize=13)
         _arrow(axes, (plus + 11, y), (middle - half, y), ORANGE)
-        axes.text(middle + 8, above - 18, "×2", color=ORANGE, weight="bold", va="center")
-        write(f"up{level}", middle + 34, above - 18, va="center", fontsize=8.5)
+        axes.text(middle + 8, above - 18, "enlarge", color=ORANGE, weight="bold", va="center", fontsize=9)
+        write(f"up{level}", middle + 68, above - 18, va="center", fontsize=8.5)
     write("out", right, _IMAGE + 17, fontsize=9, **middle_of)
 
 
