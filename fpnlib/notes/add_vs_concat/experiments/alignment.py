@@ -490,5 +490,9 @@ CLAIMS = (
             of="network_lost",
             because=_BECAUSE,
         ),
+        told={
+            "depends": "A 1×1 that learns, before the add, wins back most of what a network's shuffled channels cost; "
+            "that the add is then as good as concat is not shown."
+        },
     ),
 )
