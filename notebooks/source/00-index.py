@@ -123,13 +123,14 @@
 # concatenating](../images/07-add-vs-concat.png)](07-add-vs-concat.ipynb)
 #
 # When adding is the same as concatenating, what each costs, and when either is better, in seven systems that run:
-# FPN, CPN, edge detection, ResNet, LSTM, U-Net and DenseNet. *One hour; the feature pyramid helps.*
+# FPN, CPN, edge detection, ResNet, LSTM, U-Net and DenseNet. *One to two hours; the feature
+# pyramid helps.*
 #
 # You will be able to prove the identity, to count what a fusion costs, and to say what decides between them.
 #
 # <!-- begin: claims 07 -->
 #
-# [11 claims](07-add-vs-concat.ipynb#Measure) measured here: 5 hold, 6 depend, 1 check.
+# [12 claims](07-add-vs-concat.ipynb#Measure) measured here: 4 hold, 8 depend, 1 check.
 #
 # <!-- end: claims 07 -->
 #
@@ -198,8 +199,8 @@ SortableLedger(verdicts())
 #   the reverse is not true.
 # - [AC-4](07-add-vs-concat.ipynb#Measure) *holds*: Where channel k of one map means what channel k of the other means,
 #   adding them is as good as concatenating, at any amount of data that we tried.
-# - [AC-5](07-add-vs-concat.ipynb#Measure) *holds*: A pyramid that concatenated where FPN adds would cost more extra
-#   than all of ResNet-50 below it.
+# - [AC-5](07-add-vs-concat.ipynb#Measure) *depends*: A pyramid whose concatenations pile up would cost more beyond FPN
+#   than all of ResNet-50 below it; one that cuts them down at once costs little more than FPN.
 # - [AC-6](07-add-vs-concat.ipynb#Measure) *depends*: The 1×1 that cuts the coarse maps saves a lot, and FPN has it too;
 #   the one that CPN adds to it cuts nothing.
 # - [AC-7](07-add-vs-concat.ipynb#Measure) *depends*: Edge maps of five layers can be added because each says the same
@@ -293,6 +294,8 @@ SortableLedger(verdicts())
 #   long enough; after half the steps a concat of equal width is ahead.
 # - [AC-12](07-add-vs-concat.ipynb#Measure) *depends*: Adding maps whose channels do not match can be worse than
 #   throwing one of the two away.
+# - [AC-13](07-add-vs-concat.ipynb#Measure) *depends*: A 1×1 that learns, before the add, wins back most of what a
+#   network's shuffled channels cost; that the add is then as good as concat is not shown.
 # - [BN-7](06-batch-norm.ipynb#Measure) *depends*: In a shallow net batch norm already helps at the plain net's own
 #   rate; whether that is most of what it gains depends on the processor.
 # - [FP-7](04-fpn.ipynb#Measure) *depends*: When the backbone learns with it, the top-down path is needed and not needed

@@ -7,6 +7,7 @@ import numpy as np
 from ipywidgets import Widget
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from fpnlib.explore import Explorer, choice, number, slider
 from fpnlib.explore.style import BLUE, ORANGE, PAPER, PURPLE
@@ -96,12 +97,8 @@ class AlignmentExplorer(Explorer[AlignmentData]):
         )
         grid.axes.set(xlabel="training pairs", ylabel="alignment")
         for sign, colour in ((1, BLUE), (-1, PURPLE)):  # the winner's colour, as many a sure cell is nearly white
-            grid.add(
-                grid.axes.plot([], [], "o", ms=8, color=colour, mec=PAPER)[0],
-                lambda dots, data, sign=sign: dots.set_data(
-                    *(data.sure & (sign * data.gain > 0))[::-1].nonzero()[::-1]
-                ),
-            )
+            (dots,) = grid.axes.plot([], [], "o", ms=8, color=colour, mec=PAPER)
+            grid.add(dots, partial(_mark, sign))
         grid.grab(alignment=lambda value: (None, _row(value)), pairs=lambda value: (SIZES.index(value), None))
         curves = self.panel(axes["curves"], title="At this alignment", xlabel="training pairs", ylabel="test accuracy")
         curves.axes.set(xscale="log", xlim=(SIZES[0] / 1.3, SIZES[-1] * 1.05), ylim=(0, 1.02))
@@ -140,6 +137,12 @@ class AlignmentExplorer(Explorer[AlignmentData]):
             ),
             "the interval holds the gain": data.interval[0] <= data.gain[row, column] <= data.interval[1],
         }
+
+
+def _mark(sign: int, dots: Line2D, data: AlignmentData) -> None:
+    """Put a dot into each cell where add, or with −1 concat, is ahead for sure."""
+    rows, columns = (data.sure & (sign * data.gain > 0))[::-1].nonzero()
+    dots.set_data(columns, rows)
 
 
 def _row(alignment: float) -> int:
