@@ -419,6 +419,7 @@ backbones()
 # | group, layer, instance normalisation | 组、层、实例归一化 | over one image's channels: in groups, all, one | [06] |
 # | head | 头部 | the last layers, which turn features into the answer | [03] |
 # | Hessian | 海森矩阵 | the matrix of second derivatives of the loss | [05] |
+# | internal covariate shift | 内部协变量偏移 | what a layer receives drifts while the layers before it learn | [06] |
 # | intersection over union | 交并比 | area two boxes share, over the area they cover together | [01] |
 # | lateral connection | 横向连接 | the 1×1 from a backbone map to the pyramid | [04] |
 # | learning rate | 学习率 | how far one step goes along the gradient | [03] [05] |
