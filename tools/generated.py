@@ -89,12 +89,27 @@ def findings() -> str:
     return "\n".join(lines)
 
 
+def tally() -> str:
+    """Return the front page's sum of all verdicts, and how many of those that hold leave nothing to chance."""
+    claims = [row for row in ledger() if row.verdict and not row.claim.check]
+    count = Counter(row.verdict for row in claims)
+    exact = sum(row.verdict == "holds" and all(one.exact for one in row.claim.parts.values()) for row in claims)
+    fail = "fails" if count["fails"] == 1 else "fail"
+    words = (
+        f"Of {len(claims)} claims {count['holds']} hold, {count['fails']} {fail}, {count['not shown']} could not be "
+        f"settled, and {count['depends']} hold in part: the sentence beside each says in which. Of those that hold "
+        f"{exact} are algebra or counting, which a single counterexample would have ended. The others rest on "
+        "experiments with small nets, and are said of these."
+    )
+    return "\n".join(textwrap.wrap(words, 120, initial_indent="# ", subsequent_indent="# "))
+
+
 def told_list() -> str:
-    """Return the front page's list of verdicts, one sentence each, by who says them."""
+    """Return the front page's list of verdicts, one sentence each, by who says them and by note."""
     files = {_OF_NOTE[number]: file for number, _, file in notes()}
     lines: list[str] = []
     heading = ""
-    for row in sorted_rows(ledger()):
+    for row in sorted_rows(sorted(ledger(), key=lambda row: files[row.claim.id[:2]])):
         if row.verdict is None:
             continue
         if group(row) != heading:
@@ -164,7 +179,7 @@ def filled(path: Path) -> str:
     of_file: dict[str, dict[str, Callable[[], str]]] = {
         README.name: {"notes": note_table, "findings": findings, "benchmarks": benchmark_table},
         CONTRIBUTING.name: {"sizes": size_table},
-        INDEX.name: {"told": told_list, "glossary": glossary_table, "credits": credits_table, **lines},
+        INDEX.name: {"tally": tally, "told": told_list, "glossary": glossary_table, "credits": credits_table, **lines},
     }
     blocks, text = of_file[path.name], path.read_text()
     lead = "# " if path.name == INDEX.name else ""

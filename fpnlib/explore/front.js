@@ -36,7 +36,8 @@ function kernel(model) {
 
 /** Pictures by state, those shown last within a number of bytes. */
 class Store {
-  constructor() { this.answers = new Map(); this.bytes = 0; }
+  /** `dropped` hears of each answer that is kept no longer. */
+  constructor(dropped = () => {}) { this.answers = new Map(); this.bytes = 0; this.dropped = dropped; }
   get(key) {
     const answer = this.answers.get(key);
     if (answer) { this.answers.delete(key); this.answers.set(key, answer); }
@@ -46,14 +47,19 @@ class Store {
   set(key, answer) {
     this.drop(key);
     this.answers.set(key, answer);
+    answer.kept = true;
     this.bytes += answer.blob.size;
     while (this.bytes > STORE_BYTES && this.answers.size > 1) this.drop(this.answers.keys().next().value);
   }
   drop(key) {
-    this.bytes -= this.answers.get(key)?.blob.size ?? 0;
+    const answer = this.answers.get(key);
+    if (!answer) return;
+    this.bytes -= answer.blob.size;
     this.answers.delete(key);
+    answer.kept = false;
+    this.dropped(answer);
   }
-  clear() { this.answers.clear(); this.bytes = 0; }
+  clear() { for (const key of [...this.answers.keys()]) this.drop(key); }
 }
 
 function element(name, attributes = {}, ...children) {
@@ -162,7 +168,7 @@ function explore(el, spec, begin, source) {
   const names = Object.keys(spec.controls);
   const [width, height] = spec.size;
   const state = tidied(spec.controls, begin);
-  const store = new Store();
+  const store = new Store(release);
   const keyOf = (one) => JSON.stringify(names.map((name) => one[name]));
   let inHand = names.find((name) => spec.controls[name].kind === "slider") ?? names[0];
   let direction = 1;
@@ -173,7 +179,8 @@ function explore(el, spec, begin, source) {
   let code = "";
   let shown = 0; // the number of the newest picture on the page
   let begun = 0;
-  let before = ""; // the address of the picture before the one on the page
+  let current = null; // the answer on the page
+  let before = null; // and the one before it, whose picture somebody may be saving
 
   // What is on the page.
   const controls = {};
@@ -252,6 +259,20 @@ function explore(el, spec, begin, source) {
   const sizer = new ResizeObserver(() => { if (!asking && picture.dataset.density < density()) restSoon(); });
   sizer.observe(stage);
 
+  /** An answer's picture, decoded: so one that was asked for ahead is on the page in the next frame. */
+  async function decoded(answer) {
+    if (answer.picture) return answer.picture;
+    const made = element("img", { class: "fpnlib-picture", alt: spec.alt, width, height });
+    answer.address = URL.createObjectURL(answer.blob);
+    made.src = answer.address;
+    await made.decode().catch(() => {});
+    return answer.picture ??= made;
+  }
+
+  function release(answer) {
+    if (answer.address && !answer.kept && answer !== current && answer !== before) URL.revokeObjectURL(answer.address);
+  }
+
   /** Show an answer once its picture is decoded, words and picture at once; never what was asked for earlier after later. */
   async function put(answer, key, number = ++begun) {
     if (number < shown) return;
@@ -262,16 +283,14 @@ function explore(el, spec, begin, source) {
       error.hidden = false;
       return;
     }
-    let next = answer.picture;
-    if (!next) {
-      next = element("img", { class: "fpnlib-picture", alt: spec.alt, width, height });
-      next.src = URL.createObjectURL(answer.blob);
-      await next.decode().catch(() => {});
-    }
-    if (closed || number < shown) return URL.revokeObjectURL(next.src);
+    const next = await decoded(answer);
+    if (closed || number < shown) return release(answer);
     shown = number;
-    URL.revokeObjectURL(before); // not yet the one on the page, which somebody may be saving
-    before = picture.src;
+    if (answer !== current) {
+      const old = before;
+      [before, current] = [current, answer];
+      if (old) release(old);
+    }
     next.dataset.state = key;
     next.dataset.density = answer.density;
     next.dataset.final = answer.final && answer.density >= density();
@@ -376,7 +395,9 @@ function explore(el, spec, begin, source) {
       const answer = await source.ask(next, { kind: "ahead", density: sharpness, theme: paint });
       if (!answer.blob || paint !== drawnFor) continue;
       usual = answer.milliseconds;
-      if (!store.has(key)) store.set(key, answer); // it may have come to rest since
+      if (store.has(key)) continue; // it has come to rest since
+      store.set(key, answer);
+      await decoded(answer);
     }
   }
 
@@ -494,7 +515,10 @@ function explore(el, spec, begin, source) {
     darkness.removeEventListener("change", repaint);
     sizer.disconnect();
     source.close();
-    for (const address of [before, picture.src]) URL.revokeObjectURL(address);
+    store.clear();
+    const last = [before, current];
+    before = current = null;
+    for (const answer of last) if (answer) release(answer);
   };
 }
 

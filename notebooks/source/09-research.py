@@ -1,21 +1,28 @@
 # %% [markdown]
 # # 09 · On doing research
 #
-# **In one sentence:** the source, one page of a learner's notes, gives a student with a good base three or four months
-# for each of three parts of a first paper, and asks the reader to keep calm about what an early paper says of them.
+# **In one sentence:** a learner's page, the *source* from which this book grew, advises a student with a good base to
+# plan three or four months for each of three parts of a first paper, which makes about a year, and says that an early
+# paper does not yet prove a strong researcher.
 #
-# *Ten minutes. You need no earlier note.* Run every cell first (menu Run → Run All Cells), then move the sliders. They
+# *Five minutes. You need no earlier note.* Run every cell first (menu Run → Run All Cells), then move the sliders. They
 # work from the keyboard too: Tab to a slider, then the arrow keys.
 
 # %% [markdown]
 # ## Look
 #
-# Each row is the same plan, begun in another month. The three bars are its parts. The frame marks your start, the
-# triangles a deadline that comes every year.
+# **First a guess.** You begin in January, and want to hand in at a venue whose deadline comes once a year, at the end
+# of November. By your plan you have half a month to spare. Then each of the three parts takes half a month longer. How
+# many months will you wait for the deadline?
 #
-# **A guess first:** if you begin in January and all goes as the source says, how many months are left before a deadline
-# in November? **Then choose the month you begin in and the deadline you have in mind, and make the middle part
-# longer.**
+# Each row below is the same plan with a different first month. Its three bars are the source's three parts:
+#
+# - *learn to code and read*: the basics of code, and how to read a paper;
+# - *find a method and draft*: a technical route (技术路线), that is a method to try, and a first draft;
+# - *make it work and write*: the results, and the paper itself.
+#
+# The frame marks your start, the triangles the yearly deadline. **Start in January. Then lengthen each part by half a
+# month, one after the other.**
 
 # %%
 from fpnlib.notes.research.explorers import research_planner
@@ -23,58 +30,52 @@ from fpnlib.notes.research.explorers import research_planner
 research_planner()
 
 # %% [markdown]
-# Two things to try.
-#
-# - Begin in January, and lengthen the middle part, half a month at a time. The months to the deadline in November
-#   shrink to none. Half a month later you have missed it, and wait almost a year for the next one.
-# - Set the three lengths back and try each start. Which one leaves you a month and a half to spare?
+# Eleven months. The first delay uses up all the time you had, the second makes you miss the deadline, and the next one
+# is a year away. This hangs on the one yearly deadline, which is our choice and not the source's: many fields have a
+# deadline every few months, and journals have none. Bars that follow one another are our simplification, too. Most
+# people read, program and write at the same time.
 
 # %% [markdown]
 # ## Why
 #
-# The arithmetic is all there is. A plan ends where its parts add up, and a deadline that comes once a year makes the
-# rest a remainder on division by twelve.
+# Add the three parts to the first month and you have the end. A yearly deadline comes back every twelve months, so the
+# time that is left is a remainder. Change the numbers.
 
 # %%
-from fpnlib.explore import source
 from fpnlib.notes.research.experiments.calendar import Plan
 
-source(Plan)
+start, parts, deadline = 0, (3.5, 3.5, 3.5), 10  # January is 0, November 10
+end = start + sum(parts)
+print("months:", sum(parts), " left:", (deadline + 1 - end) % 12)
+assert (deadline + 1 - end) % 12 == Plan(start, parts).slack(deadline)
 
 # %% [markdown]
 # ## Check
 #
-# Does the sum of months agree with the calendar that Python carries? Begin on the first day of each month, go on by
-# whole months, and compare the month of the last day.
+# Every plan of three to four months a part, begun in each month, against Python's own calendar.
 
 # %%
 from datetime import date, timedelta
+from itertools import product
 
 from fpnlib.notes.research.experiments.calendar import MONTHS, month_at
 
 
-def last_day(start, months):
-    """The last day of a project of whole months that begins with month `start`, 0 for January."""
-    years, month = divmod(start + months, 12)
-    return date(2027 + years, month + 1, 1) - timedelta(days=1)
+def last_day(months):
+    """The day on which something ends that takes so many months from the first of January."""
+    years, month = divmod(int(months), 12)
+    return date(2027 + years, month + 1, 15 if months % 1 else 1) - timedelta(days=1)
 
 
-agree = [
-    month_at(Plan(start, (a, b, c)).ends[-1]) == MONTHS[last_day(start, a + b + c).month - 1]
-    for start in range(12)
-    for a in (3, 4)
-    for b in (3, 4)
-    for c in (3, 4)
-]
-print(f"{sum(agree)} of {len(agree)} plans end in the month that the calendar says")
+plans = [Plan(start, parts) for start in range(12) for parts in product((3, 3.5, 4), repeat=3)]
+agree = sum(month_at(plan.ends[-1]) == MONTHS[last_day(plan.ends[-1]).month - 1] for plan in plans)
+print(f"{agree} of {len(plans)} plans end in the month that the calendar says")
 
 # %% [markdown]
 # ## Measure
 #
-# The parts are: learn to code and to read papers; find a technical route and write a first draft; make it work and
-# write it up. Three parts of three or four months make nine to twelve, about a year. That is arithmetic. It cannot
-# fail, says nothing about papers, and stands in the ledger as a check, not as a claim. An earlier version of this note
-# counted it as one that holds.
+# The book's table of tested sayings has one row from this note. It is marked *checked*, since arithmetic cannot fail:
+# three times three or four is nine to twelve, for each of the $27$ plans in steps of half a month.
 
 # %%
 from fpnlib.claims import verdicts
@@ -82,31 +83,29 @@ from fpnlib.claims import verdicts
 verdicts("RS")
 
 # %% [markdown]
-# **What is not measured.** Whether a first paper really takes a year. The source speaks from experience and limits what
-# it says in two ways that are easily lost: it speaks of students with a good base (基础), and it names luck (运气) as a
-# part of the outcome. This repository holds no data on how long papers take. Read the three lengths as one person's
-# advice and put in your own.
+# Whether a first paper really takes a year is not measured: we have no data on papers. The source speaks from
+# experience, of students with a good base (基础), and says that luck (运气) plays a part. And the plan ends where the
+# paper is handed in. Reviews, and a second try elsewhere, come on top.
 #
-# **RS-2, which cannot be measured here.** The source also says that even a paper as first author at a top venue does
-# not mean that somebody's ability for research is strong (即使发表了一作顶会并不意味着研究能力就很强了). So keep calm
-# when others publish first. That is a view on people, not on numbers. We know of no test for it that a notebook could
-# run, so the ledger, the book's table of measured claims, has no entry for it.
+# One more saying of the source no notebook can test: even a first author's paper at a top venue does not mean that
+# somebody is a strong researcher (即使发表了一作顶会并不意味着研究能力就很强了). We draw from it what the source does
+# not say: there is no need to worry when others publish first.
 
 # %% [markdown]
 # ## Remember
 #
-# - Three parts of three or four months are about a year, and half a month too much can cost a whole one.
-# - That a paper takes so long is one person's advice. Put in your own lengths.
-# - An early paper says little of what somebody can do. Keep calm.
+# - The source's advice: three parts of three or four months each, about a year. Put in your own lengths.
+# - Our arithmetic: with a single yearly deadline, half a month too late costs almost a year.
+# - An early paper does not prove a strong researcher; that is the source's view, and untested.
 
 # %% [markdown]
 # ## Try
 #
 # Replace the three dots by a function, run the cell, and read what the check says.
 #
-# Write `f(total, deadline)` that returns the latest month, 0 for January, to begin a project of `total` months that
-# must be done by the last day of month `deadline`. Projects begin on the first day of a month. A project may take half
-# months, and more than a year.
+# A project takes `total` months, begins on the first day of a month and must be done by the last day of month
+# `deadline`, 0 for January. Write `f(total, deadline)` that counts back from there and returns the latest month to
+# begin in, 0 for January of whichever year. `total` may hold half a month, and be more than a year.
 
 # %%
 from fpnlib.exercises import check
@@ -129,4 +128,6 @@ check("latest start", ...)
 # ## References
 #
 # - The source: "Deep Into The Space", one page of a learner's notes, in Chinese, the page from which this book grew. We
-#   know no more of it than its title and its text. Nothing else was read, so nothing else is cited.
+#   know no more of it than its title and its text.
+# - *Another good page:* R. Hamming, *You and Your Research*, a talk of 1986. It is about what is left out here: which
+#   problems to choose, and how much of luck is preparation.

@@ -107,9 +107,12 @@ def taken(place: Locator, looks: str, act) -> float:
 def steps(explorer: OpenExplorer) -> list[float]:
     """Milliseconds of single steps of the first slider, to and fro, each after a look at the picture at rest."""
     there, back = explorer.step()
+    value, low, high = (float(explorer.slider.evaluate(f"one => one.{end}")) for end in ("value", "min", "max"))
+    room = abs((high if there == "ArrowRight" else low) - value) / float(explorer.slider.get_attribute("step") or 1)
     explorer.slider.focus()
     found = []
-    for key in itertools.islice(itertools.cycle((there, there, back, back)), WARM + STEPS):
+    keys = (there, there, back, back) if room > 1.5 else (there, back)
+    for key in itertools.islice(itertools.cycle(keys), WARM + STEPS):
         explorer.at_rest()
         explorer.page.wait_for_timeout(400)  # a person looks, and the page asks ahead
         found.append(taken(explorer.root, "picture", lambda key=key: explorer.page.keyboard.press(key)))

@@ -110,7 +110,7 @@ OFFERED: dict[str, Wanted] = {
         "count": (2, 4, 8, 16, 32, 64, 128),
         "kind": ...,
         "method": ...,
-        "instance": (3, 10),
+        "instance": (0, 3),
         "hand": (0, 1),
     },
     "shared_fields": {"stride": ..., "apart": ...},

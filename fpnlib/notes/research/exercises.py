@@ -42,9 +42,9 @@ def _examine(answer: Answer) -> str | None:
 EXERCISES = (
     Exercise(
         "latest start",
-        "Write f(total, deadline) that returns the latest month, 0 for January, to begin a project of `total` months "
-        "that must be done by the last day of month `deadline`. Projects begin on the first day of a month. A project "
-        "may take half months, and more than a year.",
+        "A project takes `total` months, begins on the first day of a month and must be done by the last day of month "
+        "`deadline`, 0 for January. Write f(total, deadline) that counts back from there and returns the latest month "
+        "to begin in, 0 for January of whichever year. `total` may hold half a month, and be more than a year.",
         _examine,
         latest_start,
         ((_first_day, "lose a month"), (_one_year, "negative"), (_rounded_up, "round down")),

@@ -196,7 +196,7 @@ EXERCISES = (
     ),
     Exercise(
         "void pixels",
-        "Mend accuracy(answers, labels): the share of pixels named rightly, where pixels labelled 255 do not count.",
+        "Mend accuracy(answers, labels): the share of pixels classified correctly; those labelled 255 do not count.",
         _examine_accuracy,
         accuracy,
         ((_over_all, "divide by"), (_void_is_right, "count as right")),

@@ -9,7 +9,7 @@ from torch import nn
 
 from fpnlib.claims import Result
 from fpnlib.models.segmenter import Segmenter
-from fpnlib.notes.segmentation_head.experiments import last_layer, snapshots
+from fpnlib.notes.segmentation_head.experiments import beside, last_layer, snapshots
 from fpnlib.notes.segmentation_head.experiments.heads import HEADS, STRIDE, head, neck, width
 from fpnlib.notes.segmentation_head.experiments.last_layer import EVALUATED, NETS, NORMS, RATES, SETTLED, Course
 from fpnlib.training.examples import CHANNELS, STRIDES
@@ -59,6 +59,22 @@ def test_a_steady_climb_has_no_jitter_and_what_comes_before_it_settles_does_not_
     assert last_layer.jitter(zigzag) == pytest.approx(0.2)
 
 
+def test_a_bend_has_jitter_but_does_not_fall():
+    bend = [0.7 - 0.4 * 0.5 ** (at / 50) for at in EVALUATED]
+    assert last_layer.jitter(bend) > 0.004
+    assert last_layer.falls(bend) == 0
+    assert last_layer.falls([0.5] * (len(EVALUATED) - 1) + [0.43]) == pytest.approx(0.01)
+
+
+def test_the_table_has_a_line_for_each_head_and_the_stored_numbers():
+    lines = beside.heads_beside(Result.load("SH-1")).splitlines()
+    assert [line.split()[0] for line in lines[2:]] == [name.split()[0] for name in HEADS]
+    assert "0.675" in lines[2]
+    assert len(beside.falls_beside(Result.load("SH-1")).splitlines()) == 1 + 2 * 2
+    by_rate = beside.rates_beside(Result.load("SH-1"), Result.load("SH-1", "tuned")).splitlines()
+    assert by_rate[-1].split()[-6:] == ["0.097", "0.102", "0.073", "0.100", "0.104", "0.028"]
+
+
 def test_a_spike_is_a_step_far_above_those_before_it():
     losses = [1.0] * 40
     assert last_layer.spikes(losses) == 0
@@ -106,7 +122,7 @@ def test_stored_gains_and_controls_are_those_of_the_stored_nets():
 def test_the_stored_snapshots_begin_as_the_nets_begin(place):
     again = snapshots.take(snapshots.HEADS[place], True, RATES[1], snapshots.AFTER[:1])
     stored = {name: snapshots.stored()[name][place, 1, 1, 0] for name in again}
-    for name in ("low", "scale", "weight", "gradient"):
+    for name in ("low", "scale", "weight", "moved"):
         assert again[name][0].item() == pytest.approx(stored[name].item(), rel=1e-3)
     assert (again["logits"][0].int() - stored["logits"].int()).abs().max() <= 1
 

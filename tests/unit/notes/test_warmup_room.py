@@ -11,13 +11,13 @@ from torch.optim import SGD, Adam
 from torch.optim.lr_scheduler import ConstantLR, CosineAnnealingLR, OneCycleLR, StepLR
 
 from fpnlib.claims import Result
-from fpnlib.notes.warmup.experiments import decays, limits, recorded, recorded_kin
+from fpnlib.notes.warmup.experiments import decays, limits, rates, recorded, recorded_kin
 from fpnlib.notes.warmup.experiments.curvature import adam_updates, sharpness
 from fpnlib.notes.warmup.experiments.factor import rates_of
 from fpnlib.notes.warmup.experiments.kin import KIN, at_rates
 from fpnlib.notes.warmup.experiments.nets import BATCH, cross_entropy, digits, residual_net, scene_objects
 from fpnlib.notes.warmup.experiments.rates import RATES, WARMUPS, sums
-from fpnlib.notes.warmup.experiments.runs import STEPS, Run, train_runs
+from fpnlib.notes.warmup.experiments.runs import STEPS, Outcome, Run, train_runs
 from fpnlib.notes.warmup.experiments.why import RATE, SMALL_RATE, concordance, ramp_until, sharpness_along, wait_until
 from fpnlib.notes.warmup.explorers import live_training, schedule_designer
 from fpnlib.notes.warmup.explorers.live_training import LiveExplorer
@@ -185,6 +185,24 @@ def test_recorded_losses_are_trained_again(optimizer, rate, warmup, seed):
     again = recorded.thinned(train_runs(digits(), [run], [seed], optimizer=optimizer).losses)[:, 0, 0]
     stored = recorded.loss_curves(optimizer)[rate, warmup, seed]
     torch.testing.assert_close(stored, again, rtol=0.05, atol=1e-4, equal_nan=True)
+
+
+def test_the_curves_that_are_kept_are_those_that_the_claim_is_measured_on(monkeypatch):
+    def trained(task, runs, seeds, **options):
+        # The loss says whose it is: the run by its tens, the seed by its ones, and it falls by a tenth a step.
+        ends = 10.0 * torch.arange(len(runs))[:, None] + torch.tensor(seeds)
+        losses = ends + torch.arange(STEPS - 1, -1, -1)[:, None, None] / 10
+        failed = torch.zeros_like(ends)
+        return Outcome(losses, ends, failed, failed)
+
+    monkeypatch.setattr(rates, "train_runs", trained)
+    result, curves = recorded.measured_with_curves(range(12))  # in two chunks
+    assert set(curves) == set(RATES)
+    for name, found in curves.items():
+        assert found.shape == (len(RATES[name]), len(WARMUPS), 12, STEPS // recorded.EVERY)
+        for rate, warmup, seed in ((0, 0, 0), (2, 1, 7), (5, 3, 11)):
+            end = result.per_seed[f"{name}_rate{rate}_warmup{WARMUPS[warmup]}_loss"][seed]
+            assert found[rate, warmup, seed, -1].item() == pytest.approx(end + 0.15, rel=1e-4)
 
 
 @pytest.mark.parametrize("batch_norm", [False, True])

@@ -18,7 +18,7 @@ MONTHS = (
     "November",
     "December",
 )
-PARTS = ("read and code", "find a sound route", "results and writing")
+PARTS = ("learn to code and read", "find a method and draft", "make it work and write")
 YEAR = len(MONTHS)
 
 
@@ -57,6 +57,11 @@ class Plan:
         """
         require(0 <= deadline < YEAR, "deadline", deadline, f"a month from 0 to {YEAR - 1}")
         return (deadline + 1 - self.ends[-1]) % YEAR
+
+
+def day_at(months: float) -> str:
+    """Say when something ends that ends `months` after a first of January: the end of a month, or the middle."""
+    return f"the {'end' if months == int(months) else 'middle'} of {month_at(months)}"
 
 
 def month_at(months: float) -> str:

@@ -24,7 +24,8 @@ def measure_months() -> Measurement:
 CLAIMS = (
     Claim(
         "RS-1",
-        "A first paper takes three or four months to read and code, as many to find a route, as many to write it.",
+        "A first paper takes three or four months to learn to code and read, as many to find a method and draft, as "
+        "many to make it work and write.",
         Said(
             "source",
             "掌握基本的代码和学会阅读文章需要3-4个月 … 技术路线和论文雏形需要3-4个月 … 做出来和论文写出来要3-4个月",

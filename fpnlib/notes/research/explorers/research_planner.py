@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from fpnlib.explore import Explorer, choice, number, slider
 from fpnlib.explore.style import BLUE, FAINT, MUTED, ORANGE, PAPER, SKY, YELLOW
-from fpnlib.notes.research.experiments.calendar import MONTHS, PARTS, YEAR, Plan, month_at
+from fpnlib.notes.research.experiments.calendar import MONTHS, PARTS, YEAR, Plan, day_at
 
 LONGEST = 6.0  # months, of each part
 _LENGTHS = ("reading", "route", "writing")
@@ -59,6 +59,8 @@ class PlannerExplorer(Explorer[PlannerData]):
         months = range(int(_SHOWN))
         calendar.axes.set_xticks([month + 0.5 for month in months], [MONTHS[month % YEAR][0] for month in months])
         calendar.axes.tick_params(length=0)
+        for year in range(2):
+            calendar.text(f"year {year + 1}", (year + 0.5) * YEAR, -0.6, ha="center", color=MUTED, fontsize=9)
         calendar.axes.vlines(months, -0.9, YEAR, color=FAINT, lw=0.5, zorder=0)
         calendar.axes.vlines(range(0, int(_SHOWN), YEAR), -0.4, YEAR, color=MUTED, lw=1, zorder=0)
         for part, (name, colour) in enumerate(zip(PARTS, (SKY, BLUE, YELLOW), strict=True)):
@@ -89,12 +91,12 @@ class PlannerExplorer(Explorer[PlannerData]):
     def describe(self, data: PlannerData) -> str:
         """Say when each part ends and how long it is to the deadline."""
         plan = data.chosen
-        reading, route, end = (month_at(months) for months in plan.ends)
+        parts = [f"{part} until {day_at(months)}" for part, months in zip(PARTS, plan.ends, strict=True)]
         slack = plan.slack(data.deadline)
+        left = f"{number(slack)} month{'' if slack == 1 else 's'}" if slack else "no time"
         return (
-            f"Begun with {MONTHS[data.start]}: reading and coding until {reading}, a route found by {route}, the paper "
-            f"done in {end}, after {number(plan.total)} months. Then {number(slack)} month{'' if slack == 1 else 's'} "
-            f"to the deadline at the end of {MONTHS[data.deadline]}."
+            f"Start in {MONTHS[data.start]}: {', '.join(parts)}. That takes {number(plan.total)} months and leaves "
+            f"{left} to the next deadline, at the end of {MONTHS[data.deadline]}."
         )
 
     def invariants(self, data: PlannerData) -> dict[str, bool]:

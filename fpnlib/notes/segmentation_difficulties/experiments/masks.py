@@ -90,6 +90,17 @@ def tight_box(mask: Bool[Tensor, "h w"]) -> tuple[int, int, int, int]:
     return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
 
 
+def square_around(mask: Bool[Tensor, "h w"], margin: int) -> tuple[slice, slice]:
+    """Return the square around a mask, with a margin, as large as the map lets it be."""
+    x0, y0, x1, y1 = tight_box(mask)
+    side = min(max(x1 - x0, y1 - y0) + 2 * margin, *mask.shape)
+    top, left = (
+        min(max(0, (low + high - side) // 2), whole - side)
+        for low, high, whole in ((y0, y1, mask.shape[0]), (x0, x1, mask.shape[1]))
+    )
+    return slice(top, top + side), slice(left, left + side)
+
+
 def iou(prediction: Bool[Tensor, "h w"], target: Bool[Tensor, "h w"]) -> float:
     """Return the intersection over union of two masks; nan for two empty ones."""
     union = int((prediction | target).sum())

@@ -128,7 +128,7 @@ class MeansExplorer(Explorer[MeansData]):
         dataset, image, boundary = map(number, data.values)
         if data.there:
             what = (
-                f"In image {data.image} {data.lost} of the {counted(data.there, 'pixel')} of class {data.name} are "
+                f"Image {data.image} has {counted(data.there, 'pixel')} of class {data.name}, of which {data.lost} are "
                 f"lost; all images together have {data.everywhere}."
             )
         else:

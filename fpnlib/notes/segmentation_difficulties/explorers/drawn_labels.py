@@ -1,10 +1,12 @@
 """One net's labels, drawn at random: each pixel by itself, or all together from a CRF."""
 
 import dataclasses
+from collections.abc import Callable
 
 import numpy as np
 from ipywidgets import Widget
 from matplotlib.figure import Figure
+from matplotlib.patches import Patch
 
 from fpnlib.data.collages import COLLAGE_CLASSES
 from fpnlib.explore import Explorer, number, slider
@@ -14,7 +16,7 @@ from fpnlib.notes.segmentation_difficulties.experiments.post_processing import C
 from fpnlib.notes.segmentation_difficulties.experiments.shown import SCENES
 from fpnlib.notes.segmentation_difficulties.explorers.colours import class_colours
 
-_TITLES = ("scene", "likeliest labels", "drawn, each by itself", "drawn together")
+_TITLES = ("scene", "true labels", "likeliest labels", "drawn one by one", "drawn together")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,6 +31,7 @@ class DrawnData:
     differ: np.ndarray  # (1 + SWEEPS,) share of neighbours that differ
     differ_likeliest: float
     differ_true: float
+    right: tuple[float, float, float]  # shares of pixels: likeliest, drawn one by one, drawn together
 
 
 class DrawnExplorer(Explorer[DrawnData]):
@@ -51,21 +54,39 @@ class DrawnExplorer(Explorer[DrawnData]):
         known, moments = given(scene - 1), drawn(scene - 1, weight, draw)
         likeliest = known.log_p.argmax(0)
         of_likeliest, of_truth = map(float, differ(np.stack([likeliest, known.truth])))
-        return DrawnData(scene, weight, sweeps, likeliest, moments, differ(moments), of_likeliest, of_truth)
+        likely, alone, together = (
+            float((one == known.truth).mean()) for one in (likeliest, moments[0], moments[sweeps])
+        )
+        return DrawnData(
+            scene,
+            weight,
+            sweeps,
+            likeliest,
+            moments,
+            differ(moments),
+            of_likeliest,
+            of_truth,
+            (likely, alone, together),
+        )
 
     def build(self, figure: Figure) -> None:
-        """Lay out four maps and the chart."""
-        axes = figure.subplots(1, 5, width_ratios=[1, 1, 1, 1, 1.2])
+        """Lay out five maps and the chart."""
+        axes = figure.subplots(1, 6, width_ratios=[1, 1, 1, 1, 1, 1.2])
         panels = [self.panel(one, bare=True, title=title) for one, title in zip(axes, _TITLES, strict=False)]
         panels[0].image(lambda data: given(data.scene - 1).picture)
-        for panel, of in zip(
-            panels[1:],
-            (lambda data: data.likeliest, lambda data: data.moments[0], lambda data: data.moments[data.sweeps]),
-            strict=True,
-        ):
+        maps: tuple[Callable[[DrawnData], np.ndarray], ...] = (
+            lambda data: given(data.scene - 1).truth,
+            lambda data: data.likeliest,
+            lambda data: data.moments[0],
+            lambda data: data.moments[data.sweeps],
+        )
+        for panel, of in zip(panels[1:], maps, strict=True):
             panel.classes(of, COLLAGE_CLASSES, class_colours())
-        chart = self.panel(axes[4], xlim=(-0.5, SWEEPS + 0.5), ylim=(0, 33), title="neighbours that differ, %")
-        chart.axes.set_xlabel("sweeps")
+        keys = [Patch(color=class_colours()[place] / 255, label=name) for place, name in enumerate(COLLAGE_CLASSES)]
+        key = axes[2].legend(handles=keys, loc="upper center", bbox_to_anchor=(0.5, -0.05), ncols=len(keys), fontsize=9)
+        key.set_in_layout(False)
+        chart = self.panel(axes[5], xlim=(-0.5, SWEEPS + 0.5), ylim=(0, 33), title="unequal neighbours, %")
+        chart.axes.set(xlabel="sweeps", xticks=range(0, SWEEPS + 1, 2))
         chart.axes.grid(color=FAINT, lw=0.6)
         chart.level(lambda data: 100 * data.differ_true, color=INK, lw=1, ls="--")
         chart.text("true", SWEEPS, at=lambda data: (SWEEPS, 100 * data.differ_true - 2), ha="right", fontsize=9)
@@ -77,11 +98,13 @@ class DrawnExplorer(Explorer[DrawnData]):
     def describe(self, data: DrawnData) -> str:
         """Say how many neighbours differ in each."""
         alone, together = 100 * data.differ[0], 100 * data.differ[data.sweeps]
+        likely, apart, tied = (number(100 * share) for share in data.right)
         return (
             f"Scene {data.scene}. Of all pairs of neighbours {number(100 * data.differ_true, 2)} % differ in the true "
             f"labels, {number(100 * data.differ_likeliest, 2)} % in the likeliest, {number(alone, 2)} % if each pixel "
             f"is drawn by itself, and {number(together, 2)} % after {data.sweeps} sweeps of a CRF of weight "
-            f"{number(data.weight)}."
+            f"{number(data.weight)}. Right are {likely} % of the likeliest labels, {apart} % of those drawn one by "
+            f"one, and {tied} % of those drawn together."
         )
 
     def invariants(self, data: DrawnData) -> dict[str, bool]:

@@ -1,4 +1,4 @@
-"""What a line along the contour costs a mask's IoU, against its length / area: all masks at once, and one of them."""
+"""What a line along the contour costs a mask's IoU, against its length / area: all masks, one of them, and yours."""
 
 import dataclasses
 from collections.abc import Callable, Sequence
@@ -6,12 +6,13 @@ from typing import Any
 
 import numpy as np
 from ipywidgets import Widget
+from jaxtyping import Bool
 from matplotlib.figure import Figure
 
 from fpnlib.explore import Explorer, number, slider
-from fpnlib.explore.style import BLUE, FAINT, INK, MUTED, ORANGE, faded
-from fpnlib.notes.segmentation_difficulties.experiments.contours import Contour, contours, costs
-from fpnlib.notes.segmentation_difficulties.experiments.masks import VOID_WIDTH, tight_box
+from fpnlib.explore.style import BLUE, FAINT, GREEN, INK, MUTED, ORANGE, faded
+from fpnlib.notes.segmentation_difficulties.experiments.contours import Contour, contour, contours, costs
+from fpnlib.notes.segmentation_difficulties.experiments.masks import VOID_WIDTH, square_around
 from fpnlib.notes.segmentation_difficulties.experiments.photos import cafe
 from fpnlib.notes.segmentation_difficulties.explorers.colours import over_photo
 
@@ -28,11 +29,12 @@ class PriceData:
     instance: int
     name: str
     line: int
-    void: int
+    void: int  # pixels of border
     window: tuple[slice, slice]  # what is shown of the photo
     kinds: np.ndarray  # (h, w) places in _KINDS, of the whole photo
     by_rule: tuple[np.ndarray, np.ndarray]  # line · length / area of the café's instances, and of the others
     costs: tuple[np.ndarray, np.ndarray]  # 1 − IoU
+    yours: tuple[float, float] | None  # both, of the reader's mask
 
     @property
     def cost(self) -> float:
@@ -41,10 +43,14 @@ class PriceData:
 
 
 class PriceExplorer(Explorer[PriceData]):
-    """An instance with the line and the border along its contour, and the cost of that line for all instances."""
+    """An instance with its line and border, and the line's cost for all instances and for the reader's own `mask`."""
 
     title = "An instance with a line along its contour, and what such a line costs every mask against length by area"
     size = (1000, 420)
+
+    def __init__(self, mask: Bool[np.ndarray, "h w"] | None = None) -> None:
+        self._yours = None if mask is None else contour(mask)
+        super().__init__()
 
     def make_controls(self) -> dict[str, Widget]:
         """Return line, border and instance."""
@@ -64,26 +70,25 @@ class PriceExplorer(Explorer[PriceData]):
             name=cafe().class_names[int(cafe().labels[instance])],
             line=line,
             void=void,
-            window=_window(instance),
+            window=square_around(cafe().masks[instance], _AROUND),
             kinds=np.where(border, 1, 2 * chosen.wrong(line)),
             by_rule=(_by_rule(mine, line), _by_rule(others, line)),
             costs=costs(line, void),
+            yours=self._yours and (line * self._yours.length_by_area, self._yours.cost(line, void)),
         )
 
     def build(self, figure: Figure) -> None:
         """Lay out the instance and the chart."""
         left, right = figure.subplots(1, 2, width_ratios=[1, 1.25])
-        photo = self.panel(left, bare=True, title="orange: wrong; blue: void, not counted")
-        square = (0, 0, 1, 1)
+        photo, square = self.panel(left, bare=True, title="orange: wrong; blue: void, not counted"), (0, 0, 1, 1)
         photo.image(lambda data: faded(cafe().image[data.window], 0.6), square)
         photo.classes(lambda data: data.kinds[data.window], _KINDS, over_photo(0.6, 1), square, zorder=1)
-
-        ends = (_LEAST, _HIGHEST)
-        chart = self.panel(right, title="One dot a mask, of five photos; drag along them", xlim=ends)
+        ends, yours = (_LEAST, _HIGHEST), "; diamond: your own" if self._yours else ""
+        chart = self.panel(right, title=f"One dot a mask, of five photos{yours}", xlim=ends)
         chart.axes.set(xscale="log", yscale="log", ylim=(_LEAST * 0.9, 1.3))
         chart.axes.set(xlabel="line · length of the contour / area", ylabel="1 − IoU")
-        ticks = (0.01, 0.03, 0.1, 0.3, 1)
         chart.axes.minorticks_off()
+        ticks = (0.01, 0.03, 0.1, 0.3, 1)
         for axis in (chart.axes.xaxis, chart.axes.yaxis):
             axis.set_ticks(ticks, [number(tick) for tick in ticks])
         chart.axes.grid(color=FAINT, lw=0.6)
@@ -94,6 +99,8 @@ class PriceExplorer(Explorer[PriceData]):
         chart.text("x / (1 + x)", 1.2, 0.42, color=INK, fontsize=9, va="top")
         for place, colour in ((1, MUTED), (0, BLUE)):
             chart.line(_dots(place), "o", ms=5, mew=0, color=colour, alpha=0.75)
+        if self._yours:
+            chart.line(_yours, "D", ms=8, color=GREEN)
         chart.dot(
             lambda data: (data.by_rule[0][data.instance], _seen(data.cost)),
             color=ORANGE,
@@ -104,11 +111,12 @@ class PriceExplorer(Explorer[PriceData]):
         """Say what the rule says and what it costs."""
         every, rule = np.concatenate(data.costs), data.by_rule[0][data.instance]
         area = int((contours()[0][data.instance].inside > 0).sum())
+        yours = f" Your mask: {number(data.yours[0])} and {number(data.yours[1])}." if data.yours else ""
         return (
             f"Instance {data.instance}, a {data.name} of {area} pixels, too large by {data.line} px: the rule says "
             f"{number(rule)}, and with a void border of {data.void} px it costs {number(data.cost)} of its IoU. "
             f"{int((every == 0).sum())} of the {len(every)} masks pay nothing, half pay {number(np.median(every))} or "
-            "more."
+            f"more.{yours}"
         )
 
     def invariants(self, data: PriceData) -> dict[str, bool]:
@@ -133,17 +141,10 @@ def _seen(cost: Any) -> Any:
     return np.maximum(cost, _LEAST)
 
 
+def _yours(data: PriceData) -> tuple[float, float]:
+    rule, cost = data.yours or (0.0, 0.0)
+    return rule, _seen(cost)
+
+
 def _dots(place: int) -> Callable[[PriceData], tuple[np.ndarray, np.ndarray]]:
     return lambda data: (data.by_rule[place], _seen(data.costs[place]))
-
-
-def _window(instance: int) -> tuple[slice, slice]:
-    """A square of the photo around an instance, as large as the photo lets it be."""
-    mask = cafe().masks[instance]
-    x0, y0, x1, y1 = tight_box(mask)
-    side = min(max(x1 - x0, y1 - y0) + 2 * _AROUND, *mask.shape)
-    top, left = (
-        min(max(0, (low + high - side) // 2), whole - side)
-        for low, high, whole in ((y0, y1, mask.shape[0]), (x0, x1, mask.shape[1]))
-    )
-    return slice(top, top + side), slice(left, left + side)

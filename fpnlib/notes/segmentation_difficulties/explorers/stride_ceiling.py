@@ -75,10 +75,11 @@ class StridesExplorer(Explorer[StridesData]):
     def describe(self, data: StridesData) -> str:
         """Say the ceiling of this instance and of all."""
         lost = int((data.ceilings == 0).sum())
+        vanish = f"{lost or 'none'} of them {'vanishes' if lost == 1 else 'vanish'} altogether"
         return (
             f"Output stride {data.stride}: instance {data.instance}, a {data.name} of "
             f"{int(_areas()[data.instance])} pixels, comes back with IoU {number(data.ceiling)}. The mean over all 19 "
-            f"is {number(float(data.ceilings.mean()))}; {lost} of them vanish altogether."
+            f"is {number(float(data.ceilings.mean()))}; {vanish}."
         )
 
     def invariants(self, data: StridesData) -> dict[str, bool]:

@@ -54,7 +54,7 @@ class LabelsExplorer(Explorer[LabelsData]):
             "count": slider("labelled pixels", 16, 2, 128, 2),
             "kind": choice("labels", KINDS),
             "method": choice("method", METHODS, "random walker"),
-            "instance": slider("instance", 10, 0, len(crops()) - 1, 1),
+            "instance": slider("instance", 0, 0, len(crops()) - 1, 1),
             "hand": slider("another hand", 0, 0, 9, 1),
         }
 

@@ -107,10 +107,23 @@ def train_net(name: str, norm: bool, rate: float, seed: int, *, fine_tune: bool 
 def jitter(curve: Sequence[float]) -> float:
     """How far evaluations lie from the middle of their two neighbours, on average over those from `SETTLED` on.
 
-    A steady climb has none.
+    A straight climb has none, but one that bends as learning slows down has some; see `falls`.
     """
-    late = torch.tensor([value for at, value in zip(EVALUATED, curve, strict=True) if at >= SETTLED])
+    late = _settled(curve)
     return (late[1:-1] - (late[:-2] + late[2:]) / 2).abs().mean().item()
+
+
+def falls(curve: Sequence[float]) -> float:
+    """How far the score falls from one evaluation to the next, on average; where it rises that counts as 0.
+
+    No part of the criterion: it tells whether jitter came from curves that bend, which never fall.
+    """
+    late = _settled(curve)
+    return (late[:-1] - late[1:]).clamp(min=0).mean().item()
+
+
+def _settled(curve: Sequence[float]) -> Tensor:
+    return torch.tensor([value for at, value in zip(EVALUATED, curve, strict=True) if at >= SETTLED])
 
 
 def spikes(losses: Sequence[float]) -> float:

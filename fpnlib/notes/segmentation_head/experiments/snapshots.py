@@ -5,8 +5,10 @@
 stores it.
 """
 
+import copy
 import functools
 from pathlib import Path
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -31,32 +33,46 @@ def take(name: str, norm: bool, rate: float, after: tuple[int, ...] = AFTER) -> 
     """Train SH-1's first net of a cell and return what was seen on the way, each (snapshots, ...).
 
     - `logits`: (classes, 32, 32) uint8, of the scene, in steps of `scale` from `low` on.
-    - `weight`, `gradient`: of the last layer's weights and their gradient in the step just made the root mean square.
+    - `weight`: the root mean square of the last layer's weights.
+    - `moved`: how far the step just made moved the scene's logits through the last layer alone: the root mean square
+      over pixels and classes, less what all classes share.
     """
     rows: list[dict[str, Tensor]] = []
+    options, before = course(name, norm, rate), {}
+    make = options["head"]
+
+    def begin(channels: int, classes: int) -> nn.Sequential:
+        begun: nn.Sequential = make(channels, classes)
+        before.update(copy.deepcopy(begun[-1].state_dict()))
+        return begun
 
     def watch(done: int, model: nn.Module) -> None:
+        assert isinstance(model, Segmenter)
+        last = cast(nn.Conv2d, model.head[-1])  # type: ignore[index]
         if done in after:
-            rows.append(_look(model))
+            rows.append(_look(model, last, before))
+        before.update(copy.deepcopy(last.state_dict()))
 
-    train_segmenter(SEED, **course(name, norm, rate), stop=after[-1], watch=watch)
+    train_segmenter(SEED, **options | {"head": begin}, stop=after[-1], watch=watch)
     return {key: torch.stack([row[key] for row in rows]) for key in rows[0]}
 
 
 @torch.no_grad()
-def _look(model: nn.Module) -> dict[str, Tensor]:
-    assert isinstance(model, Segmenter)
-    weight = model.head[-1].weight  # type: ignore[index]
-    assert weight.grad is not None
+def _look(model: Segmenter, last: nn.Conv2d, before: dict[str, Tensor]) -> dict[str, Tensor]:
+    seen: list[Tensor] = []
+    hook = last.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
     logits = model.eval()(data(SCENE + 1, split="test").batch([SCENE]))[0]
+    hook.remove()
+    step = last.weight - before["weight"], cast(Tensor, last.bias) - before["bias"]
+    moved = F.conv2d(seen[0], *step, padding=cast(tuple[int, int], last.padding))
     low = logits.min()
     scale = (logits.max() - low) / 255
     return {
         "logits": ((logits - low) / scale).round().byte(),
         "low": low,
         "scale": scale,
-        "weight": weight.square().mean().sqrt(),
-        "gradient": weight.grad.square().mean().sqrt(),
+        "weight": last.weight.square().mean().sqrt(),
+        "moved": (moved - moved.mean(1, keepdim=True)).square().mean().sqrt(),
     }
 
 

@@ -13,17 +13,9 @@ from fpnlib.explore import Explorer, choice, number, slider
 from fpnlib.explore.style import BLUE, FAINT, INK, MUTED, ORANGE
 from fpnlib.notes.segmentation_head.experiments import last_layer
 from fpnlib.notes.segmentation_head.experiments.heads import HEADS
-from fpnlib.notes.segmentation_head.experiments.last_layer import (
-    BEST,
-    COMPARED,
-    EVALUATED,
-    NORMS,
-    RATES,
-    cells,
-    of_nets,
-)
+from fpnlib.notes.segmentation_head.experiments.last_layer import COMPARED, EVALUATED, NORMS, RATES, cells, of_nets
 
-SHOWN = {"spread": "spread of the\nfinal mIoU", "jitter": "jitter of the\nmIoU", "boundary": "Boundary IoU"}
+SHOWN = {"spread": "spread of the\nfinal mIoU", "jitter": "jitter of the\nmIoU", "boundary": "final\nBoundary IoU"}
 _GRAB = {"head": lambda head: (None, HEADS.index(head))}
 _BEFORE = {last_layer.WORDS[normed]: norm for norm, normed in NORMS.items()}
 
@@ -36,7 +28,7 @@ class StabilityData:
     rate: float
     before: str
     net: int  # the one that is drawn thick
-    curves: np.ndarray  # (nets, evaluations) mIoU on some test scenes
+    curves: np.ndarray  # (nets, evaluations) mIoU on half of the test scenes
     final: dict[str, np.ndarray]  # by head, the mIoU of each net at the end, on all test scenes
     measures: dict[str, dict[str, tuple[float, float, float]]]  # by measure and head: mean and interval
 
@@ -55,14 +47,14 @@ class StabilityExplorer(Explorer[StabilityData]):
         """Return the head, the learning rate, whether there is batch norm, and one of the nets."""
         return {
             "head": choice("head", HEADS),
-            "rate": choice("learning rate", RATES, RATES[BEST]),
+            "rate": choice("learning rate", RATES, RATES[last_layer.BEST]),
             "before": choice("before the last layer", list(_BEFORE)),
             "net": slider("show one net thick", 0, 0, last_layer.NETS * len(self._stored.seeds) - 1, 1),
         }
 
     def compute(self, head: str, rate: float, before: str, net: int) -> StabilityData:
         """Look up what was stored; a head that was not trained at this rate is shown at the middle one."""
-        at, norm = RATES.index(rate) if head in COMPARED else BEST, _BEFORE[before]
+        at, norm = RATES.index(rate) if head in COMPARED else last_layer.BEST, _BEFORE[before]
         here = {one: cell for one, normed, place, cell in cells() if (normed, place) == (norm, at)}
         found, interval = self._stored.per_seed, self._stored.with_interval
         return StabilityData(
@@ -84,12 +76,14 @@ class StabilityExplorer(Explorer[StabilityData]):
         """Lay out the curves, the last values and the measures."""
         left, middle, *right = figure.subplots(1, 2 + len(SHOWN), width_ratios=[2.2, 1.3, 1, 1, 1])
         curves = self.panel(left, title="Every net of the chosen head", xlabel="training step")
-        curves.axes.set(xlim=(0, EVALUATED[-1]), ylim=self._limits("curve_"), ylabel="mIoU on test scenes")
+        curves.axes.set(xlim=(0, EVALUATED[-1]), ylim=self._limits("curve_"), ylabel="mIoU on half of the test scenes")
         curves.strokes(lambda data: [[*zip(EVALUATED, one, strict=True)] for one in data.curves], colors=BLUE, lw=0.5)
         curves.line(lambda data: (EVALUATED, data.curves.mean(0)), color=INK, lw=2.5, label="mean of the nets")
         ends = {"net": lambda net, data: (None, data.curves[net, -1])}
         curves.line(lambda data: (EVALUATED, data.curves[data.net]), color=ORANGE, label="the chosen net", grab=ends)
-        final = self.panel(middle, title="final mIoU", xlim=self._limits("final_"), xlabel="a dot a net, | the mean")
+        final = self.panel(
+            middle, title="final mIoU,\nall test scenes", xlim=self._limits("final_"), xlabel="dot: a net, | the mean"
+        )
         final.rows(HEADS)
         final.line(lambda data: _dots(data, sorted({*data.final} - {data.head})), "o", ms=2.5, color=MUTED, alpha=0.6)
         final.line(lambda data: _dots(data, [data.head]), "o", ms=3, color=BLUE, grab=_GRAB)
@@ -100,8 +94,9 @@ class StabilityExplorer(Explorer[StabilityData]):
 
     def _measure(self, axes: Axes, measure: str) -> None:
         """One measure of all heads, the chosen one's larger."""
-        high = max(self._stored.with_interval(f"{measure}_{cell}")[2] for *_, cell in cells())
-        panel = self.panel(axes, title=SHOWN[measure], xlim=(0, high * 1.05))
+        ends = np.array([self._stored.with_interval(f"{measure}_{cell}")[1:] for *_, cell in cells()])
+        low = ends.min() - 0.02 if measure in last_layer.SCORES else 0  # a score is nowhere near 0
+        panel = self.panel(axes, title=SHOWN[measure], xlim=(low, ends.max() * 1.05))
         panel.rows(HEADS)
         axes.set_yticklabels([])
         axes.locator_params(axis="x", nbins=3)

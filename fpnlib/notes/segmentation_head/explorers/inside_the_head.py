@@ -1,4 +1,4 @@
-"""Two heads on one scene while they learn: labels, margins of the logits, and the last layer's weights."""
+"""Two heads on one scene while they learn: labels, margins of the logits, the last layer's weights, and its steps."""
 
 import dataclasses
 from typing import Any
@@ -16,6 +16,7 @@ from fpnlib.notes.segmentation_head.experiments.last_layer import BEST, NORMS, R
 from fpnlib.notes.segmentation_head.experiments.snapshots import AFTER, HEADS, logits, stored
 
 MARGIN = 8.0  # a margin that is drawn as bright as any larger one
+LEAST = 4e-4  # the shortest way of a logit that is drawn
 _COLOURS = dict(zip(COLLAGE_CLASSES, (FAINT, PURPLE, SKY, GREEN, YELLOW, BLUE), strict=True))
 _BEFORE = {WORDS[normed]: norm for norm, normed in NORMS.items()}
 
@@ -31,13 +32,13 @@ class InsideData:
     margin: np.ndarray  # (2, h, w) how far the best logit lies above the next
     right: np.ndarray  # (2,) share of the objects' pixels that are right
     weight: np.ndarray  # (2, snapshots) root mean square of the last layer's weights
-    gradient: np.ndarray  # (2, snapshots) and of their gradient
+    moved: np.ndarray  # (2, snapshots) how far the last layer's step moved a logit
 
 
 class InsideExplorer(Explorer[InsideData]):
     """The scene and its labels, for each head its labels and margins, and two sizes over training."""
 
-    title = "A scene, what two heads make of it with their margins, and the size of their last weights over training"
+    title = "A scene, what two heads make of it with their margins, and their last layers' weights and steps"
     size = (1000, 430)
 
     def make_controls(self) -> dict[str, Widget]:
@@ -62,7 +63,7 @@ class InsideExplorer(Explorer[InsideData]):
             margin=best - second,
             right=(labels == wanted)[:, wanted > 0].mean(1),
             weight=stored()["weight"][:, int(norm), at].numpy(),
-            gradient=stored()["gradient"][:, int(norm), at].numpy(),
+            moved=stored()["moved"][:, int(norm), at].numpy(),
         )
 
     def build(self, figure: Figure) -> None:
@@ -83,7 +84,8 @@ class InsideExplorer(Explorer[InsideData]):
         look: dict[str, Any] = {"ha": "right", "weight": "bold"}
         weights.text(HEADS[0], at=lambda data: (AFTER[-1], data.weight[0, -1] / 1.2), color=BLUE, va="top", **look)
         weights.text(HEADS[1], at=lambda data: (AFTER[-1], data.weight[1, -1] * 1.2), color=GREEN, va="bottom", **look)
-        self._chart(axes[1, 3], "gradient", xlabel="training step", ylabel="size of its gradient")
+        moved = self._chart(axes[1, 3], "moved", xlabel="training step", ylabel="a step moves a logit")
+        moved.axes.set_ylim(bottom=LEAST)  # the last step's rate is next to nothing
 
     def _head(self, head: int, axes: np.ndarray, classes: tuple[Any, ...]) -> None:
         """One head's labels and margins."""
@@ -108,10 +110,10 @@ class InsideExplorer(Explorer[InsideData]):
         when = AFTER.index(data.step)
         parts = [
             f"{head}: {number(100 * float(right), 2)} % of the objects' pixels right, mean margin "
-            f"{number(float(margin.mean()), 2)}, a weight {number(float(weight[when]), 2)}, its gradient "
-            f"{number(float(gradient[when]), 2)}"
-            for head, right, margin, weight, gradient in zip(
-                HEADS, data.right, data.margin, data.weight, data.gradient, strict=True
+            f"{number(float(margin.mean()), 2)}, a weight {number(float(weight[when]), 2)}, a step of the last "
+            f"layer moves a logit by {number(float(moved[when]), 2)}"
+            for head, right, margin, weight, moved in zip(
+                HEADS, data.right, data.margin, data.weight, data.moved, strict=True
             )
         ]
         return f"After step {data.step} at learning rate {number(data.rate)}, {data.before}. {'. '.join(parts)}."
@@ -121,6 +123,6 @@ class InsideExplorer(Explorer[InsideData]):
         return {
             "labels are classes": bool((data.labels < len(COLLAGE_CLASSES)).all()),
             "margins are positive": bool((data.margin >= 0).all()),
-            "sizes are positive": bool((data.weight > 0).all() and (data.gradient > 0).all()),
+            "sizes are positive": bool((data.weight > 0).all() and (data.moved > 0).all()),
             "shares are shares": bool(((data.right >= 0) & (data.right <= 1)).all()),
         }

@@ -31,14 +31,14 @@ class CatapultData:
 
     @property
     def shares(self) -> np.ndarray:
-        """Sharpness along the valley's path, by the limit."""
+        """Sharpness along the valley's path over the limit."""
         return self.valley.sharpness / self.limit
 
 
 class CatapultExplorer(Explorer[CatapultData]):
-    """A parabola as sharp as the valley is at the start, the valley itself, and the sharpness by its limit."""
+    """A parabola as sharp as the valley is at the start, the valley itself, and the sharpness over its limit."""
 
-    title = "Descent on a parabola and in a valley, and the sharpness by the limit at each step"
+    title = "Descent on a parabola and in a valley, and the sharpness over the limit at each step"
     size = (1000, 370)
 
     def make_controls(self) -> dict[str, Widget]:
@@ -59,7 +59,7 @@ class CatapultExplorer(Explorer[CatapultData]):
     def build(self, figure: Figure) -> None:
         """Lay out parabola, valley and limit."""
         left, middle, right = figure.subplots(1, 3, width_ratios=[1, 1, 1.1])
-        bowl = self.panel(left, title="½ λ x²", xlim=(-3, 3), ylim=(-0.3, 9), xlabel="x", ylabel="loss by λ / 2")
+        bowl = self.panel(left, title="½ λ x²", xlim=(-3, 3), ylim=(-0.3, 9), xlabel="x", ylabel="loss / (λ / 2)")
         across = np.linspace(-3, 3, 101)
         bowl.line((across, across**2), color=MUTED, lw=1.5)
         bowl.line(lambda data: (data.parabola, data.parabola**2), "o-", ms=4, lw=1, color=ORANGE)
@@ -74,7 +74,7 @@ class CatapultExplorer(Explorer[CatapultData]):
         valley.line(lambda data: data.valley.places.T, "o-", ms=4, lw=1, color=ORANGE)
         valley.dot(lambda data: data.start, grab={"u": lambda value: (value, None), "v": lambda value: (None, value)})
 
-        limit = self.panel(right, title="Sharpness by the speed limit", xlim=(-1, _STEPS + 1))
+        limit = self.panel(right, title="Sharpness / limit", xlim=(-1, _STEPS + 1))
         limit.axes.set(ylim=(0, 3), xlabel="step")
         limit.axes.grid(color=FAINT, lw=0.6)
         limit.level(1, color=INK, ls="--", lw=1.2)
@@ -91,7 +91,7 @@ class CatapultExplorer(Explorer[CatapultData]):
         return (
             f"Learning rate {number(data.rate)}, momentum {number(data.momentum)}: the limit, 2 (1 + momentum) / rate, "
             f"is {number(data.limit)}. At the start sharpness is {number(first)}, {number(data.shares[0])} of that. "
-            f"On a parabola that sharp descent {fate}. In the valley the loss begins at "
+            f"On a parabola as sharp as that, descent {fate}. In the valley the loss begins at "
             f"{number(data.valley.losses[0])} and is {number(data.valley.losses.max())} at its highest. {end}"
         )
 

@@ -92,13 +92,13 @@ class JumpExplorer(Explorer[JumpData]):
         above, seeds = data.loads[data.place] > 1, len(data.failed)
         before = "with a ramp" if data.way == "ramp" else f"at {SMALL_RATE}"
         parts = [
-            f"of the {int(side.sum())} {word} the limit {int((side & ~data.failed).sum())}"
+            f"{int((side & ~data.failed).sum())} of the {int(side.sum())} {word} the limit"
             for side, word in ((above, "above"), (~above, "below"))
             if side.any()
         ]
         return (
             f"{counted(JUMPS[data.place], 'step')} {before}, then the full rate, {RATE}: {int((~data.failed).sum())} "
-            f"of {seeds} nets survive; {' and '.join(parts)}. In the middle they stand at "
+            f"of {seeds} nets survive: {' and '.join(parts)}. The median net stands at "
             f"{number(float(np.median(data.loads[data.place])), 2)} times the limit."
         )
 

@@ -116,12 +116,10 @@ class KinExplorer(Explorer[KinData]):
             if place != data.schedule
         ]
         learnt = data.curves[~data.failed][:, -_END:].mean(1)
-        end = (
-            f" The others end at a loss of {number(float(np.median(learnt)), 2)} in the middle." if learnt.size else ""
-        )
+        end = f" The others end at a median loss of {number(float(np.median(learnt)), 2)}." if learnt.size else ""
         return (
             f"{data.optimizer}, {data.name}, learning rate {number(data.rate)}: {int(data.failed.sum())} of "
-            f"{len(SEEDS)} nets fail.{end}\nAt this rate fail with the other schedules: {', '.join(others)}."
+            f"{len(SEEDS)} nets fail.{end}\nFailures at this rate with the other schedules: {', '.join(others)}."
         )
 
     def invariants(self, data: KinData) -> dict[str, bool]:

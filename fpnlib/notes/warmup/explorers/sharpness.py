@@ -7,7 +7,7 @@ from ipywidgets import Widget
 from matplotlib.figure import Figure
 
 from fpnlib.explore import Explorer, choice, number, slider, toggle
-from fpnlib.explore.style import BLUE, FAINT, ORANGE, SKY
+from fpnlib.explore.style import BLUE, FAINT, ORANGE, RED, SKY
 from fpnlib.notes.warmup.experiments import recorded
 from fpnlib.notes.warmup.experiments.recorded import SHARP_RATES, SHARP_SEEDS, SHARP_STEPS, SHARP_WARMUPS
 from fpnlib.notes.warmup.experiments.runs import STEPS, Run
@@ -71,6 +71,7 @@ class SharpnessExplorer(Explorer[SharpnessData]):
                 lambda data: known_lines(_MOMENTS, data.values, data.known)[data.seed].T, "o-", color=BLUE, ms=5
             )
             chosen.set_label("the chosen seed")
+            panel.line(_diverged, "X", color=RED, ms=8, label="diverges")
         start.set_ylabel("")
         shown = panels[0]
         shown.text("the limit, 2 (1 + momentum) / rate", 20, 2.2e3, color=ORANGE, weight="bold")
@@ -115,3 +116,9 @@ class SharpnessExplorer(Explorer[SharpnessData]):
 
 def _end(data: SharpnessData, seed: int) -> tuple[float, float]:
     return end(_MOMENTS, data.values[seed], data.known[seed])
+
+
+def _diverged(data: SharpnessData) -> np.ndarray:
+    """Return where the curves of the seeds that diverge end."""
+    ends = [_end(data, int(seed)) for seed in np.flatnonzero(~data.known[:, -1])]
+    return np.array(ends).reshape(-1, 2).T
