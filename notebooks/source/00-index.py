@@ -460,7 +460,7 @@ backbones()
 # | residual block | 残差块 | a block whose input is added to its output | [07] |
 # | residual stream | 残差流 | the running sum to which each block of a transformer adds | [07] |
 # | ROC curve | ROC 曲线 | recall against the false positive rate, one point for each threshold | [01] |
-# | RoI pooling, RoI alignment | 感兴趣区域池化、对齐 | features of a fixed size, in bins, for a box of any size | [02] |
+# | RoI pooling, RoI alignment | 感兴趣区域池化、对齐 | bins of a fixed number for a box of any size | [02] |
 # | RoIAlign | 感兴趣区域对齐 | features of a fixed size for a box of any size | [04] |
 # | running mean, running variance | 滑动平均值、滑动方差 | what eval mode uses in place of the batch's own | [06] |
 # | scale and shift, γ and β | 缩放与平移 | the two learned numbers of a channel | [06] |

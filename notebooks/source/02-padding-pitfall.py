@@ -635,7 +635,7 @@ check("half a cell", pool_row)
 # | feature map, unit | 特征图、单元 | the output of a layer; one of its places |
 # | region of interest, RoI | 感兴趣区域 | a box of the image that is looked at more closely |
 # | reflection, replication, circular padding | 反射、复制、循环填充 | mirror, last pixels, far side |
-# | RoI pooling, RoI alignment | 感兴趣区域池化、对齐 | features of a fixed size, in bins, for a box of any size |
+# | RoI pooling, RoI alignment | 感兴趣区域池化、对齐 | bins of a fixed number for a box of any size |
 #
 # ## References
 #
