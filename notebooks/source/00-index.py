@@ -335,7 +335,7 @@
 # %% [markdown]
 # The same claims with their tests and numbers. Each test was written down before the measurement that is stored; where
 # we had seen a trial by then, or changed a test after an earlier measurement, the note says so. Click a heading to sort
-# by it. All intervals are 95 % intervals, by Student's t below twenty seeds and by the bootstrap from there on. With so
+# by it. All intervals are $95$ % intervals, by Student's t below twenty seeds and by the bootstrap from there on. With so
 # many intervals a few miss the truth by chance, so lean on no single narrow one.
 #
 # The last column is for you: six claims of note 08 can be measured on your own copy of PASCAL VOC or COCO, by
@@ -401,7 +401,7 @@ backbones()
 # | catapult | 弹射 | steps beyond the limit grow, and land on flatter ground | [05] |
 # | computation graph | 计算图 | which value is made of which | [06] |
 # | concatenate | 拼接 | one map's channels after the other's | [07] |
-# | conditional random field, CRF; mean field | 条件随机场；平均场 | labels tied by a kernel; all heed all | [08] |
+# | conditional random field, CRF; mean field | 条件随机场；平均场 | labels tied by a kernel; all listen to all | [08] |
 # | deadline | 截稿日期 | the last day on which a venue takes papers | [09] |
 # | decade | 数量级 | a factor of ten | [07] |
 # | decay | 衰减 | a learning rate that falls later on | [05] |
@@ -418,7 +418,7 @@ backbones()
 # | frozen batch norm | 冻结的批归一化 | eval mode in training too | [06] |
 # | gate | 门控 | a weight that the data itself sets | [07] |
 # | gradient, backward pass | 梯度、反向传播 | how the loss changes with each value, from the last to the first | [06] |
-# | graph cut | 图割 | labels of lowest energy, found as a minimum cut | [08] |
+# | graph cut | 图割 | two labels of lowest energy, found as a minimum cut | [08] |
 # | group, layer, instance normalisation | 组、层、实例归一化 | over one image's channels: in groups, all, one | [06] |
 # | head | 头部 | the last layers, which turn features into the answer | [03] |
 # | Hessian | 海森矩阵 | the matrix of second derivatives of the loss | [05] |
@@ -431,8 +431,9 @@ backbones()
 # | logits | 逻辑值 | the numbers before softmax, one per class | [03] |
 # | loss spike | 损失尖峰 | a sudden rise of the training loss | [03] |
 # | luck | 运气 | what no plan contains | [09] |
+# | mask classification | 掩码分类 | predict whole masks, and give each one class | [08] |
 # | matting | 抠图 | how much of each pixel belongs to the object: hair | [08] |
-# | mean IoU, mIoU | 平均交并比 | shared over joint area of answer and truth, averaged over the classes | [03] |
+# | mean IoU, mIoU | 平均交并比 | shared over joint area of answer and truth, averaged over the classes | [03] [08] |
 # | momentum | 动量 | a running sum of gradients that the step follows | [05] [06] |
 # | multiply-add, MAC | 乘加 | one product and one sum, the unit of cost | [07] |
 # | neck | 颈部网络 | what stands between backbone and head | [03] [04] |
@@ -477,7 +478,7 @@ backbones()
 # | training mode, eval mode | 训练模式、推理模式 | by the batch's statistics, by the running ones | [06] |
 # | upsampling | 上采样 | enlarging a map | [04] |
 # | valid convolution | 无填充卷积 | a convolution without padding: the map is smaller than the image | [02] |
-# | void | 忽略区域 | pixels without a label, which no score counts | [08] |
+# | void | 忽略区域 | pixels without a label, which a score leaves out | [08] |
 # | warm-up | 预热 | a learning rate that begins small and rises | [05] |
 # | weight decay | 权重衰减 | every step shortens the weights a little | [06] |
 #
