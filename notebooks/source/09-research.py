@@ -137,5 +137,5 @@ check("latest start", ...)
 # - The source: "Deep Into The Space", one page of a learner's notes, in Chinese, the page from which this book grew. We
 #   know no more of it than its title and its text.
 # - *Other good pages* on what is left out here: R. Hamming, *You and Your Research*, 1986, on which problems to choose
-#   and how much of luck is preparation; S. Keshav, *How to Read a Paper*, 2007; J. Schulman, *An Opinionated Guide to ML
-#   Research*, 2020.
+#   and how much of luck is preparation; S. Keshav, *How to Read a Paper*, 2007; J. Schulman, *An Opinionated Guide to
+#   ML Research*, 2020.
