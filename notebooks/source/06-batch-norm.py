@@ -164,7 +164,7 @@ source(batch_norm_forward)
 # So of the $n$ directions that a gradient may have, two are lost. A gradient in a random direction keeps, on average,
 # $(n - 2) / n$ of its squared length. With two values nothing is left: their outputs are stuck at γ above and below β,
 # and the layers before learn nothing from this channel. In a convolutional net $n$ counts the places too and runs into
-# the thousands, so there the loss is tiny.
+# the thousands, so next to nothing is lost there.
 #
 # ### All of it in one cell
 #
@@ -287,7 +287,7 @@ norm_family()
 # Layer norm and instance norm are the two ends of group norm; set the number of groups to $1$ and to $16$ to see it.
 #
 # A map of this layer has $1024$ places, so even a batch of one averages plenty of values. Yet the line bends most
-# where the batch is small. These values are no thousand draws, they are places of one photo: when the sky is bright,
+# where the batch is small. These values are not a thousand separate draws but places of one photo: when the sky is bright,
 # it is bright everywhere. So the number of *images* counts for more than that of values, and that is the trouble with
 # detectors, whose photos are so large that only one or two fit on a graphics card.
 #
@@ -300,7 +300,7 @@ norm_family()
 # - Group norm stands between the first two. Channels of one group are still compared with each other.
 #
 # Can γ and β bring it back? They are two numbers for each channel, the same for all photos. After batch norm they can:
-# with γ equal to the deviation and β to the mean the layer does nothing at all. After the other three they cannot,
+# with γ equal to the batch's deviation and β to its mean the layer does nothing at all. After the other three they cannot,
 # since what is gone there differs from photo to photo.
 #
 # One trap is in the names. In a vision transformer, and in ConvNeXt, *layer norm* averages over the channels of one
