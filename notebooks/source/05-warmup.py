@@ -584,8 +584,8 @@ verdicts("WU")
 # ### Large rates need it
 #
 # **Yes, without batch norm, and even when each way may choose its own best rate. With batch norm none of it is
-# shown at these rates.** Share of failed runs at the three larger rates; the last row is a second data set, objects cut out of the
-# book's drawn scenes:
+# shown at these rates.** Share of failed runs at the three larger rates; the last row is a second data set, objects
+# cut out of the book's drawn scenes:
 
 # %%
 from fpnlib.notes.warmup.experiments.tables import parts
@@ -643,8 +643,8 @@ numbers(
 )
 
 # %% [markdown]
-# At the large rate ten steps do nothing for SGD, and eighty save most nets. At the smallest rate any warm-up costs. With Adam
-# a longer one costs more; with SGD ten steps cost more than forty or eighty, and we do not know why.
+# At the large rate ten steps do nothing for SGD, and eighty save most nets. At the smallest rate any warm-up costs.
+# With Adam a longer one costs more; with SGD ten steps cost more than forty or eighty, and we do not know why.
 
 # %%
 parts("WU-2")

@@ -287,9 +287,9 @@ norm_family()
 # Layer norm and instance norm are the two ends of group norm; set the number of groups to $1$ and to $16$ to see it.
 #
 # A map of this layer has $1024$ places, so even a batch of one averages plenty of values. Yet the line bends most
-# where the batch is small. These values are not a thousand separate draws but places of one photo: when the sky is bright,
-# it is bright everywhere. So the number of *images* counts for more than that of values, and that is the trouble with
-# detectors, whose photos are so large that only one or two fit on a graphics card.
+# where the batch is small. These values are not a thousand separate draws but places of one photo: when the sky is
+# bright, it is bright everywhere. So the number of *images* counts for more than that of values, and that is the
+# trouble with detectors, whose photos are so large that only one or two fit on a graphics card.
 #
 # **Then tick *show what comes out*, and look at what each norm can no longer say.**
 #
@@ -300,8 +300,8 @@ norm_family()
 # - Group norm stands between the first two. Channels of one group are still compared with each other.
 #
 # Can γ and β bring it back? They are two numbers for each channel, the same for all photos. After batch norm they can:
-# with γ equal to the batch's deviation and β to its mean the layer does nothing at all. After the other three they cannot,
-# since what is gone there differs from photo to photo.
+# with γ equal to the batch's deviation and β to its mean the layer does nothing at all. After the other three
+# they cannot, since what is gone there differs from photo to photo.
 #
 # One trap is in the names. In a vision transformer, and in ConvNeXt, *layer norm* averages over the channels of one
 # place only, `nn.LayerNorm(C)` on maps with the channels last. It is not the layer norm of this picture, which is

@@ -243,10 +243,10 @@ lstm_memory()
 # Now a decoder on the maps of a trained network. The frozen EfficientNet-Lite0 of [the pyramid's note](04-fpn.ipynb)
 # looks at scenes of photos with faces, coins, digits and tinted squares in them. A small pyramid joins its maps at
 # strides 8, 16 and 32, that is, with a cell for every 8, 16 or 32 pixels, and says for every place to which class it
-# belongs. FPN adds the three maps, each after a 1×1. Its sibling concatenates them, so that the 3×3 which follows can
-# weigh each map for itself. Blue and purple have equally many channels; light blue adds too, and is wider, so that it
-# has as many weights as purple. The score, mIoU, is the overlap of predicted and true area, as a share of both
-# together, on average over the classes.
+# belongs. FPN adds the three maps, each after a 1×1. Its sibling concatenates them after the same 1×1, so that the 3×3
+# which follows can weigh each map for itself. Blue and purple have equally many channels; light blue adds too, and is
+# wider, so that it has as many weights as purple. The score, mIoU, is the overlap of predicted and true area, as a
+# share of both together, on average over the classes.
 #
 # On the right one map at a time is taken from a trained net: each of its channels is replaced by its mean. **Go from
 # little data to much, and then to the longer training.**
@@ -265,8 +265,8 @@ what_skips_carry()
 # <span title="AC-10 cut16_add_much">0.265</span> without it. They do not say what the map is worth. A net that was
 # *trained* on the finest map alone, the grey mark on the left, lacks only <span title="AC-10 top_down">0.060</span> to
 # FPN: it has found another way. So most of a tall bar is the shock of an input that the net has never seen. With little
-# data concat's loss without the coarsest map is <span title="AC-10 cut32_concat_little">-0.027</span>, a gain, as what
-# it learnt of that map on the training photos does not hold on others.
+# data concat's loss without the coarsest map is <span title="AC-10 cut32_concat_little">-0.027</span>, a gain: what it
+# learnt of that map on the training photos seems not to hold on others.
 
 # %% [markdown]
 # ### Add among its kin
