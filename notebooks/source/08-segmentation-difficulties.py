@@ -54,9 +54,9 @@
 #
 # *IoU* is what answer and truth share of what either of them covers. *mIoU* is its mean over the classes, and a
 # *point* is a hundredth. *Boundary IoU* is the IoU of two bands alone, here those seven pixels wide inside each
-# contour. We call a cost in mIoU small if it is below $0.054$. That is what DeepLab, a well-known net of $2015$,
-# gained on VOC by a repair that part two explains, a CRF: from $0.62$ to $0.68$. Something is *shown* if the whole
-# $95$ % interval, over photos or over seeds, lies on one side of its bound.
+# contour. As a yardstick we call a cost in mIoU small if it is below $0.054$. That is what DeepLab, a well-known net
+# of $2015$, gained on VOC by a repair that part two explains, a CRF: from $0.62$ to $0.68$. Something is *shown* if
+# the whole $95$ % interval, over photos or over seeds, lies on one side of its bound.
 #
 # **Whose labels.** Five photos serve in parts one and two, and none has VOC's own border. The café is a photo of VOC
 # with VOC's labels, but in our copy the void border has become background. So we grew each object to the middle of the
@@ -253,9 +253,9 @@ from fpnlib.notes.segmentation_difficulties.explorers import stride_ceiling
 stride_ceiling()
 
 # %% [markdown]
-# At stride sixteen, objects with the area of three or four cells all but vanish. They are so thin that hardly a cell
-# is half full. A decoder that also sees finer features can do better than this plain way back, and that is what
-# decoders are for.
+# At stride $16$, objects with the area of three or four cells all but vanish. They are so thin that hardly a cell is
+# half full. A decoder that also sees finer features can do better than this plain way back, and that is what decoders
+# are for.
 #
 # **Measured (SD-9).** The best IoU that a map of each stride allows, on the five photos: for their classes, with VOC's
 # border left out and with every pixel counted, and for single masks, the larger half and the smaller half.
@@ -316,7 +316,7 @@ for name, key in rows.items():
 # that of stride $8$ too by another <span title="SD-13 miou_gain_16_8">0.10</span>. Grid and features change together
 # here, so this is the worth of both. With the map of stride $4$ no gain in mIoU is shown
 # (<span title="SD-13 miou_gain_8_4">0.0045</span>), but <span title="SD-13 accuracy_small_gain_8_4">0.056</span> more
-# of small objects is right, and of large ones nothing.
+# of small objects is right, and no more of large ones.
 #
 # The test would have seen a real loss or gain: as a control, nets of stride $16$ that learnt from $16$ scenes instead
 # of $512$ were worse by <span title="SD-13 few_scenes_cost">0.17</span>.
@@ -363,8 +363,8 @@ for name, part in (
 # <span title="SD-14 share_area_8_at_8">0.70</span> at stride $8$. But width follows the grid: eight pixels are a
 # single cell at stride $8$ and a quarter of one at $32$, so a coarse net can hardly make a thin error. Areas more than
 # sixteen pixels wide are <span title="SD-14 share_area_16_at_8">0.36</span> of the lack at stride $8$, and objects
-# more than half wrong <span title="SD-14 share_objects_at_8">0.33</span>. The better the net, the less it lacks whole
-# areas.
+# more than half wrong <span title="SD-14 share_objects_at_8">0.33</span>. So of what the better net lacks, whole areas
+# are the smaller part.
 #
 # By place it looks otherwise. To repair the band gains <span title="SD-14 band_4_at_32">0.17</span> and
 # <span title="SD-14 band_4_at_8">0.085</span>, more than our yardstick. For a large error does not stop short of the
@@ -464,10 +464,10 @@ for name, key, returned in (
 # ### Low-level cues
 #
 # **Measured (SD-3).** Can edges repair boundaries, as the boundary author hopes? We tried one way on four photos,
-# without a net. The coarse answer is a perfect one at stride sixteen, with noise. Where it is sure it stays; from
-# there the labels flood the unsure pixels, crossing weak edges first, until they meet. The edges come from a Sobel
-# filter, which marks where colours change, or from HED, a deep net trained on boundaries that people drew. The table
-# has the change of boundary IoU.
+# without a net. The coarse answer is a perfect one at stride $16$, with noise. Where it is sure it stays; from there
+# the labels flood the unsure pixels, crossing weak edges first, until they meet. The edges come from a Sobel filter,
+# which marks where colours change, or from HED, a deep net trained on boundaries that people drew. The table has the
+# change of boundary IoU.
 
 # %%
 change = Result.load("SD-3").number
@@ -519,8 +519,9 @@ backbones("SD")
 #
 # - Coarseness costs small and thin things first. From stride $32$ to $16$ a finer map paid clearly in every case; from
 #   $16$ to $8$ clearly with the frozen backbone only; from $8$ to $4$ for small objects only.
-# - *Near a boundary* is not *thin*. Nearly all that our coarsest nets lack are wide areas; at stride $8$ no more than
-#   about a third are areas wider than two cells, or objects that are mostly wrong.
+# - *Near a boundary* is not *thin*. Nearly all that our coarsest nets lack are wide areas, as their grid hardly allows
+#   thin errors. At stride $8$ about a third are areas wider than two cells, and about a third objects that are mostly
+#   wrong.
 # - On our collages a CRF sharpens what the net saw, where colours tell. It finds nothing that the net did not see.
 
 # %% [markdown]
@@ -591,10 +592,10 @@ shared_fields()
 #
 # **Checked (SD-1).** Of <span title="SD-1 n">1020</span> pairs of a pixel and a unit of a ResNet-18
 # <span title="SD-1 outside">549</span> lie outside the unit's receptive field, and in
-# <span title="SD-1 effect">0</span> of them did the unit answer to a change of the pixel. That is no news:
-# convolutions are local. The author's word 割裂, cut apart, says something else. Given the image, the labels are
-# independent of each other, $p(y \mid x) = \prod_i p(y_i \mid x)$: nothing in such a net decides about two pixels
-# *together*. In mask classification something does, the class of each mask.
+# <span title="SD-1 effect">0</span> of them the unit answered to a change of the pixel. That is no news: convolutions
+# are local. The author's word 割裂, cut apart, says something else. Given the image, the labels are independent of
+# each other, $p(y \mid x) = \prod_i p(y_i \mid x)$: nothing in such a net decides about two pixels *together*. In mask
+# classification something does, the class of each mask.
 #
 # ### Draw the labels
 #
@@ -795,12 +796,14 @@ verdicts("SD")
 # %% [markdown]
 # ## Remember
 #
-# - Ask what the score counts. Behind VOC's border thin lines cost nothing; where every pixel counts, a line costs its
-#   contour's length divided by the area. A wrong area is seen either way.
-# - Coarseness costs small and thin things first. Down to stride sixteen a finer map paid clearly. To eight it did with
-#   a frozen backbone, and with one that learns that is not shown; from eight to four only small objects gained.
-# - Near a boundary is not thin. Of what our coarsest nets lack nearly all are wide wrong areas. The better net lacks
-#   less, and whole objects are a third of it.
+# - Ask what the score counts. Behind VOC's border lines of one or two pixels cost nothing; where every pixel counts, a
+#   line costs a mask about its contour's length divided by its area, for each pixel of width. A wrong area is seen
+#   either way.
+# - Coarseness costs small and thin things first. Down to stride $16$ a finer map paid clearly. From $16$ to $8$ it did
+#   in mIoU with a frozen backbone, and with one that learns this is not shown. From $8$ to $4$ a gain is shown for
+#   small objects only.
+# - Near a boundary is not thin. Nearly all that our coarsest nets lack are wide wrong areas, since a coarse grid
+#   hardly allows others. At stride $8$ objects that are mostly wrong are a third.
 
 # %% [markdown]
 # ## Try
