@@ -88,7 +88,7 @@ passes()
 # %% [markdown]
 # ### Forward, line by line
 #
-# Everything below is for one channel with $n$ values; $n$ counts the batch and all places of the map. Next to each
+# Everything below is for one channel with $n$ values, over the batch and all places of the map. Next to each
 # line of algebra is the line of the library that does it; `over` lists the axes that are averaged, and `per_channel`
 # gives a vector the shape that fits the maps.
 #
@@ -239,7 +239,7 @@ running_statistics()
 # fixes this: the batch's own statistics are what is noisy. Store the biased variance, and at two values the running
 # one comes out at about half.
 #
-# Here is the layer. All it adds to the two functions is this bookkeeping.
+# The layer adds this bookkeeping to the two functions:
 
 # %%
 from fpnlib.models import BatchNorm2d
@@ -249,7 +249,7 @@ source(BatchNorm2d.forward, BatchNorm2d._track)
 # %% [markdown]
 # ### The family
 #
-# Batch norm averages over the batch. That was a choice. A batch of maps is a block of $N$ images, $C$ channels and
+# Batch norm averages over the batch. A batch of maps is a block of $N$ images, $C$ channels and
 # $H \times W$ places, and one may average over any part of it. Four parts have a name.
 #
 # | norm | one mean and one deviation for | made for |
@@ -400,7 +400,7 @@ folding()
 # %% [markdown]
 # In training mode the mean and the variance are those of this photo, and no convolution can know them beforehand.
 #
-# The order matters. In a DenseNet or a pre-activation ResNet batch norm comes *before* the convolution, with a ReLU
+# In a DenseNet or a pre-activation ResNet batch norm comes *before* the convolution, with a ReLU
 # between the two, and nothing folds through a ReLU. Even without it, zero padding forbids the fold: the zeros are put
 # around the map after batch norm has shifted it, and for the folded convolution they would have to be something else.
 # Inside the map the two agree, along its border they do not.
