@@ -145,7 +145,7 @@
 # it](../images/08-segmentation-difficulties.png)](08-segmentation-difficulties.ipynb)
 #
 # Thin errors and wrong regions, two kinds of mean, masks in boxes, coarse grids, CRFs, superpixels, scribbles: what
-# makes labelling every pixel hard, and what helps. *An hour and a half; notes 01 and 03 help.*
+# makes labelling every pixel hard, and what helps. *An hour and a quarter; notes 01 and 03 help.*
 #
 # You will be able to choose a measure that sees what you care about, and to say what a box or a stride costs at best.
 #
@@ -335,8 +335,8 @@
 # %% [markdown]
 # The same claims with their tests and numbers. Each test was written down before the measurement that is stored; where
 # we had seen a trial by then, or changed a test after an earlier measurement, the note says so. Click a heading to sort
-# by it. All intervals are 95 % intervals, by Student's t below twenty seeds and by the bootstrap from there on. With so
-# many intervals a few miss the truth by chance, so lean on no single narrow one.
+# by it. All intervals are $95$ % intervals, by Student's t below twenty seeds and by the bootstrap from there on. With
+# so many intervals a few miss the truth by chance, so lean on no single narrow one.
 #
 # The last column is for you: six claims of note 08 can be measured on your own copy of PASCAL VOC or COCO, by
 # `python -m fpnlib.claims SD-7 --data voc=/path/to/VOC2012`. Where it says *nobody yet*, nobody has sent in a result.

@@ -584,8 +584,8 @@ verdicts("WU")
 # ### Large rates need it
 #
 # **Yes, without batch norm, and even when each way may choose its own best rate. With batch norm none of it is
-# shown.** Share of failed runs at the three larger rates; the last row is a second data set, objects cut out of the
-# book's drawn scenes:
+# shown at these rates.** Share of failed runs at the three larger rates; the last row is a second data set, objects
+# cut out of the book's drawn scenes:
 
 # %%
 from fpnlib.notes.warmup.experiments.tables import parts
@@ -643,8 +643,8 @@ numbers(
 )
 
 # %% [markdown]
-# At the large rate ten steps do nothing, and eighty save most nets. At the smallest rate any warm-up costs. With Adam
-# a longer one costs more; with SGD ten steps cost more than forty or eighty, and we do not know why.
+# At the large rate ten steps do nothing for SGD, and eighty save most nets. At the smallest rate any warm-up costs.
+# With Adam a longer one costs more; with SGD ten steps cost more than forty or eighty, and we do not know why.
 
 # %%
 parts("WU-2")
@@ -927,7 +927,7 @@ parts("WU-8")
 # - **Do you need it?** If some seeds end at the loss of a guess, or the loss leaps in the first steps, then yes, or a
 #   lower rate.
 # - **Take a larger rate with it**, here twice as large. At a small rate it only costs. With batch norm expect less.
-# - **A ramp, and not too short.** A few steps did nothing at a large rate, and a short constant start did harm.
+# - **A ramp, and not too short.** With SGD ten steps did nothing at a large rate; a short constant start did harm.
 # - **From where, and how long?** Goyal et al. climb from a thirty-second of the rate over five of ninety epochs,
 #   detectron2 by default from a thousandth over a thousand steps; for Adam, Ma and Yarats advise $2 / (1 - \beta_2)$
 #   steps. If that does not save your net, lower the rate.

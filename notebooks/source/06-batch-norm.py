@@ -88,7 +88,7 @@ passes()
 # %% [markdown]
 # ### Forward, line by line
 #
-# Everything below is for one channel with $n$ values; $n$ counts the batch and all places of the map. Next to each
+# Everything below is for one channel with $n$ values, over the batch and all places of the map. Next to each
 # line of algebra is the line of the library that does it; `over` lists the axes that are averaged, and `per_channel`
 # gives a vector the shape that fits the maps.
 #
@@ -164,7 +164,7 @@ source(batch_norm_forward)
 # So of the $n$ directions that a gradient may have, two are lost. A gradient in a random direction keeps, on average,
 # $(n - 2) / n$ of its squared length. With two values nothing is left: their outputs are stuck at γ above and below β,
 # and the layers before learn nothing from this channel. In a convolutional net $n$ counts the places too and runs into
-# the thousands, so there the loss is tiny.
+# the thousands, so next to nothing is lost there.
 #
 # ### All of it in one cell
 #
@@ -239,7 +239,7 @@ running_statistics()
 # fixes this: the batch's own statistics are what is noisy. Store the biased variance, and at two values the running
 # one comes out at about half.
 #
-# Here is the layer. All it adds to the two functions is this bookkeeping.
+# The layer adds this bookkeeping to the two functions:
 
 # %%
 from fpnlib.models import BatchNorm2d
@@ -249,7 +249,7 @@ source(BatchNorm2d.forward, BatchNorm2d._track)
 # %% [markdown]
 # ### The family
 #
-# Batch norm averages over the batch. That was a choice. A batch of maps is a block of $N$ images, $C$ channels and
+# Batch norm averages over the batch. A batch of maps is a block of $N$ images, $C$ channels and
 # $H \times W$ places, and one may average over any part of it. Four parts have a name.
 #
 # | norm | one mean and one deviation for | made for |
@@ -287,9 +287,9 @@ norm_family()
 # Layer norm and instance norm are the two ends of group norm; set the number of groups to $1$ and to $16$ to see it.
 #
 # A map of this layer has $1024$ places, so even a batch of one averages plenty of values. Yet the line bends most
-# where the batch is small. These values are no thousand draws, they are places of one photo: when the sky is bright,
-# it is bright everywhere. So the number of *images* counts for more than that of values, and that is the trouble with
-# detectors, whose photos are so large that only one or two fit on a graphics card.
+# where the batch is small. These values are not a thousand separate draws but places of one photo: when the sky is
+# bright, it is bright everywhere. So the number of *images* counts for more than that of values, and that is the
+# trouble with detectors, whose photos are so large that only one or two fit on a graphics card.
 #
 # **Then tick *show what comes out*, and look at what each norm can no longer say.**
 #
@@ -300,8 +300,8 @@ norm_family()
 # - Group norm stands between the first two. Channels of one group are still compared with each other.
 #
 # Can γ and β bring it back? They are two numbers for each channel, the same for all photos. After batch norm they can:
-# with γ equal to the deviation and β to the mean the layer does nothing at all. After the other three they cannot,
-# since what is gone there differs from photo to photo.
+# with γ equal to the batch's deviation and β to its mean the layer does nothing at all. After the other three
+# they cannot, since what is gone there differs from photo to photo.
 #
 # One trap is in the names. In a vision transformer, and in ConvNeXt, *layer norm* averages over the channels of one
 # place only, `nn.LayerNorm(C)` on maps with the channels last. It is not the layer norm of this picture, which is
@@ -400,7 +400,7 @@ folding()
 # %% [markdown]
 # In training mode the mean and the variance are those of this photo, and no convolution can know them beforehand.
 #
-# The order matters. In a DenseNet or a pre-activation ResNet batch norm comes *before* the convolution, with a ReLU
+# In a DenseNet or a pre-activation ResNet batch norm comes *before* the convolution, with a ReLU
 # between the two, and nothing folds through a ReLU. Even without it, zero padding forbids the fold: the zeros are put
 # around the map after batch norm has shifted it, and for the folded convolution they would have to be something else.
 # Inside the map the two agree, along its border they do not.

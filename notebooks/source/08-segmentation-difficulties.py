@@ -28,10 +28,9 @@
 # ambiguous (标注歧义) or for other reasons. Coarse output and weak backbones are limits of those who do the research,
 # and not of the problem (不是问题的瓶颈，而是研究的瓶颈).
 #
-# Whatever they say that can be measured became a *claim*, numbered SD-1 to SD-14. What would make it hold was written
-# down before it was measured. Each has a *control*, a case with a known effect, to see that the measurement can find
-# one. A *check* cannot come out otherwise, and only shows how something works. How every saying fared stands in a
-# table under *Measure*.
+# What can be measured of this became *claims*, SD-1 to SD-14. What would make a claim hold was written down before
+# measuring. A *control*, a case with a known effect, shows that the measurement can find one. A *check* cannot come
+# out otherwise, and only shows how something works. How every saying fared stands in a table under *Measure*.
 #
 # **Where the field stands.** Nets of $2018$ gave each pixel its class by itself, and so do the small ones we train
 # here. Since then *mask classification* (MaskFormer, Mask2Former) predicts whole masks and gives each one class. SAM,
@@ -41,8 +40,6 @@
 
 # %% [markdown]
 # ## Some words
-#
-# Five words that are easily mixed up keep one meaning each.
 #
 # - A **boundary** is where one label ends and another begins. It has no width. The boundary all around one mask is its
 #   **contour**.
@@ -54,9 +51,9 @@
 #
 # *IoU* is what answer and truth share of what either of them covers. *mIoU* is its mean over the classes, and a
 # *point* is a hundredth. *Boundary IoU* is the IoU of two bands alone, here those seven pixels wide inside each
-# contour. We call a cost in mIoU small if it is below $0.054$. That is what DeepLab, a well-known net of $2015$,
-# gained on VOC by a repair that part two explains, a CRF: from $0.62$ to $0.68$. Something is *shown* if the whole
-# $95$ % interval, over photos or over seeds, lies on one side of its bound.
+# contour. As a yardstick we call a cost in mIoU small if it is below $0.054$. That is what DeepLab, a well-known net
+# of $2015$, gained on VOC by a repair that part two explains, a CRF: from $0.62$ to $0.68$. Something is *shown* if
+# the whole $95$ % interval, over photos or over seeds, lies on one side of its bound.
 #
 # **Whose labels.** Five photos serve in parts one and two, and none has VOC's own border. The café is a photo of VOC
 # with VOC's labels, but in our copy the void border has become background. So we grew each object to the middle of the
@@ -71,8 +68,7 @@
 # ### A line, an area, and the border
 #
 # The photo shows the café with its nineteen labelled people, chairs, tables and bottles. In orange are the pixels that
-# an answer gets wrong. The first error is the mildest there is: every object is one pixel too large. (Where two
-# objects touch, one grows over the other.)
+# an answer gets wrong. The first error is the mildest there is: every object is one pixel too large.
 #
 # **Widen the void border, pixel by pixel, and watch mIoU. Then set it back to none, and choose one wrong region of the
 # same area, called a chair, then a person.**
@@ -253,9 +249,9 @@ from fpnlib.notes.segmentation_difficulties.explorers import stride_ceiling
 stride_ceiling()
 
 # %% [markdown]
-# At stride sixteen, objects with the area of three or four cells all but vanish. They are so thin that hardly a cell
-# is half full. A decoder that also sees finer features can do better than this plain way back, and that is what
-# decoders are for.
+# At stride $16$, objects with the area of three or four cells all but vanish. They are so thin that hardly a cell is
+# half full. A decoder that also sees finer features can do better than this plain way back, and that is what decoders
+# are for.
 #
 # **Measured (SD-9).** The best IoU that a map of each stride allows, on the five photos: for their classes, with VOC's
 # border left out and with every pixel counted, and for single masks, the larger half and the smaller half.
@@ -273,12 +269,12 @@ for name, key in rows.items():
     print(f"{name:26}", *(f"{best(key.format(stride)):6.3f}" for stride in (4, 8, 16, 32)))
 
 # %% [markdown]
-# By VOC's score a perfect map at every eighth pixel holds nearly everything, and at every thirty-second
-# <span title="SD-9 classes_32_void_5">0.85</span>. The step from stride $32$ to $16$ is worth
-# <span title="SD-9 gain_32_16">0.13</span>. That from $16$ to $8$ is worth <span title="SD-9 gain_16_8">0.023</span>,
-# and five photos cannot rule out that it is less than a point. For small objects it is another story: at stride $16$
-# the smaller half keeps <span title="SD-9 small_pay_16">0.42</span> less of its IoU than the larger. On all of VOC,
-# the authors of FCN found ceilings of $0.86$ at stride $32$, $0.93$ at $16$ and $0.96$ at $8$, in $2015$.
+# By VOC's score a perfect map at every eighth pixel holds nearly everything. The step from stride $32$ to $16$ is
+# worth <span title="SD-9 gain_32_16">0.13</span>. That from $16$ to $8$ is worth
+# <span title="SD-9 gain_16_8">0.023</span>, and five photos cannot rule out that it is less than a point. For small
+# objects it is another story: at stride $16$ the smaller half keeps <span title="SD-9 small_pay_16">0.42</span> less
+# of its IoU than the larger. On all of VOC, the authors of FCN found ceilings of $0.86$ at stride $32$, $0.93$ at $16$
+# and $0.96$ at $8$, in $2015$.
 
 # %% [markdown]
 # ### Trained nets
@@ -316,7 +312,7 @@ for name, key in rows.items():
 # that of stride $8$ too by another <span title="SD-13 miou_gain_16_8">0.10</span>. Grid and features change together
 # here, so this is the worth of both. With the map of stride $4$ no gain in mIoU is shown
 # (<span title="SD-13 miou_gain_8_4">0.0045</span>), but <span title="SD-13 accuracy_small_gain_8_4">0.056</span> more
-# of small objects is right, and of large ones nothing.
+# of small objects is right, and no more of large ones.
 #
 # The test would have seen a real loss or gain: as a control, nets of stride $16$ that learnt from $16$ scenes instead
 # of $512$ were worse by <span title="SD-13 few_scenes_cost">0.17</span>.
@@ -363,18 +359,18 @@ for name, part in (
 # <span title="SD-14 share_area_8_at_8">0.70</span> at stride $8$. But width follows the grid: eight pixels are a
 # single cell at stride $8$ and a quarter of one at $32$, so a coarse net can hardly make a thin error. Areas more than
 # sixteen pixels wide are <span title="SD-14 share_area_16_at_8">0.36</span> of the lack at stride $8$, and objects
-# more than half wrong <span title="SD-14 share_objects_at_8">0.33</span>. The better the net, the less it lacks whole
-# areas.
+# more than half wrong <span title="SD-14 share_objects_at_8">0.33</span>. So of what the better net lacks, whole areas
+# are the smaller part.
 #
 # By place it looks otherwise. To repair the band gains <span title="SD-14 band_4_at_32">0.17</span> and
 # <span title="SD-14 band_4_at_8">0.085</span>, more than our yardstick. For a large error does not stop short of the
 # boundary, and a small object hardly reaches beyond the band. *Near a boundary* is one thing and *thin* another, and
 # the two authors may be looking at the same errors.
 #
-# The control: on true labels with every object four pixels too small the oracle gained
-# <span title="SD-14 planted_line">0.21</span> in the band, and on true labels with one object of each scene called
-# otherwise it gained <span title="SD-14 planted_area">99.7 %</span> of the lack in areas. *Why* a net gets an area
-# wrong this does not tell; our labels, at least, are not ambiguous.
+# As a control the oracle was given true labels with every object four pixels too small, where it gained
+# <span title="SD-14 planted_line">0.21</span> in the band, and true labels with one object of each scene called
+# otherwise, where areas were <span title="SD-14 planted_area">99.7 %</span> of the lack. *Why* a net gets an area
+# wrong this does not tell.
 
 # %% [markdown]
 # ### A CRF after the net
@@ -412,8 +408,7 @@ crf()
 # ### Superpixels
 #
 # Superpixels are small regions of similar colour. SLIC finds them without any label. If each could take the label that
-# most of its pixels have, how many pixels would be right? And what if a net's logits, its scores before they become
-# probabilities, are averaged over each?
+# most of its pixels have, how many pixels would be right? And what if a net's logits are averaged over each?
 #
 # **Make the superpixels smaller, then as large as they go. Watch the best possible, then the pooled net.**
 
@@ -444,10 +439,10 @@ for name, key, returned in (
     print(f"{name:24} {found(returned):8.0f} {left_out:16.3f} {counted:12.3f}")
 
 # %% [markdown]
-# That would be enough: about six hundred superpixels lose fewer than half of the pixels that DeepLab without a CRF
-# gets wrong on VOC, which is nearly one in ten. But as many plain squares allow almost as much. The superpixels beat
-# them by <span title="SD-10 over_squares_800_void_0">0.011</span>, and five photos cannot show that this is more than
-# a point. So this measure says little about whether they follow boundaries.
+# That would be enough: DeepLab without a CRF gets nearly one pixel in ten of VOC wrong, and about six hundred
+# superpixels lose fewer than half as many. But as many plain squares allow almost as much,
+# <span title="SD-10 over_squares_800_void_0">0.011</span> less. So this measure says little about whether superpixels
+# follow boundaries.
 #
 # The area author remembers old methods, graph cuts above all, that need no labels. The two above are such; interactive
 # graph cuts and GrabCut need a scribble or a box. What a graph cut does give is the labelling of lowest energy, if
@@ -464,10 +459,10 @@ for name, key, returned in (
 # ### Low-level cues
 #
 # **Measured (SD-3).** Can edges repair boundaries, as the boundary author hopes? We tried one way on four photos,
-# without a net. The coarse answer is a perfect one at stride sixteen, with noise. Where it is sure it stays; from
-# there the labels flood the unsure pixels, crossing weak edges first, until they meet. The edges come from a Sobel
-# filter, which marks where colours change, or from HED, a deep net trained on boundaries that people drew. The table
-# has the change of boundary IoU.
+# without a net. The coarse answer is a perfect one at stride $16$, with noise. Where it is sure it stays; from there
+# the labels flood the unsure pixels, crossing weak edges first, until they meet. The edges come from a Sobel filter,
+# which marks where colours change, or from HED, a deep net trained on boundaries that people drew. The table has the
+# change of boundary IoU.
 
 # %%
 change = Result.load("SD-3").number
@@ -478,8 +473,8 @@ for cue in ("sobel", "hed"):
 
 # %% [markdown]
 # Plain edges help on two photos of four, and HED's on the same two. With the true contours in place of edges, the
-# control, the gain is <span title="SD-3 truth_gain_16">0.14</span> on average. The photos without a gain have labels
-# drawn with fewer corners. Perhaps the edge is right there and the label is not, but these photos cannot tell.
+# control, the gain is <span title="SD-3 truth_gain_16">0.14</span> on average. The other two have labels drawn with
+# fewer corners, so perhaps the edge is right there and the label is not.
 
 # %% [markdown]
 # ### A backbone that learns
@@ -519,8 +514,9 @@ backbones("SD")
 #
 # - Coarseness costs small and thin things first. From stride $32$ to $16$ a finer map paid clearly in every case; from
 #   $16$ to $8$ clearly with the frozen backbone only; from $8$ to $4$ for small objects only.
-# - *Near a boundary* is not *thin*. Nearly all that our coarsest nets lack are wide areas; at stride $8$ no more than
-#   about a third are areas wider than two cells, or objects that are mostly wrong.
+# - *Near a boundary* is not *thin*. Nearly all that our coarsest nets lack are wide areas, as their grid hardly allows
+#   thin errors. At stride $8$ about a third are areas wider than two cells, and about a third objects that are mostly
+#   wrong.
 # - On our collages a CRF sharpens what the net saw, where colours tell. It finds nothing that the net did not see.
 
 # %% [markdown]
@@ -591,10 +587,10 @@ shared_fields()
 #
 # **Checked (SD-1).** Of <span title="SD-1 n">1020</span> pairs of a pixel and a unit of a ResNet-18
 # <span title="SD-1 outside">549</span> lie outside the unit's receptive field, and in
-# <span title="SD-1 effect">0</span> of them did the unit answer to a change of the pixel. That is no news:
-# convolutions are local. The author's word 割裂, cut apart, says something else. Given the image, the labels are
-# independent of each other, $p(y \mid x) = \prod_i p(y_i \mid x)$: nothing in such a net decides about two pixels
-# *together*. In mask classification something does, the class of each mask.
+# <span title="SD-1 effect">0</span> of them the unit answered to a change of the pixel. The author's word 割裂, cut
+# apart, says more. Given the image, the labels are independent of each other, $p(y \mid x) = \prod_i p(y_i \mid x)$:
+# nothing in such a net decides about two pixels *together*. In mask classification something does, the class of each
+# mask.
 #
 # ### Draw the labels
 #
@@ -630,14 +626,13 @@ drawn_labels()
 # <span title="SD-12 border">5.5</span>: the net pads with zeros at every layer and so knows how near the image's end
 # is.
 #
-# Then a pixel that its own surroundings do not tell must gain from a larger patch, once that reaches what tells it. In
-# generated images two classes have the same texture, and only a marker tells which: it stands to the left for one and
-# to the right for the other. From the middle of such a region it is nine pixels away. A net that sees 9 pixels gets
-# <span title="SD-12 context_1">0.43</span> right. (To guess between the two would give half, but some answers go to
-# other classes.) With 13 it is <span title="SD-12 context_2">0.43</span> as well, though some of these patches hold
-# enough; with 21 it is <span title="SD-12 context_4">0.84</span>. With 37 it is
-# <span title="SD-12 context_8">0.78</span>: a larger field of the same few weights is not always better. Classes that
-# their own texture tells need none of this.
+# So what a pixel's own surroundings do not tell must come with a larger patch. In generated images two classes have
+# the same texture, and only a marker tells which: it stands to the left for one and to the right for the other, nine
+# pixels from the middle of the region. A net that sees 9 pixels gets <span title="SD-12 context_1">0.43</span> right.
+# (A guess between the two would get half; some answers go to other classes.) With 13 it is
+# <span title="SD-12 context_2">0.43</span> as well, though some of these patches hold enough; with 21 it is
+# <span title="SD-12 context_4">0.84</span>. With 37 it is <span title="SD-12 context_8">0.78</span>: a larger field of
+# the same few weights is not always better. Classes that their own texture tells need none of this.
 
 # %%
 from fpnlib.notes.segmentation_difficulties.experiments import context
@@ -681,8 +676,7 @@ print(*(f"{width}: {count}" for width, count in sorted(gaps.items())), sep="  ")
 # %% [markdown]
 # Most gaps are 4 or 5 pixels wide: VOC's border, called background. So this note grows every object of the café by two
 # pixels, to the middle of the gap. labelme's polygons have no such gap, only areas that are void as a whole: a low
-# table with food, half a head far away. Two annotators may well label those differently, 标注歧义, as the area author
-# says.
+# table with food, half a head far away. Two annotators may well label those differently: 标注歧义.
 
 # %% [markdown]
 # **Two means.** Over the *dataset*, all pixels of all images are counted in one table, and each class gets one IoU:
@@ -795,12 +789,14 @@ verdicts("SD")
 # %% [markdown]
 # ## Remember
 #
-# - Ask what the score counts. Behind VOC's border thin lines cost nothing; where every pixel counts, a line costs its
-#   contour's length divided by the area. A wrong area is seen either way.
-# - Coarseness costs small and thin things first. Down to stride sixteen a finer map paid clearly. To eight it did with
-#   a frozen backbone, and with one that learns that is not shown; from eight to four only small objects gained.
-# - Near a boundary is not thin. Of what our coarsest nets lack nearly all are wide wrong areas. The better net lacks
-#   less, and whole objects are a third of it.
+# - Ask what the score counts. Behind VOC's border lines of one or two pixels cost nothing; where every pixel counts, a
+#   line costs a mask about its contour's length divided by its area, for each pixel of width. A wrong area is seen
+#   either way.
+# - Coarseness costs small and thin things first. Down to stride $16$ a finer map paid clearly. From $16$ to $8$ it did
+#   in mIoU with a frozen backbone, and with one that learns this is not shown. From $8$ to $4$ a gain is shown for
+#   small objects only.
+# - Near a boundary is not thin. Nearly all that our coarsest nets lack are wide wrong areas, since a coarse grid
+#   hardly allows others. At stride $8$ objects that are mostly wrong are a third.
 
 # %% [markdown]
 # ## Try
