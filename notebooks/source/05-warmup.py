@@ -1032,7 +1032,7 @@ check("warm-up across epochs", factor_in)
 # | sharpness | 锐度 | the Hessian's largest eigenvalue |
 # | edge of stability | 稳定性边缘 | the sharpness climbs to the limit and hovers there |
 # | catapult | 弹射 | steps beyond the limit grow, and land on flatter ground |
-# | power iteration | 幂迭代 | multiply by a matrix again and again: what is left points along its largest eigenvalue |
+# | power iteration | 幂迭代 | multiply by a matrix again and again to find its largest eigenvalue |
 # | second moment | 二阶矩 | Adam's running mean of squared gradients |
 # | one-cycle | 单周期调度 | a schedule that climbs to the full rate and then falls to next to nothing |
 # | range test | 学习率范围测试 | let the rate climb at every step and see where the loss turns |
