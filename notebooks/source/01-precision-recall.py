@@ -285,8 +285,7 @@ from fpnlib.notes.precision_recall.explorers import interpolations
 interpolations()
 
 # %% [markdown]
-# Reading at few points can lie above or below the area; only the staircase is never lower than the zigzag. So compare
-# AP only with AP of the same kind.
+# Reading at few points can lie above or below the area; only the staircase is never lower than the zigzag.
 #
 # Positives that were never found count too: the curve ends before the right edge, and the rest of the axis counts as
 # zero.
@@ -376,8 +375,8 @@ for pixels in (13, 14):  # change these
 
 # %% [markdown]
 # The bottle costs the macro average a quarter in any order. The micro average loses less by it than the mere order of
-# ties can move it. A real detector's scores are seldom equal, but whoever rounds them should know. Neither average is
-# wrong: macro asks how well a class is found, micro how well a box is. COCO's AP is macro.
+# ties can move it. Neither average is wrong: macro asks how well a class is found, micro how well a box is. COCO's AP
+# is macro.
 #
 # Now a real detector: P-Net, the first and smallest of the three networks of the face detector MTCNN. The page holds
 # small photos from *Labeled Faces in the Wild*, half of them faces. The labelled box of a face is the edge of its
@@ -495,14 +494,11 @@ verdicts("PR")
 # taken for an eight, and the area falls by <span title="PR-2 roc_auc_lost_to_ones">0.031</span>.
 #
 # **Four averages: it depends which two.** When are two APs different numbers? We took three tenths of a point, $0.003$,
-# as the least gap that matters: K. He reports that two trainings of one detector differ by so much on COCO. It is a
+# as the least gap that matters: K. He reports that two trainings of one detector can differ by so much on COCO. It is a
 # convention. On our digits only eleven points pass it: they read <span title="PR-3 gap_voc11">0.028</span> less than
 # all points, between <span title="PR-3 gap_voc11_low">0.017</span> and <span title="PR-3 gap_voc11_high">0.038</span>.
 # A hundred and one points are too near the bound to tell, and no interpolation stays below it, since a long ranking has
-# a fine zigzag.
-#
-# On short rankings, of ten eights each, eleven points are <span title="PR-3 short_gap_voc11">0.009</span> away from all
-# points on average, a hundred and one only <span title="PR-3 short_gap_coco101">0.001</span>.
+# a fine zigzag. On short rankings of ten eights, too, only eleven points pass.
 #
 # **IoU.** P-Net's AP is <span title="PR-4 ap_50">0.84</span> at an IoU of $0.5$ and
 # <span title="PR-4 ap_75">0.08</span> at $0.75$: a fall of <span title="PR-4 fall">0.76</span>, between

@@ -138,7 +138,7 @@ from fpnlib.notes.padding.explorers import receptive_fields
 receptive_fields(layers=layers, kernel=kernel, stride=stride, padding=padding)
 
 # %% [markdown]
-# Padding moves only the start.
+# The stride decides how much is new from one unit to the next; padding moves only the start.
 #
 # ### The projection
 #
@@ -157,8 +157,9 @@ receptive_fields(layers=layers, kernel=kernel, stride=stride, padding=padding)
 #
 # $$w \le \frac r2 - P$$
 #
-# A wider one keeps $(w - \tfrac r2 + P) / S$ units of its $w / S$. A point is not nothing: all the RoI's pixels lie in
-# the field of the one unit that is left. What is lost is the layout.
+# A wider one keeps $(w - \tfrac r2 + P) / S$ units of its $w / S$. (Cutting off is one convention; RoIPool and
+# RoIAlign, below, have others.) A point is not nothing: all the RoI's pixels lie in the field of the one unit that is
+# left. What is lost is the layout.
 #
 # What must be done follows at once: pad the image by $p$ pixels, and $P$ becomes $P + p$. The RoI keeps its width when
 # the centre of unit 0 lies at the edge or before it, so the least padding is
@@ -254,10 +255,10 @@ stride, width = 4, 16
 box = torch.tensor([[0.0, 20, 20, 34, 34]])  # its middle is at 27
 for name, first in {"patches, r − 2P = S": stride / 2, "odd kernels, r − 2P = 1": 0.5}.items():
     ramp = (first + stride * torch.arange(width)).expand(1, 1, width, width)
-    true, old = (roi_align(ramp, box, 1, 1 / stride, 2, aligned=a).item() for a in (True, False))
+    new, old = (roi_align(ramp, box, 1, 1 / stride, 2, aligned=a).item() for a in (True, False))
     largest = roi_pool(ramp, box, 1, 1 / stride).item()
     print(
-        f"{name}: aligned looked at {true:g}, not aligned at {old:g}; RoIPool's largest is {largest:g}"
+        f"{name}: aligned looked at {new:g}, not aligned at {old:g}; RoIPool's largest is {largest:g}"
     )
 
 # %% [markdown]
@@ -309,7 +310,7 @@ for x0, x1 in ((15, 25), (0, 10), (30, 40)):
     print(f"{x0} to {x1}: RoIPool {pooled}, RoIAlign", [round(value, 1) for value in aligned])
 
 # %% [markdown]
-# RoIAlign's three bins are now the three thirds of each box. RoIPool still leans to the right, as it takes the largest
+# RoIAlign's bins now lie in the three thirds of each box. RoIPool still leans to the right, as it takes the largest
 # value.
 #
 # U-Net, without padding in its layers too, cuts a large photo into tiles, gives each the surroundings that its output
@@ -319,8 +320,8 @@ for x0, x1 in ((15, 25), (0, 10), (30, 40)):
 # ### Inside a large net
 #
 # Large networks pad in every layer. With odd kernels the first unit then lies half a pixel from the left edge, but the
-# last one $S - \tfrac12$ pixels from the right one. So even there a projected RoI narrower than a stride can be a
-# point. Detectors read small boxes from fine maps, and rarely meet it.
+# last one $S - \tfrac12$ pixels from the right one, if the sides are multiples of $S$. So even there a projected RoI
+# narrower than a stride can be a point. Detectors read small boxes from fine maps, and rarely meet it.
 #
 # Is the border harmless otherwise? *Something* has to stand beside the last units. PyTorch offers `zeros`, which nearly
 # all nets use; `reflect`, the mirror image; `replicate`, the last units repeated; and `circular`, the far side.
@@ -488,8 +489,8 @@ for mode in ("zero", "mean", "reflect", "replicate"):
 # colour <span title="PD-7 mean">0.030</span>, and the far side of the photo <span title="PD-9 circular">0.027</span>.
 # The last pixels repeated are not shown to be better. Does the mirror win because a face is symmetric? Turn the
 # mirrored strip upside down: it no longer completes the face, but has the same pixels. On average over the three cuts
-# it loses <span title="PD-7 mirror_upright">0.002</span>, less than one face. So that is not what helps. What does, we
-# do not know. To look like a photo is not enough of an answer, as a flat colour does as well as the far side.
+# it loses <span title="PD-7 mirror_upright">0.002</span>, less than one face. So completing the face is not what helps.
+# What does, we do not know: to look like a photo is no answer, as a flat colour does as well as the far side.
 #
 # **Padding inside a net.** Eight photos, EfficientNet-Lite0, the map of stride sixteen; the astronaut, on which we
 # chose the bounds, is left out. How much do the units of a crop differ, alone and in its photo, in the outermost ring
@@ -563,7 +564,7 @@ for way in ("projected", "divided"):
 # - Dividing a box by the stride reads $(r - 2P - S) / 2$ pixels too far right with `aligned=True` and $(r - 2P) / 2$
 #   without. Which is exact depends on the net, and nothing warns you. Train and run with the same.
 # - What you pad with is part of the picture that the net sees. On P-Net's faces, with six pixels, a mirror image did
-#   best and black worst. Inside a net that learnt with zeros nothing did much better than zeros.
+#   best, black and the last pixels worst. Inside a net that learnt with zeros nothing did much better than zeros.
 
 # %% [markdown]
 # ## Try

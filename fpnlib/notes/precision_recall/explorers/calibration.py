@@ -92,8 +92,8 @@ class CalibrationExplorer(Explorer[CalibrationData]):
             panel.axes.minorticks_off()
             panel.upright(lambda data: data.temperature, color=INK, lw=1, grab="temperature")
         ranks.axes.set(title="The order's numbers", ylim=(0, 1.08))
-        for place, color in enumerate((BLUE, MUTED)):
-            ranks.line(lambda data, at=place: _gone(data, self._orders[at]), color=color)
+        ranks.line(lambda data: _gone(data, self._orders[0]), color=BLUE)
+        ranks.line(lambda data: _gone(data, self._orders[1]), color=MUTED)
         ranks.dot(lambda data: ([data.temperature] * 2, data.order), color=BLUE, ms=7)
         brier.axes.set(title="The probabilities' number", xlabel="temperature", ylim=(0, top))
         brier.line(lambda data: _gone(data, data.by_temperature[0]), color=GREEN)
@@ -132,7 +132,7 @@ class CalibrationExplorer(Explorer[CalibrationData]):
 
 def _gone(data: CalibrationData, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """A line over temperatures, from one as far as the present one."""
-    x = TEMPERATURES.clip(*sorted((1.0, data.temperature)))
+    x = TEMPERATURES.clip(min(1.0, data.temperature), max(1.0, data.temperature))
     return x, np.interp(x, TEMPERATURES, values)
 
 
