@@ -402,10 +402,10 @@ backbones()
 # | catapult | 弹射 | steps beyond the limit grow, and land on flatter ground | [05] |
 # | computation graph | 计算图 | which value is made of which | [06] |
 # | concatenate | 拼接 | one map's channels after the other's | [07] |
-# | conditional random field, CRF; mean field | 条件随机场；平均场 | labels tied by a kernel; all listen to all | [08] |
+# | conditional random field, CRF; mean field | 条件随机场；平均场 | near and alike pixels want one label | [08] |
 # | deadline | 截稿日期 | the last day on which a venue takes papers | [09] |
 # | decade | 数量级 | a factor of ten | [07] |
-# | decay | 衰减 | a learning rate that falls later on | [05] |
+# | decay | 衰减 | how the rate falls after its peak | [05] |
 # | dilated convolution | 空洞卷积 | a kernel whose taps lie some cells apart | [04] |
 # | edge of stability | 稳定性边缘 | the sharpness climbs to the limit and hovers there | [05] |
 # | F-score | F 值 | the weighted harmonic mean of precision and recall; recall weighs β² times as much | [01] |
@@ -433,7 +433,7 @@ backbones()
 # | log odds | 对数几率 | the logarithm of the probability of yes over that of no | [01] |
 # | logits | 逻辑值 | the numbers before softmax, one per class | [03] |
 # | loss spike | 损失尖峰 | a sudden rise of the training loss | [03] |
-# | luck | 运气 | what no plan contains | [09] |
+# | luck | 运气 | what helps or hinders and cannot be planned | [09] |
 # | macro, micro average | 宏平均、微平均 | every class counts alike; every box counts alike | [01] |
 # | mask classification | 掩码分类 | predict whole masks, and give each one class | [08] |
 # | matting | 抠图 | how much of each pixel belongs to the object: hair | [08] |
@@ -446,7 +446,7 @@ backbones()
 # | output stride | 输出步幅 | pixels from one cell of the answer to the next | [08] |
 # | padding | 填充 | pixels put around an image or a feature map | [02] |
 # | panoptic quality, PQ | 全景质量 | how well segments fit times how well they are found | [08] |
-# | power iteration | 幂迭代 | multiply by a matrix again and again to find that eigenvalue | [05] |
+# | power iteration | 幂迭代 | multiply by a matrix again and again to find its largest eigenvalue | [05] |
 # | pre-LN, post-LN | 前置/后置层归一化 | layer norm at the entry of a block, or after the sum with its skip | [05] |
 # | precision | 精确率 | of what was flagged, the share that is right | [01] |
 # | prevalence | 正例比例 | the share of positives among all examples | [01] |
@@ -470,7 +470,7 @@ backbones()
 # | semantic segmentation | 语义分割 | a class for every pixel | [03] |
 # | semantic, instance, panoptic segmentation | 语义、实例、全景分割 | a class per pixel; masks; both | [08] |
 # | separable convolution | 深度可分离卷积 | a kernel on each channel by itself, then a 1×1 to mix them | [04] |
-# | sharpness | 锐度 | its largest eigenvalue | [05] |
+# | sharpness | 锐度 | the Hessian's largest eigenvalue | [05] |
 # | side output | 侧边输出 | an answer taken from a layer on the way | [07] |
 # | skip connection | 跳跃连接 | a way past some layers | [07] |
 # | stride | 步幅 | pixels from one unit's field to the next one's | [02] [04] |
@@ -479,7 +479,7 @@ backbones()
 # | temperature | 温度 | what log odds are divided by, to make them less sure | [01] |
 # | things, stuff | 可数物体、不可数区域 | what can be counted, and what cannot: people, sky | [08] |
 # | threshold | 阈值 | the score from which an example is flagged | [01] |
-# | training mode, eval mode | 训练模式、推理模式 | by the batch's statistics, by the running ones | [06] |
+# | training mode, eval mode | 训练模式、推理模式 | by the batch's own statistics; by the running ones | [06] |
 # | upsampling | 上采样 | enlarging a map | [04] |
 # | valid convolution | 无填充卷积 | a convolution without padding: the map is smaller than the image | [02] |
 # | void | 忽略区域 | pixels without a label, which a score leaves out | [08] |

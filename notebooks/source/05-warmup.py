@@ -1025,14 +1025,14 @@ check("warm-up across epochs", factor_in)
 # |---|---|---|
 # | learning rate | 学习率 | how far a step goes for a given gradient |
 # | warm-up | 预热 | a learning rate that begins small and rises |
-# | decay | 衰减 | a learning rate that falls later on |
+# | decay | 衰减 | how the rate falls after its peak |
 # | schedule | 学习率调度 | the learning rate as a function of the step |
 # | momentum | 动量 | a running sum of gradients that the step follows |
 # | Hessian | 海森矩阵 | the matrix of second derivatives of the loss |
-# | sharpness | 锐度 | its largest eigenvalue |
+# | sharpness | 锐度 | the Hessian's largest eigenvalue |
 # | edge of stability | 稳定性边缘 | the sharpness climbs to the limit and hovers there |
 # | catapult | 弹射 | steps beyond the limit grow, and land on flatter ground |
-# | power iteration | 幂迭代 | multiply by a matrix again and again to find that eigenvalue |
+# | power iteration | 幂迭代 | multiply by a matrix again and again to find its largest eigenvalue |
 # | second moment | 二阶矩 | Adam's running mean of squared gradients |
 # | one-cycle | 单周期调度 | a schedule that climbs to the full rate and then falls to next to nothing |
 # | range test | 学习率范围测试 | let the rate climb at every step and see where the loss turns |

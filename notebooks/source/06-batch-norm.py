@@ -630,7 +630,7 @@ check("freeze batch norm", freeze)
 # | running mean, running variance | 滑动平均值、滑动方差 | what eval mode uses in place of the batch's own |
 # | biased, unbiased variance | 有偏方差、无偏方差 | the sum of squares over $n$, over $n - 1$ |
 # | momentum | 动量 | here: the share of the new batch in the running statistics |
-# | training mode, eval mode | 训练模式、推理模式 | by the batch's statistics, by the running ones |
+# | training mode, eval mode | 训练模式、推理模式 | by the batch's own statistics; by the running ones |
 # | gradient, backward pass | 梯度、反向传播 | how the loss changes with each value, from the last to the first |
 # | computation graph | 计算图 | which value is made of which |
 # | group, layer, instance normalisation | 组、层、实例归一化 | over one image's channels: in groups, all, one |

@@ -871,7 +871,7 @@ check("void that counts", miou_of)
 # | mask classification | 掩码分类 | predict whole masks, and give each one class |
 # | panoptic quality, PQ | 全景质量 | how well segments fit times how well they are found |
 # | output stride | 输出步幅 | pixels from one cell of the answer to the next |
-# | conditional random field, CRF; mean field | 条件随机场；平均场 | labels tied by a kernel; all listen to all |
+# | conditional random field, CRF; mean field | 条件随机场；平均场 | near and alike pixels want one label |
 # | superpixel | 超像素 | a small region of similar colour |
 # | graph cut | 图割 | two labels of lowest energy, found as a minimum cut |
 # | receptive field | 感受野 | the pixels that a unit sees |

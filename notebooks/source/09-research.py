@@ -130,7 +130,7 @@ check("latest start", ...)
 # |---|---|---|
 # | first author | 第一作者 | who did most of the work, named first |
 # | deadline | 截稿日期 | the last day on which a venue takes papers |
-# | luck | 运气 | what no plan contains |
+# | luck | 运气 | what helps or hinders and cannot be planned |
 #
 # ## References
 #
