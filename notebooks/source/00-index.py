@@ -28,7 +28,7 @@
 # curve](../images/01-precision-recall.png)](01-precision-recall.ipynb)
 #
 # What a threshold trades and where to put it when errors have a price, why rare positives ruin precision and leave ROC
-# alone, what AP does not see, and when a box counts as right. *Three quarters of an hour; no earlier note needed.*
+# alone, what AP does not see, and when a box counts as right. *An hour and a quarter; no earlier note needed.*
 #
 # You will be able to read any PR curve, to choose a threshold by costs, to say which AP a paper means, and to put your
 # own model's scores or boxes into the same explorers.
@@ -46,7 +46,7 @@
 #
 # In a small network without padding, a region of interest at the border lands on the feature map as a line or a point.
 # The exact width below which it does, a real face detector that loses a face, how much padding brings it
-# back, and what the padding inside a large network does. *Fifty minutes; no earlier note needed.*
+# back, and what the padding inside a large network does. *An hour; no earlier note needed.*
 #
 # You will be able to compute the receptive field of any chain of layers by hand, to project a box to a feature map
 # under the convention your library uses, and to say how much padding a border object needs.
@@ -128,13 +128,14 @@
 # concatenating](../images/07-add-vs-concat.png)](07-add-vs-concat.ipynb)
 #
 # When adding is the same as concatenating, what each costs, and when either is better, in seven systems that run:
-# FPN, CPN, edge detection, ResNet, LSTM, U-Net and DenseNet. *One hour; the feature pyramid helps.*
+# FPN, CPN, edge detection, ResNet, LSTM, U-Net and DenseNet. *One to two hours; the feature
+# pyramid helps.*
 #
 # You will be able to prove the identity, to count what a fusion costs, and to say what decides between them.
 #
 # <!-- begin: claims 07 -->
 #
-# [11 claims](07-add-vs-concat.ipynb#Measure) measured here: 5 hold, 6 depend, 1 check.
+# [12 claims](07-add-vs-concat.ipynb#Measure) measured here: 4 hold, 8 depend, 1 check.
 #
 # <!-- end: claims 07 -->
 #
@@ -144,7 +145,7 @@
 # it](../images/08-segmentation-difficulties.png)](08-segmentation-difficulties.ipynb)
 #
 # Thin errors and wrong regions, two kinds of mean, masks in boxes, coarse grids, CRFs, superpixels, scribbles: what
-# makes labelling every pixel hard, and what helps. *An hour and a half; notes 01 and 03 help.*
+# makes labelling every pixel hard, and what helps. *An hour and a quarter; notes 01 and 03 help.*
 #
 # You will be able to choose a measure that sees what you care about, and to say what a box or a stride costs at best.
 #
@@ -174,7 +175,7 @@
 #
 # <!-- begin: tally -->
 #
-# Of 56 claims 19 hold, 1 fails, 2 could not be settled, and 34 hold in part: the sentence beside each says in which. Of
+# Of 57 claims 18 hold, 1 fails, 2 could not be settled, and 36 hold in part: the sentence beside each says in which. Of
 # those that hold 9 are algebra or counting, which a single counterexample would have ended. The others rest on
 # experiments with small nets, and are said of these.
 #
@@ -210,8 +211,8 @@
 #   the reverse is not true.
 # - [AC-4](07-add-vs-concat.ipynb#Measure) *holds*: Where channel k of one map means what channel k of the other means,
 #   adding them is as good as concatenating, at any amount of data that we tried.
-# - [AC-5](07-add-vs-concat.ipynb#Measure) *holds*: A pyramid that concatenated where FPN adds would cost more extra
-#   than all of ResNet-50 below it.
+# - [AC-5](07-add-vs-concat.ipynb#Measure) *depends*: A pyramid whose concatenations pile up would cost more beyond FPN
+#   than all of ResNet-50 below it; one that cuts them down at once costs little more than FPN.
 # - [AC-6](07-add-vs-concat.ipynb#Measure) *depends*: The 1×1 that cuts the coarse maps saves a lot, and FPN has it too;
 #   the one that CPN adds to it cuts nothing.
 # - [AC-7](07-add-vs-concat.ipynb#Measure) *depends*: Edge maps of five layers can be added because each says the same
@@ -310,6 +311,8 @@
 #   long enough; after half the steps a concat of equal width is ahead.
 # - [AC-12](07-add-vs-concat.ipynb#Measure) *depends*: Adding maps whose channels do not match can be worse than
 #   throwing one of the two away.
+# - [AC-13](07-add-vs-concat.ipynb#Measure) *depends*: A 1×1 that learns, before the add, wins back most of what a
+#   network's shuffled channels cost; that the add is then as good as concat is not shown.
 #
 # **Definitions and checks, which cannot fail and are no claims**
 #
@@ -332,8 +335,8 @@
 # %% [markdown]
 # The same claims with their tests and numbers. Each test was written down before the measurement that is stored; where
 # we had seen a trial by then, or changed a test after an earlier measurement, the note says so. Click a heading to sort
-# by it. All intervals are 95 % intervals, by Student's t below twenty seeds and by the bootstrap from there on. With so
-# many intervals a few miss the truth by chance, so lean on no single narrow one.
+# by it. All intervals are $95$ % intervals, by Student's t below twenty seeds and by the bootstrap from there on. With
+# so many intervals a few miss the truth by chance, so lean on no single narrow one.
 #
 # The last column is for you: six claims of note 08 can be measured on your own copy of PASCAL VOC or COCO, by
 # `python -m fpnlib.claims SD-7 --data voc=/path/to/VOC2012`. Where it says *nobody yet*, nobody has sent in a result.
@@ -386,27 +389,28 @@ backbones()
 # | attention | 注意力 | weights by how well a query matches each key | [07] |
 # | average precision | 平均精度 | precision averaged over recall | [01] |
 # | average recall, AR | 平均召回率 | share of objects found, averaged over IoU thresholds | [04] |
-# | backbone | 主干网络 | the network that turns an image into feature maps | [04] |
+# | backbone | 主干网络 | the network that turns an image into feature maps | [03] [04] |
 # | batch normalisation | 批归一化 | each channel gets mean β and spread γ over the batch | [06] |
 # | batch size | 批大小 | how many images go through at once | [06] |
 # | biased, unbiased variance | 有偏方差、无偏方差 | the sum of squares over $n$, over $n - 1$ | [06] |
+# | bootstrap | 自助法 | draw the sample again, with replacement, to see how much a number varies | [01] |
 # | bottom-up, top-down path | 自底向上、自顶向下路径 | from the image to the coarsest map; and back down | [04] |
 # | boundary IoU | 边界交并比 | IoU of what lies near the masks' boundaries | [08] |
 # | branch | 残差分支 | what a residual block adds to its input | [07] |
 # | Brier score | 布里尔分数 | the mean squared distance of probabilities from what happened | [01] |
-# | calibration | 校准 | of those who were told p, a share of p is positive | [01] |
+# | calibration | 校准 | of those that were given p, a share of p is positive | [01] |
 # | catapult | 弹射 | steps beyond the limit grow, and land on flatter ground | [05] |
 # | computation graph | 计算图 | which value is made of which | [06] |
 # | concatenate | 拼接 | one map's channels after the other's | [07] |
-# | conditional random field, CRF; mean field | 条件随机场；平均场 | labels tied by a kernel; all heed all | [08] |
+# | conditional random field, CRF; mean field | 条件随机场；平均场 | near and alike pixels want one label | [08] |
 # | deadline | 截稿日期 | the last day on which a venue takes papers | [09] |
 # | decade | 数量级 | a factor of ten | [07] |
-# | decay | 衰减 | a learning rate that falls later on | [05] |
+# | decay | 衰减 | how the rate falls after its peak | [05] |
 # | dilated convolution | 空洞卷积 | a kernel whose taps lie some cells apart | [04] |
 # | edge of stability | 稳定性边缘 | the sharpness climbs to the limit and hovers there | [05] |
 # | F-score | F 值 | the weighted harmonic mean of precision and recall; recall weighs β² times as much | [01] |
 # | false positive rate | 假阳性率 | of the negatives, the share that was flagged | [01] |
-# | feature map | 特征图 | the units of a layer, in their places | [02] |
+# | feature map, unit | 特征图、单元 | the output of a layer; one of its places | [02] |
 # | feature pyramid, FPN | 特征金字塔 | maps of several strides and equal channels, with what coarser ones know | [04] |
 # | fine-tuning | 微调 | going on with training from a trained net, on other data | [06] |
 # | first author | 第一作者 | who did most of the work, named first | [09] |
@@ -415,29 +419,34 @@ backbones()
 # | frozen batch norm | 冻结的批归一化 | eval mode in training too | [06] |
 # | gate | 门控 | a weight that the data itself sets | [07] |
 # | gradient, backward pass | 梯度、反向传播 | how the loss changes with each value, from the last to the first | [06] |
-# | graph cut | 图割 | labels of lowest energy, found as a minimum cut | [08] |
+# | graph cut | 图割 | two labels of lowest energy, found as a minimum cut | [08] |
 # | group, layer, instance normalisation | 组、层、实例归一化 | over one image's channels: in groups, all, one | [06] |
 # | head | 头部 | the last layers, which turn features into the answer | [03] |
 # | Hessian | 海森矩阵 | the matrix of second derivatives of the loss | [05] |
+# | internal covariate shift | 内部协变量偏移 | what a layer receives drifts while the layers before it learn | [06] |
 # | intersection over union | 交并比 | area two boxes share, over the area they cover together | [01] |
+# | label shift | 标签偏移 | only the mix of the classes changes, each class keeps its scores | [01] |
 # | lateral connection | 横向连接 | the 1×1 from a backbone map to the pyramid | [04] |
 # | learning rate | 学习率 | how far one step goes along the gradient | [03] [05] |
 # | line of equal cost | 等代价线 | points of the ROC plane that lose the same; its slope is r / c | [01] |
 # | linear scaling rule | 线性缩放规则 | with a batch $k$ times as large, a rate $k$ times as large | [05] |
+# | log odds | 对数几率 | the logarithm of the probability of yes over that of no | [01] |
 # | logits | 逻辑值 | the numbers before softmax, one per class | [03] |
 # | loss spike | 损失尖峰 | a sudden rise of the training loss | [03] |
-# | luck | 运气 | what no plan contains | [09] |
+# | luck | 运气 | what helps or hinders and cannot be planned | [09] |
+# | macro, micro average | 宏平均、微平均 | every class counts alike; every box counts alike | [01] |
+# | mask classification | 掩码分类 | predict whole masks, and give each one class | [08] |
 # | matting | 抠图 | how much of each pixel belongs to the object: hair | [08] |
-# | mean IoU, mIoU | 平均交并比 | shared over joint area of answer and truth, averaged over the classes | [03] |
+# | mean IoU, mIoU | 平均交并比 | shared over joint area of answer and truth, averaged over the classes | [03] [08] |
 # | momentum | 动量 | a running sum of gradients that the step follows | [05] [06] |
 # | multiply-add, MAC | 乘加 | one product and one sum, the unit of cost | [07] |
-# | neck | 颈部网络 | what stands between backbone and head, such as a pyramid | [04] |
+# | neck | 颈部网络 | what stands between backbone and head | [03] [04] |
 # | Nyquist frequency | 奈奎斯特频率 | the finest wave that a grid can hold: half a cycle a cell | [04] |
 # | one-cycle | 单周期调度 | a schedule that climbs to the full rate and then falls to next to nothing | [05] |
 # | output stride | 输出步幅 | pixels from one cell of the answer to the next | [08] |
 # | padding | 填充 | pixels put around an image or a feature map | [02] |
 # | panoptic quality, PQ | 全景质量 | how well segments fit times how well they are found | [08] |
-# | power iteration | 幂迭代 | multiply by a matrix again and again to find that eigenvalue | [05] |
+# | power iteration | 幂迭代 | multiply by a matrix again and again to find its largest eigenvalue | [05] |
 # | pre-LN, post-LN | 前置/后置层归一化 | layer norm at the entry of a block, or after the sum with its skip | [05] |
 # | precision | 精确率 | of what was flagged, the share that is right | [01] |
 # | prevalence | 正例比例 | the share of positives among all examples | [01] |
@@ -451,7 +460,7 @@ backbones()
 # | residual block | 残差块 | a block whose input is added to its output | [07] |
 # | residual stream | 残差流 | the running sum to which each block of a transformer adds | [07] |
 # | ROC curve | ROC 曲线 | recall against the false positive rate, one point for each threshold | [01] |
-# | RoI pooling, RoI alignment | 感兴趣区域池化、对齐 | features of a fixed size for a box of any size | [02] |
+# | RoI pooling, RoI alignment | 感兴趣区域池化、对齐 | bins of a fixed number for a box of any size | [02] |
 # | RoIAlign | 感兴趣区域对齐 | features of a fixed size for a box of any size | [04] |
 # | running mean, running variance | 滑动平均值、滑动方差 | what eval mode uses in place of the batch's own | [06] |
 # | scale and shift, γ and β | 缩放与平移 | the two learned numbers of a channel | [06] |
@@ -461,7 +470,7 @@ backbones()
 # | semantic segmentation | 语义分割 | a class for every pixel | [03] |
 # | semantic, instance, panoptic segmentation | 语义、实例、全景分割 | a class per pixel; masks; both | [08] |
 # | separable convolution | 深度可分离卷积 | a kernel on each channel by itself, then a 1×1 to mix them | [04] |
-# | sharpness | 锐度 | its largest eigenvalue | [05] |
+# | sharpness | 锐度 | the Hessian's largest eigenvalue | [05] |
 # | side output | 侧边输出 | an answer taken from a layer on the way | [07] |
 # | skip connection | 跳跃连接 | a way past some layers | [07] |
 # | stride | 步幅 | pixels from one unit's field to the next one's | [02] [04] |
@@ -470,10 +479,10 @@ backbones()
 # | temperature | 温度 | what log odds are divided by, to make them less sure | [01] |
 # | things, stuff | 可数物体、不可数区域 | what can be counted, and what cannot: people, sky | [08] |
 # | threshold | 阈值 | the score from which an example is flagged | [01] |
-# | training mode, eval mode | 训练模式、推理模式 | by the batch's statistics, by the running ones | [06] |
+# | training mode, eval mode | 训练模式、推理模式 | by the batch's own statistics; by the running ones | [06] |
 # | upsampling | 上采样 | enlarging a map | [04] |
 # | valid convolution | 无填充卷积 | a convolution without padding: the map is smaller than the image | [02] |
-# | void | 忽略区域 | pixels without a label, which no score counts | [08] |
+# | void | 忽略区域 | pixels without a label, which a score leaves out | [08] |
 # | warm-up | 预热 | a learning rate that begins small and rises | [05] |
 # | weight decay | 权重衰减 | every step shortens the weights a little | [06] |
 #

@@ -14,8 +14,7 @@
 #
 # Sixteen small nets learn handwritten digits. Each has eight linear layers, six of them in three blocks that add their
 # input to their output (*skips*). The nets differ only in their initial weights and in the order of the data. The
-# learning rate is large, and falls to zero along a cosine. They are trained in this notebook, all at once; it takes a
-# few seconds.
+# learning rate is large, and falls to zero along a cosine. They are trained here, all at once, in a few seconds.
 #
 # Warm-up lets the rate climb over the first eighty steps; after that both kinds have the same rate. **So a guess
 # first, on paper: will the nets that went wrong without warm-up catch up, once the rates are the same? And will a
@@ -102,7 +101,7 @@ schedule_designer(warmup=warmup, start=start, rate=peak)
 # We say that a run has *failed* if its mean loss over the last twenty steps is above eighty-five per cent of that of a
 # guess, or if the loss is no longer a number (it has *diverged*).
 #
-# **Choose a large rate, and go through the lengths of warm-up. Then do the same for Adam.**
+# **Go through the lengths of warm-up at this large rate. Then do the same for Adam.**
 
 # %%
 from fpnlib.notes.warmup.explorers import rate_map
@@ -241,7 +240,7 @@ source(hessian_vector_product)
 # Here is what that finds along training, for the loss over $128$ of the training digits. The dashed line is the limit
 # that the learning rate of each step sets. A cross marks where a net diverges.
 #
-# **Begin with 80 steps of warm-up. Then choose 0. Then tick batch norm.**
+# **It opens with 80 steps of warm-up. Choose 0. Then tick batch norm.**
 
 # %%
 from fpnlib.notes.warmup.explorers import sharpness
@@ -350,9 +349,9 @@ range_test()
 #
 # Adam divides $m$, a running mean of gradients, by the root of $v$, a running mean of their squares (its two
 # *moments*). So the limit above is not Adam's; its own one takes that division into account, and we have not measured
-# it. People explain Adam's need of warm-up by its first steps. At step one both moments come from a single batch, so
-# the quotient is the sign of the gradient: plus or minus one. Every parameter moves by the whole learning rate,
-# however small its gradient. One step of torch's Adam shows it:
+# it. People explain Adam's need of warm-up by its first steps. At step one both moments come from a single batch and
+# are corrected for it, so the quotient is the sign of the gradient: plus or minus one. Every parameter moves by the
+# whole learning rate, however small its gradient. One step of torch's Adam shows it:
 
 # %%
 import torch
@@ -411,8 +410,9 @@ numbers(
 # %% [markdown]
 # Standing still saves no net. After eighty batches of it <span title="WU-5 still_failed_80">100%</span> fail, and
 # after a ramp of eighty steps <span title="WU-5 ramp_failed_80">0%</span>. In these nets the moments are not the
-# reason. Nor is time alone: after eighty steps at a thirty-second of the rate most nets fail as well. A middle rate we
-# did not try.
+# reason. Liu et al. found the contrary in a transformer, where two thousand steps that fed only $v$ were enough. Nor
+# is time alone the reason here: after eighty steps at a thirty-second of the rate most nets fail as well. A middle
+# rate we did not try.
 
 # %% [markdown]
 # RAdam acts on the first explanation. An average over $\rho$ gradients varies less the larger $\rho$ is, and $v$ rests
@@ -443,7 +443,7 @@ for step in range(1, 201):
 
 # %% [markdown]
 # Five steps of momentum; then the factor begins, near zero, and after two hundred steps it has not come to a third. So
-# RAdam *is* a warm-up, of a shape that nobody has to choose, and a long one.
+# RAdam *is* a warm-up, as Ma and Yarats point out, of a shape that nobody has to choose, and a long one.
 #
 # ### Where transformers use it
 #
@@ -584,8 +584,8 @@ verdicts("WU")
 # ### Large rates need it
 #
 # **Yes, without batch norm, and even when each way may choose its own best rate. With batch norm none of it is
-# shown.** Share of failed runs at the three larger rates; the last row is a second data set, objects cut out of the
-# book's drawn scenes:
+# shown at these rates.** Share of failed runs at the three larger rates; the last row is a second data set, objects
+# cut out of the book's drawn scenes:
 
 # %%
 from fpnlib.notes.warmup.experiments.tables import parts
@@ -643,8 +643,8 @@ numbers(
 )
 
 # %% [markdown]
-# At the large rate ten steps do nothing, and eighty save most nets. At the smallest rate any warm-up costs. With Adam
-# a longer one costs more; with SGD ten steps cost more than forty or eighty, and we do not know why.
+# At the large rate ten steps do nothing for SGD, and eighty save most nets. At the smallest rate any warm-up costs.
+# With Adam a longer one costs more; with SGD ten steps cost more than forty or eighty, and we do not know why.
 
 # %%
 parts("WU-2")
@@ -780,8 +780,8 @@ for name, risk in (("sharpness", over), ("loss", loss)):
 # %% [markdown]
 # Even below the limit most jumps fail, hardly fewer than a little above it. The moment counts as well: at step ten the
 # nets on the ramp stand as close to the limit as at step forty, and yet the jump kills far more of them. Sharpness at
-# one moment does not say that it will rise again in the next ten steps, and Kalra and Barkeshli note that with
-# momentum the limit itself is lower at the very start, near $2 / \eta$.
+# one moment does not say that it will rise again in the next ten steps, and the limit is one of descent with all data:
+# noise from small batches lowers it, and so, at the very start, does momentum (Kalra and Barkeshli).
 #
 # So whether a net survives the full rate is only partly a matter of sharpness. To prove it the cause, one would have
 # to lower it by other means and change nothing else. We have not done that.
@@ -927,9 +927,10 @@ parts("WU-8")
 # - **Do you need it?** If some seeds end at the loss of a guess, or the loss leaps in the first steps, then yes, or a
 #   lower rate.
 # - **Take a larger rate with it**, here twice as large. At a small rate it only costs. With batch norm expect less.
-# - **A ramp, and not too short.** A few steps did nothing at a large rate, and a short constant start did harm.
+# - **A ramp, and not too short.** With SGD ten steps did nothing at a large rate; a short constant start did harm.
 # - **From where, and how long?** Goyal et al. climb from a thirty-second of the rate over five of ninety epochs,
-#   detectron2 by default from a thousandth over a thousand steps. If that does not save your net, lower the rate.
+#   detectron2 by default from a thousandth over a thousand steps; for Adam, Ma and Yarats advise $2 / (1 - \beta_2)$
+#   steps. If that does not save your net, lower the rate.
 # - **Print the rates once**, over an epoch's end and over a restart. A decay whose clock is not where you think and a
 #   warm-up that begins again are the usual bugs.
 #
@@ -988,6 +989,7 @@ check("largest rate", ...)
 # %%
 check("what warm-up costs", ...)
 
+
 # %% [markdown]
 # **Fifth, a bug to mend.** This function gives the factor in each batch of each epoch. It is right as long as the
 # warm-up is no longer than an epoch. MiniGPT-4's scheduler had this very mistake. What happens in the second epoch?
@@ -1023,14 +1025,14 @@ check("warm-up across epochs", factor_in)
 # |---|---|---|
 # | learning rate | 学习率 | how far a step goes for a given gradient |
 # | warm-up | 预热 | a learning rate that begins small and rises |
-# | decay | 衰减 | a learning rate that falls later on |
+# | decay | 衰减 | how the rate falls after its peak |
 # | schedule | 学习率调度 | the learning rate as a function of the step |
 # | momentum | 动量 | a running sum of gradients that the step follows |
 # | Hessian | 海森矩阵 | the matrix of second derivatives of the loss |
-# | sharpness | 锐度 | its largest eigenvalue |
+# | sharpness | 锐度 | the Hessian's largest eigenvalue |
 # | edge of stability | 稳定性边缘 | the sharpness climbs to the limit and hovers there |
 # | catapult | 弹射 | steps beyond the limit grow, and land on flatter ground |
-# | power iteration | 幂迭代 | multiply by a matrix again and again to find that eigenvalue |
+# | power iteration | 幂迭代 | multiply by a matrix again and again to find its largest eigenvalue |
 # | second moment | 二阶矩 | Adam's running mean of squared gradients |
 # | one-cycle | 单周期调度 | a schedule that climbs to the full rate and then falls to next to nothing |
 # | range test | 学习率范围测试 | let the rate climb at every step and see where the loss turns |
@@ -1049,8 +1051,8 @@ check("warm-up across epochs", factor_in)
 #   them again.
 # - D. S. Kalra and M. Barkeshli, *Why Warmup the Learning Rate? Underlying Mechanisms and Improvements*, NeurIPS 2024:
 #   sharpness that falls by itself, and what warm-up adds. We read sections 2 to 5.
-# - L. Liu et al., *On the Variance of the Adaptive Learning Rate and Beyond*, ICLR 2020: RAdam. We read its abstract
-#   and introduction.
+# - L. Liu et al., *On the Variance of the Adaptive Learning Rate and Beyond*, ICLR 2020: RAdam, and the test
+#   with $v$ fed first (*Adam-2k*, section 3). We read its abstract and introduction.
 # - J. Ma and D. Yarats, *On the Adequacy of Untuned Warmup for Adaptive Optimization*, AAAI 2021: the size of Adam's
 #   first updates. We read its abstract and part of its introduction.
 # - I. Loshchilov and F. Hutter, *SGDR: Stochastic Gradient Descent with Warm Restarts*, ICLR 2017: the cosine. We did

@@ -92,6 +92,13 @@ verdicts("RS")
 # not say: there is no need to worry when others publish first.
 
 # %% [markdown]
+# **What this book can add** are habits that it learnt the hard way, most of them in
+# [note 08](08-segmentation-difficulties.ipynb). Write down what would make a saying hold before you measure it. Keep a
+# control, a case whose effect you know: twice ours showed too little, so the measurement was not fit to find anything.
+# Ask who made your labels: three verdicts fell because a border was missing from ours. And report what failed beside
+# what held.
+
+# %% [markdown]
 # ## Remember
 #
 # - The source's advice: three parts of three or four months each, about a year. Put in your own lengths.
@@ -123,11 +130,12 @@ check("latest start", ...)
 # |---|---|---|
 # | first author | 第一作者 | who did most of the work, named first |
 # | deadline | 截稿日期 | the last day on which a venue takes papers |
-# | luck | 运气 | what no plan contains |
+# | luck | 运气 | what helps or hinders and cannot be planned |
 #
 # ## References
 #
 # - The source: "Deep Into The Space", one page of a learner's notes, in Chinese, the page from which this book grew. We
 #   know no more of it than its title and its text.
-# - *Another good page:* R. Hamming, *You and Your Research*, a talk of 1986. It is about what is left out here: which
-#   problems to choose, and how much of luck is preparation.
+# - *Other good pages* on what is left out here: R. Hamming, *You and Your Research*, 1986, on which problems to choose
+#   and how much of luck is preparation; S. Keshav, *How to Read a Paper*, 2007; J. Schulman, *An Opinionated Guide to
+#   ML Research*, 2020.

@@ -23,7 +23,7 @@ OFFERED: dict[str, Wanted] = {
     "box_error": {"iou": 10, "error": ...},
     "detection": {"iou": ..., "score": (0.5, 0.7, 0.9, 0.94, 0.97, 0.99)},
     "geometry": {
-        "position": 20,
+        "position": (0, 1, 2, 3, 5, 8, 11, 14, 17, 20, 23, 26, 29, 30, 31, 32, 33, 34, 36, 39),
         "width": (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 15, 20),
         "layers": ...,
         "padding": (0, 1),

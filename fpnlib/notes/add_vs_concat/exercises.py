@@ -89,8 +89,8 @@ def _examine_weights(answer: Answer) -> str | None:
 
 
 def fusion(design: str) -> str:
-    """Return "add" where corresponding channels mean the same and there is little data, or one channel; else concat."""
-    return {"few aligned digits": "add", "many shuffled maps": "concat", "five edge maps": "add"}[design]
+    """Return "add" where corresponding channels mean the same and their sum holds the answer; else "concat"."""
+    return {"few aligned digits": "add", "many shuffled maps": "concat", "two frames": "concat"}[design]
 
 
 def _always_add(design: str) -> str:
@@ -101,16 +101,21 @@ def _always_concat(design: str) -> str:
     return "concat"
 
 
+def _by_alignment(design: str) -> str:
+    return "concat" if "shuffled" in design else "add"
+
+
 def _measured() -> dict[str, str]:
     """Return why, and what was measured, for each design."""
-    pairs, bet, edges = Result.load("AC-4"), Result.load("AC-12"), Result.load("AC-7")
+    pairs, bet = Result.load("AC-4"), Result.load("AC-12")
     return {
         "few aligned digits": "Pixel meets pixel, and there is too little data to learn that: add is more accurate by "
         f"{bet.number('digits_scarce_add'):.2f} (AC-12).",
         "many shuffled maps": "The channels do not correspond, and there is enough data to learn which belong "
         f"together: concat is more accurate by {-pairs.number('network_add_gain_0_640'):.2f} (AC-4).",
-        "five edge maps": "All five say the same thing, how likely an edge is: with one weight for each the sum's F is "
-        f"{edges.number('fused'):.2f}, above every single map's on the café photo (AC-7).",
+        "two frames": "Pixel meets pixel, but the answer is in the difference of the two, and a sum does not hold it: "
+        f"with 320 pairs add is right in {bet.number('moving_add_320'):.2f} of the cases, concat in "
+        f"{bet.number('moving_concat_320'):.3f} (AC-12).",
     }
 
 
@@ -253,14 +258,14 @@ EXERCISES = (
         "which fusion",
         'Write f(design) that returns "add" or "concat" for each of "few aligned digits" (two images of the same '
         'digit, pixel by pixel, ten or twenty pairs), "many shuffled maps" (channels in another order, hundreds of '
-        'pairs) and "five edge maps" (one channel each).',
+        'pairs, no layer before) and "two frames" (of a digit that moves left or right: which?).',
         _examine_choice,
         fusion,
-        ((_always_add, "do not correspond"), (_always_concat, "Pixel meets pixel")),
+        ((_always_add, "do not correspond"), (_always_concat, "too little data"), (_by_alignment, "difference")),
         (
             "Ask of each design: does channel k, or pixel k, of one mean what that of the other means?",
             "Where they do and data is scarce, an add has less to learn. Where they do not, a sum mixes what does "
-            "not belong together. Then look at what was measured for edges.",
+            "not belong together. Then ask what a sum of two frames still says of their order.",
         ),
     ),
     Exercise(

@@ -329,11 +329,12 @@ def test_two_instruction_sets_stand_side_by_side(monkeypatch, capsys):
 
 
 def on_a_backbone(seeds, *, fine_tune=False):
-    return {"effect": [(0.4 if fine_tune else 1) + seed / 100 for seed in seeds], "early": [float(s) for s in seeds]}
+    shift = -0.6 if fine_tune else 0.0
+    return {"effect": [1 + shift + seed / 100 for seed in seeds], "early": [shift + seed for seed in seeds]}
 
 
 def on_a_backbone_at_first(seeds, *, fine_tune=False):
-    return {"early": on_a_backbone(seeds)["early"]}
+    return {"early": on_a_backbone(seeds, fine_tune=fine_tune)["early"]}
 
 
 def test_a_frozen_backbone_and_one_that_learns_stand_side_by_side(monkeypatch, capsys):
@@ -354,7 +355,7 @@ def test_a_frozen_backbone_and_one_that_learns_stand_side_by_side(monkeypatch, c
     assert [line[1::3] for line in rest] == [("in this", "holds", "fails"), ("in that", "holds", "holds")]
     assert disagreements(both, tuned, fine_tune=True) == []
     tuned.per_seed["early"][0] = 0.1
-    assert disagreements(both, tuned, fine_tune=True) == ["early[0]: 0, stored is 0.1"]
+    assert disagreements(both, tuned, fine_tune=True) == ["early[0]: -0.6, stored is 0.1"]
 
 
 def test_a_backbone_learns_only_where_a_claim_has_one(capsys):

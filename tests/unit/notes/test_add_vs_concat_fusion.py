@@ -10,6 +10,7 @@ from fpnlib.models import FPN, cost
 from fpnlib.models.cpn import GlobalNet
 from fpnlib.models.fusion import Add
 from fpnlib.notes.add_vs_concat.experiments import counts, edges, identities, pyramids
+from fpnlib.notes.add_vs_concat.experiments.alignment import PairNet
 from fpnlib.notes.add_vs_concat.explorers import add_is_tied_concat, edge_fusion, fusion_costs
 
 
@@ -53,6 +54,28 @@ def test_a_concat_pyramid_with_tied_kernels_is_fpn():
     maps = random_maps((3, 5, 7))
     for one, other in zip(adding.eval()(maps), joining(maps), strict=True):
         torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
+
+
+def test_a_concat_that_is_cut_back_is_an_add_after_a_1x1_each():
+    torch.manual_seed(0)
+    net = pyramids.ConcatPyramid((3, 5, 7), 4, cut=True)
+    fine, middle, coarse = random_maps((3, 5, 7))
+    laterals = [block(one) for block, one in zip(net.inner_blocks, (fine, middle, coarse), strict=True)]
+    first, second = net.cuts[1].weight.chunk(2, 1)
+    added = F.conv2d(laterals[1], first) + F.conv2d(F.interpolate(laterals[2], scale_factor=2), second)
+    torch.testing.assert_close(net([fine, middle, coarse])[1], net.layer_blocks[1](added), rtol=1e-4, atol=1e-5)
+    assert [block.in_channels for block in net.layer_blocks] == [4, 4, 4]
+
+
+def test_shuffled_and_aligned_channels_are_one_problem_to_a_1x1():
+    torch.manual_seed(0)
+    net, other = (PairNet(6, 3, "add", 5, lateral=True) for _ in range(2))
+    order = torch.randperm(6)
+    other.load_state_dict(net.state_dict())
+    with torch.no_grad():
+        other.laterals[1].weight.copy_(net.laterals[1].weight[:, order])
+    one, two = torch.randn(2, 4, 6)
+    torch.testing.assert_close(net(one, two), other(one, two[:, order]))
 
 
 @pytest.mark.parametrize("how", ["cut", "cut twice", "lift"])
@@ -128,9 +151,9 @@ def test_free_halves_differ_by_the_nudge_times_y():
 
 
 def test_the_cost_explorer_counts_what_the_counter_counts():
-    data = fusion_costs().set(side=8).data
+    data = fusion_costs().data
     for name, net in pyramids.whole_pyramids().items():
-        counted = cost(net, pyramids.map_shapes(256, 256))
+        counted = cost(net, pyramids.map_shapes(512, 512))
         assert data.pyramids[name] == pytest.approx((counted.parameters / 1e6, counted.macs / 1e9))
 
 

@@ -12,6 +12,7 @@ from fpnlib.notes.segmentation_difficulties.experiments.contours import contour,
 from fpnlib.notes.segmentation_difficulties.experiments.masks import iou
 from fpnlib.notes.segmentation_difficulties.experiments.photos import cafe
 from fpnlib.notes.segmentation_difficulties.experiments.post_processing import CRF
+from fpnlib.notes.segmentation_difficulties.explorers import price_of_a_line
 from fpnlib.ops import dense_crf
 
 
@@ -119,3 +120,15 @@ def test_a_sampler_refuses_what_does_not_fit():
 def test_neighbours_that_differ_are_counted():
     labels = np.array([[0, 0, 1], [0, 2, 1]])
     assert draws.differ(np.stack([labels, labels * 0])).tolist() == [pytest.approx(4 / 7), 0]
+
+
+def test_a_mask_of_ones_own_is_priced_beside_the_others():
+    mask = np.zeros((100, 100), bool)
+    mask[20:60, 20:60] = True
+    data = price_of_a_line(mask, line=2).data
+    assert data.yours == (2 * contour(mask).length_by_area, contour(mask).cost(2, 0))
+    assert price_of_a_line(line=2).data.yours is None
+    with pytest.raises(ValueError, match="mask"):
+        price_of_a_line(np.ones((4, 4, 3)))
+    with pytest.raises(ValueError, match="mask"):
+        price_of_a_line(np.zeros((4, 4), bool))

@@ -1,4 +1,4 @@
-"""AC-4 and AC-12: two inputs whose channels mean the same to a degree, added or concatenated, with little data or much.
+"""AC-4, AC-12 and AC-13: two inputs whose channels mean the same to a degree, added or concatenated, with any data.
 
 Both sets are real. `digits`: two images of the same digit, 64 grey values each; the channel is the pixel. `network`:
 two views of the same place in a photo, at full and at half size, through the same trained network; the channel is the
@@ -49,17 +49,24 @@ class Pairs(NamedTuple):
 
 
 class PairNet(nn.Module):
-    """Merge two inputs (n, channels), then a 1×1 convolution on a map of one place, ReLU, and the classifier."""
+    """Merge two inputs (n, channels), then a 1×1 convolution on a map of one place, ReLU, and the classifier.
 
-    def __init__(self, channels: int, classes: int, merge: Merge, width: int) -> None:
+    `lateral`: each input first goes through a 1×1 of its own, as in FPN.
+    """
+
+    def __init__(self, channels: int, classes: int, merge: Merge, width: int, *, lateral: bool = False) -> None:
         super().__init__()
         self.merge = merge_module(merge)
         self.hidden = nn.Linear(channels if merge == "add" else 2 * channels, width)
         self.classifier = nn.Linear(width, classes)
+        self.laterals = nn.ModuleList(
+            nn.Linear(channels, channels, bias=False) if lateral else nn.Identity() for _ in range(2)
+        )
 
     def forward(self, first: Float[Tensor, "n c"], second: Float[Tensor, "n c"]) -> Float[Tensor, "n classes"]:
         """Logits (n, classes)."""
-        merged = self.merge(first[:, :, None, None], second[:, :, None, None]).flatten(1)
+        one, two = (lateral(each) for lateral, each in zip(self.laterals, (first, second), strict=True))
+        merged = self.merge(one[:, :, None, None], two[:, :, None, None]).flatten(1)
         return self.classifier(self.hidden(merged).relu())
 
 
@@ -197,7 +204,9 @@ def train_pairs(
 
     merge: Merge = "concat" if kind == "concat" else "add"
     ensemble = Ensemble(
-        functools.partial(_double, channels, classes, merge, width_of(kind, channels, classes)),
+        functools.partial(
+            _double, channels, classes, merge, width_of(kind, channels, classes), lateral=kind == "lateral"
+        ),
         [seed for seed in seeds for _ in sizes],
         optimizer="adam",
         learning_rate=LEARNING_RATE,
@@ -207,9 +216,9 @@ def train_pairs(
     return ensemble.evaluate(_right, *tests, in_dims=0).view(len(seeds), len(sizes))
 
 
-def _double(channels: int, classes: int, merge: Merge, width: int) -> PairNet:
+def _double(channels: int, classes: int, merge: Merge, width: int, *, lateral: bool) -> PairNet:
     # Double precision, so that rounding, which may depend on how many train at once, stays below what is reported.
-    return PairNet(channels, classes, merge, width).double()
+    return PairNet(channels, classes, merge, width, lateral=lateral).double()
 
 
 def _loss(net: nn.Module, first: Tensor, second: Tensor, labels: Tensor) -> Tensor:
@@ -338,6 +347,28 @@ def when_the_bet_is_lost(seeds: Sequence[int]) -> dict[str, list[float]]:
     return {name: values.tolist() for name, values in every.items()}
 
 
+def with_laterals(seeds: Sequence[int]) -> dict[str, list[float]]:
+    """Shuffled channels added as they are, added after a 1×1 of each input, and concatenated; much data.
+
+    To a 1×1 whose initial weights are drawn at random no order of the channels is special, so with it shuffled channels
+    and aligned ones are the same problem. And after a 1×1 each, an add can do just what a concat can.
+    """
+    outcomes: dict[str, np.ndarray] = {}
+    for data_set in DATA_SETS:
+        members: list[tuple[Pairs, Pairs]] = []
+        for seed in seeds:
+            order = shuffled(pools(data_set, seed)[0].first.shape[1], seed)
+            train, test = (one._replace(second=one.second[:, order]) for one in pools(data_set, seed))
+            members += [(train, test)] * len(RICH)
+        for kind in ("add", "lateral", "concat"):
+            outcomes[f"{data_set}_{kind}"] = train_pairs(members, seeds, RICH, kind).mean(1).numpy()
+        for other in ("add", "concat"):
+            outcomes[f"{data_set}_over_{other}"] = outcomes[f"{data_set}_lateral"] - outcomes[f"{data_set}_{other}"]
+        outcomes[f"{data_set}_lost"] = outcomes[f"{data_set}_concat"] - outcomes[f"{data_set}_add"]
+    every = {"effect": outcomes["network_over_add"], **outcomes}
+    return {name: values.tolist() for name, values in every.items()}
+
+
 def _corners(seeds: Sequence[int]) -> dict[str, list[float]]:
     corners = (ALIGNMENTS[0], ALIGNMENTS[-1]), (SIZES[0], SIZES[-1])
     return accuracies("digits", seeds, *corners, ["concat"]) | accuracies("network", seeds, *corners, ["add"])
@@ -423,6 +454,45 @@ CLAIMS = (
         told={
             "depends": "Adding maps whose channels do not match can be worse than throwing one of the two away.",
             "holds": "Adding maps whose channels do not match can be worse than throwing one of the two away.",
+        },
+    ),
+    Claim(
+        "AC-13",
+        "A 1×1 that learns, on each map before the add, makes up for channels that do not match.",
+        Said("us"),
+        {
+            **{
+                f"in that it helps an add of shuffled channels, {_SET_NAMES[data_set]}": exceeds(
+                    MARGIN,
+                    "test accuracy of shuffled channels added after a 1×1 each less that of the same added as they "
+                    "are, 320 and 640 pairs",
+                    of=f"{data_set}_over_add",
+                    because=_BECAUSE,
+                )
+                for data_set in DATA_SETS
+            },
+            **{
+                f"in that the add is then as good as concat, {_SET_NAMES[data_set]}": exceeds(
+                    -MARGIN,
+                    "test accuracy of shuffled channels added after a 1×1 each less that of the same concatenated, 320 "
+                    "and 640 pairs",
+                    of=f"{data_set}_over_concat",
+                    because=_BECAUSE,
+                )
+                for data_set in DATA_SETS
+            },
+        },
+        with_laterals,
+        seeds=16,
+        control=exceeds(
+            MARGIN,
+            "test accuracy that an add of a network's shuffled channels, as they are, lacks to their concat",
+            of="network_lost",
+            because=_BECAUSE,
+        ),
+        told={
+            "depends": "A 1×1 that learns, before the add, wins back most of what a network's shuffled channels cost; "
+            "that the add is then as good as concat is not shown."
         },
     ),
 )

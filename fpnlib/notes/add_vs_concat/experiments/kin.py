@@ -18,7 +18,7 @@ from fpnlib.validation import require_choice
 ADD, CONCAT, WEIGHTED, STREAM = "add", "concat, then a 1×1", "weighted add", "residual stream"
 PER_CHANNEL, PER_PLACE = "gate per channel", "gate per place"
 OVER_MAPS, OVER_PLACES = "attention over maps", "attention over places"
-KIN = (ADD, STREAM, WEIGHTED, CONCAT, PER_CHANNEL, PER_PLACE, OVER_MAPS, OVER_PLACES)
+KIN = (ADD, WEIGHTED, CONCAT, STREAM, PER_CHANNEL, PER_PLACE, OVER_MAPS, OVER_PLACES)
 TRAITS = ("learned", "per map", "per channel", "per place", "from the data", "looks elsewhere")
 MAPS = ("P3", "P4", "P5")
 WIDTH = 8  # of queries and keys

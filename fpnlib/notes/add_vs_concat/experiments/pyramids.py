@@ -25,18 +25,23 @@ class ConcatPyramid(nn.Module):
     """FPN with concatenation where it adds: each level carries all coarser ones, and its 3×3 brings them down.
 
     `lateral`: cut each backbone map to `out_channels` by a 1×1 first, as FPN does; without, maps come as they are.
+    `cut`: bring what is concatenated down to `out_channels` at once, by another 1×1, so that nothing piles up.
     """
 
-    def __init__(self, in_channels_list: Sequence[int], out_channels: int, *, lateral: bool = True) -> None:
+    def __init__(
+        self, in_channels_list: Sequence[int], out_channels: int, *, lateral: bool = True, cut: bool = False
+    ) -> None:
         super().__init__()
         widths = [out_channels if lateral else cin for cin in in_channels_list]
         self.inner_blocks = nn.ModuleList(
             nn.Conv2d(cin, out_channels, 1) if lateral else nn.Identity() for cin in in_channels_list
         )
         self.concat = Concat()
-        self.layer_blocks = nn.ModuleList(
-            nn.Conv2d(sum(widths[level:]), out_channels, 3, padding=1) for level in range(len(widths))
+        carried = [out_channels if cut else sum(widths[level:]) for level in range(len(widths))]
+        self.cuts = nn.ModuleList(
+            nn.Conv2d(width + out_channels, out_channels, 1) if cut else nn.Identity() for width in widths[:-1]
         )
+        self.layer_blocks = nn.ModuleList(nn.Conv2d(width, out_channels, 3, padding=1) for width in carried)
         for name, parameter in self.named_parameters():  # as in our FPN
             if name.endswith("weight"):
                 nn.init.kaiming_uniform_(parameter, a=1)
@@ -47,8 +52,8 @@ class ConcatPyramid(nn.Module):
         """Levels (N, out_channels, H, W) of the maps' sizes, finest first."""
         laterals = [block(one) for block, one in zip(self.inner_blocks, features, strict=True)]
         merged = laterals[-1:]
-        for one in laterals[-2::-1]:
-            merged.insert(0, self.concat(one, F.interpolate(merged[0], one.shape[2:], mode="nearest")))
+        for one, cut in zip(laterals[-2::-1], list(self.cuts)[::-1], strict=True):
+            merged.insert(0, cut(self.concat(one, F.interpolate(merged[0], one.shape[2:], mode="nearest"))))
         return [block(level) for block, level in zip(self.layer_blocks, merged, strict=True)]
 
 
@@ -83,10 +88,11 @@ class AddMerge(nn.Module):
 
 
 def whole_pyramids(channels: int = CHANNELS, maps: Sequence[int] = RESNET50) -> dict[str, nn.Module]:
-    """FPN, CPN's GlobalNet for COCO's 17 keypoints, and both concatenations, by name."""
+    """FPN, CPN's GlobalNet for COCO's 17 keypoints, and three that concatenate, by name."""
     return {
         "fpn": FPN(maps, channels),
         "global_net": GlobalNet(maps, channels, KEYPOINTS),
+        "concat_cut": ConcatPyramid(maps, channels, cut=True),
         "concat": ConcatPyramid(maps, channels),
         "concat_uncut": ConcatPyramid(maps, channels, lateral=False),
     }

@@ -42,7 +42,7 @@ def _two_pieces() -> tuple[torch.Tensor, torch.Tensor]:
 
 @explorer
 def fusion_costs() -> CostsExplorer:
-    """Choose maps, channels and kernel: what the next convolution costs, and what four pyramids do."""
+    """Choose maps, channels and kernel: what the next convolution costs, and what five pyramids do."""
     return CostsExplorer()
 
 

@@ -7,9 +7,10 @@ import numpy as np
 from ipywidgets import Widget
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from fpnlib.explore import Explorer, choice, number, slider
-from fpnlib.explore.style import BLUE, INK, ORANGE, PAPER, PURPLE
+from fpnlib.explore.style import BLUE, ORANGE, PAPER, PURPLE
 from fpnlib.notes.add_vs_concat.experiments.alignment import (
     ALIGNMENTS,
     DATA_SETS,
@@ -88,17 +89,16 @@ class AlignmentExplorer(Explorer[AlignmentData]):
             width_ratios=[1.35, 1, 0.42],
         )
         shades = LinearSegmentedColormap.from_list("concat to add", [PURPLE, PAPER, BLUE])
-        grid = self.panel(axes["map"], title="Where add (blue) or concat (purple) wins; dot: sure")
+        grid = self.panel(axes["map"], title="Add (blue) or concat (purple) ahead; dot: sure")
         grid.heat_map(
             lambda data: data.gain[::-1],
             *(ALIGNMENTS[::-1], SIZES, lambda data: (_row(data.alignment), data.cell[1])),
             **{"words": number, "cmap": shades, "vmin": -_MOST, "vmax": _MOST},
         )
         grid.axes.set(xlabel="training pairs", ylabel="alignment")
-        grid.add(
-            grid.axes.plot([], [], "o", ms=4, color=INK)[0],
-            lambda dots, data: dots.set_data(*data.sure[::-1].nonzero()[::-1]),
-        )
+        for sign, colour in ((1, BLUE), (-1, PURPLE)):  # the winner's colour, as many a sure cell is nearly white
+            (dots,) = grid.axes.plot([], [], "o", ms=8, color=colour, mec=PAPER)
+            grid.add(dots, partial(_mark, sign))
         grid.grab(alignment=lambda value: (None, _row(value)), pairs=lambda value: (SIZES.index(value), None))
         curves = self.panel(axes["curves"], title="At this alignment", xlabel="training pairs", ylabel="test accuracy")
         curves.axes.set(xscale="log", xlim=(SIZES[0] / 1.3, SIZES[-1] * 1.05), ylim=(0, 1.02))
@@ -137,6 +137,12 @@ class AlignmentExplorer(Explorer[AlignmentData]):
             ),
             "the interval holds the gain": data.interval[0] <= data.gain[row, column] <= data.interval[1],
         }
+
+
+def _mark(sign: int, dots: Line2D, data: AlignmentData) -> None:
+    """Put a dot into each cell where add, or with −1 concat, is ahead for sure."""
+    rows, columns = (data.sure & (sign * data.gain > 0))[::-1].nonzero()
+    dots.set_data(columns, rows)
 
 
 def _row(alignment: float) -> int:

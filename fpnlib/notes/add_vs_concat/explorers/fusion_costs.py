@@ -15,10 +15,10 @@ MAPS, LEVELS = (2, 3, 4, 5), (2, 3, 4)
 NAMES = {
     "fpn": "FPN, adds",
     "global_net": "CPN's GlobalNet, adds",
-    "concat": "concat after a 1×1",
-    "concat_uncut": "concat of the maps as they are",
+    "concat_cut": "concat, cut back to 256 at each level",
+    "concat": "concat that piles up",
+    "concat_uncut": "concat that piles up, maps not cut by a 1×1 first",
 }
-_SIDE = 512  # pixels at which the pyramids are counted; a convolution's products grow with the area
 _PLACES = 64 * 64  # of the next convolution's output
 
 
@@ -29,7 +29,6 @@ class CostsData:
     maps: int
     channels: int
     kernel: int
-    side: int
     levels: int
     weights: tuple[int, int]  # after an add, after a concat
     macs: np.ndarray  # (2, len(MAPS)) in millions, for every number of maps
@@ -37,35 +36,32 @@ class CostsData:
 
 
 class CostsExplorer(Explorer[CostsData]):
-    """Multiply-adds of the next convolution against the number of maps, and four pyramids as bars."""
+    """Multiply-adds of the next convolution against the number of maps, and five pyramids as bars."""
 
-    title = "Multiply-adds of the convolution after an add and after a concat, and four pyramids on ResNet-50 compared"
+    title = "Multiply-adds of the convolution after an add and after a concat, and five pyramids on ResNet-50 compared"
     size = (1000, 380)
-    groups = (("the next convolution", ("maps", "channels", "kernel")), ("pyramids", ("levels", "side")))
+    groups = (("the next convolution", ("maps", "channels", "kernel")), ("pyramids", ("levels",)))
 
     def make_controls(self) -> dict[str, Widget]:
-        """Return the maps, their channels, the kernel, and the image's side for the pyramids."""
+        """Return the maps, their channels, the kernel, and the pyramids' levels."""
         return {
             "maps": slider("maps that are joined", 2, MAPS[0], MAPS[-1], 1),
             "channels": slider("channels of each map, and of the output", 128, 8, 256, 8),
             "kernel": slider("kernel", 3, 1, 7, 1),
             "levels": slider("pyramids: levels, finest first", LEVELS[-1], LEVELS[0], LEVELS[-1], 1),
-            "side": slider("pyramids: side of the image in 32 pixels", 16, 4, 32, 1),
         }
 
-    def compute(self, maps: int, channels: int, kernel: int, levels: int, side: int) -> CostsData:
+    def compute(self, maps: int, channels: int, kernel: int, levels: int) -> CostsData:
         """Count."""
         one, *rest = (convolution_weights(count, channels, kernel) for count in (1, *MAPS))
-        area = (32 * side / _SIDE) ** 2
         return CostsData(
             maps=maps,
             channels=channels,
             kernel=kernel,
-            side=32 * side,
             levels=levels,
             weights=(one, rest[MAPS.index(maps)]),
             macs=np.array([[one] * len(MAPS), rest]) * _PLACES / 1e6,
-            pyramids={name: (weights, area * macs) for name, (weights, macs) in counted_pyramids(levels).items()},
+            pyramids=counted_pyramids(levels),
         )
 
     def build(self, figure: Figure) -> None:
@@ -78,8 +74,8 @@ class CostsExplorer(Explorer[CostsData]):
         self._path(chart, 1, "after a concat", color=PURPLE, marker="s", ls="--")
         chart.dot(lambda data: ([data.maps] * 2, [1, data.maps]), ms=13, mfc="none", mec=ORANGE, mew=2.5)
         chart.grab(maps=lambda value: (value, None))
-        pyramids = self.panel(right, title="Pyramids of 256 channels on ResNet-50", xscale="log", yticks=[])
-        pyramids.axes.set(xlim=(0.05, 2000), ylim=(len(NAMES) - 0.4, -0.7), xlabel="multiply-adds (billions)")
+        pyramids = self.panel(right, title="Pyramids of 256 channels on ResNet-50, 512×512 pixels", yticks=[])
+        pyramids.axes.set(xlim=(0, 16), ylim=(len(NAMES) - 0.4, -0.7), xlabel="multiply-adds, FPN = 1")
         pyramids.axes.spines["left"].set_visible(False)
         for row, key in enumerate(NAMES):
             self._pyramid(pyramids, row, key, PURPLE if "concat" in key else BLUE)
@@ -100,27 +96,24 @@ class CostsExplorer(Explorer[CostsData]):
 
     @staticmethod
     def _pyramid(pyramids: Panel, row: int, key: str, colour: str) -> None:
-        """A row: a dot at its multiply-adds, which grow with the area, and its name and weights."""
+        """A row: a bar up to its multiply-adds, and its name and weights."""
 
         def macs(data: CostsData) -> float:
-            return data.pyramids[key][1]
+            return data.pyramids[key][1] / data.pyramids["fpn"][1]
 
-        pyramids.strokes(lambda data: [[(0.05, row), (macs(data), row)]], colors=FAINT, zorder=0)
+        pyramids.strokes(lambda data: [[(0, row), (macs(data), row)]], colors=colour, linewidths=9)
         pyramids.text(
             lambda data: f"{NAMES[key]}: {number(data.pyramids[key][0])} million weights",
-            0.06,
-            row - 0.3,
+            0.1,
+            row - 0.38,
             va="center",
             color=colour,
         )
         pyramids.text(
-            lambda data: number(macs(data)), at=lambda data: (1.3 * macs(data), row), va="center", weight="bold"
-        )
-        pyramids.dot(
-            lambda data: (macs(data), row),
-            color=colour,
-            label=NAMES[key],
-            grab={"side": lambda value, data: (macs(data) * (32 * value / data.side) ** 2, row)},
+            lambda data: f"{number(data.pyramids[key][1])} billion",
+            at=lambda data: (macs(data) + 0.15, row),
+            va="center",
+            weight="bold",
         )
 
     def describe(self, data: CostsData) -> str:
@@ -132,8 +125,9 @@ class CostsExplorer(Explorer[CostsData]):
             f"{data.maps} maps of {data.channels} channels, {data.kernel}×{data.kernel}, 64×64 places: after an add "
             f"{after_add} thousand weights and {add} multiply-adds, after a concat {after_concat} thousand "
             f"and {concat}, {data.maps} times as many.\n"
-            f"Pyramids of {data.levels} levels at {data.side}×{data.side}: FPN {products['fpn']} billion, GlobalNet "
-            f"{products['global_net']}, concat {products['concat']}, uncut {products['concat_uncut']}."
+            f"Pyramids of {data.levels} levels at 512×512, in billions: FPN {products['fpn']}, GlobalNet "
+            f"{products['global_net']}; concat cut back {products['concat_cut']}, piling up {products['concat']}, "
+            f"without the first 1×1 {products['concat_uncut']}."
         )
 
     def invariants(self, data: CostsData) -> dict[str, bool]:
@@ -141,7 +135,10 @@ class CostsExplorer(Explorer[CostsData]):
         products = {name: macs for name, (_, macs) in data.pyramids.items()}
         return {
             "concat costs maps times as much": data.weights[1] == data.maps * data.weights[0],
-            "concat pyramids cost more": products["fpn"] < products["concat"] < products["concat_uncut"],
+            "concat pyramids cost more": products["fpn"]
+            < products["concat_cut"]
+            < products["concat"]
+            < products["concat_uncut"],
         }
 
 

@@ -89,7 +89,7 @@ class SkipExplorer(Explorer[SkipData]):
         )
 
         lost = stored_scores()["lost"]
-        bars = self.panel(right, title="mIoU lost without the map at that stride", ylabel="mIoU lost")
+        bars = self.panel(right, title="mIoU lost when a trained net's map is cut", ylabel="mIoU lost")
         bars.columns([*map(str, LEVELS), ""] * len(KINDS))
         bars.axes.set(ylim=(1.1 * min(lost.min(), -0.005), 1.2 * lost.max()), xlim=(-0.8, _BARS[-1, -1] + 0.8))
         bars.level(0, color=MUTED, lw=0.8)
@@ -133,7 +133,7 @@ class SkipExplorer(Explorer[SkipData]):
         scenes, steps = COURSES[data.course]
         return (
             f"{KIND_NAMES[data.kind]}, {scenes} scenes, {steps} steps: {data.score} {number(mean)} (95 % interval "
-            f"{number(low)} to {number(high)}); {others}.\nmIoU lost without one of the maps: {parts}."
+            f"{number(low)} to {number(high)}); {others}.\nmIoU lost when one map of the trained net is cut: {parts}."
         )
 
     def invariants(self, data: SkipData) -> dict[str, bool]:

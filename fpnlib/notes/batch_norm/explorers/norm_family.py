@@ -47,7 +47,7 @@ class FamilyData:
 
 
 class FamilyExplorer(Explorer[FamilyData]):
-    """Maps in a grid, the averaged ones lit; their histogram; and one output over the size of the batch."""
+    """Maps in a grid, the averaged ones framed; their histogram; and one output over the size of the batch."""
 
     title = "Which maps of a batch four norms average, their distribution, and one output over the size of the batch"
     size = (1000, 470)
@@ -72,7 +72,7 @@ class FamilyExplorer(Explorer[FamilyData]):
             "norm": choice("norm", NORMS),
             "groups": choice("groups of group norm", divisors, divisors[len(divisors) // 2]),
             "image": slider("image", min(4, images - 1), 0, images - 1, 1),
-            "channel": slider("channel", min(8, channels - 1), 0, channels - 1, 1),
+            "channel": slider("channel", min(11, channels - 1), 0, channels - 1, 1),
             "size": slider("batch size", min(4, images), 1, images, 1),
             "after": toggle("show what comes out"),
         }
@@ -106,7 +106,7 @@ class FamilyExplorer(Explorer[FamilyData]):
         """Lay out the grid, where the dot goes from map to map, the histogram, and the outputs by size of batch."""
         axes = figure.subplot_mosaic([["grid", "values"], ["grid", "sizes"]], width_ratios=[1.9, 1])
         images, channels = self._maps.shape[:2]
-        grid = self.panel(axes["grid"], title="Images down, channels across; lit: averaged together", xlabel="channel")
+        grid = self.panel(axes["grid"], title="Images down, channels across; framed: averaged", xlabel="channel")
         fill_grid(grid, self._names, channels)
         values = self.panel(axes["values"], title="The averaged values", xlim=(-self._end, self._end), xlabel="x")
         values.axes.set(ylim=(0, 1.15), yticks=[])

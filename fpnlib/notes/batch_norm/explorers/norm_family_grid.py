@@ -1,4 +1,4 @@
-"""The N×C grid of maps in `norm_family`: the averaged ones lit, the others under a veil."""
+"""The N×C grid of maps in `norm_family`: the averaged ones framed, the others veiled, grey what is not in the batch."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -7,13 +7,14 @@ import numpy as np
 from matplotlib.colors import LinearSegmentedColormap
 
 from fpnlib.explore import Panel
-from fpnlib.explore.style import BLUE, GREEN, PAPER, PURPLE, pixel
+from fpnlib.explore.style import BLUE, FAINT, GREEN, PAPER, PURPLE, pixel
 from fpnlib.notes.batch_norm.experiments.family import AVERAGED
 
 if TYPE_CHECKING:
     from fpnlib.notes.batch_norm.explorers.norm_family import FamilyData
 
 _GAP = 2  # pixels around a map
+_ON = (PAPER, PAPER, FAINT)
 _VEILS = ((0, 175, 242), (0, 60, 242))  # of 255, over maps averaged, apart, absent; what goes in, and what comes out
 _WORDS = ("averaged with the dot's map", "not averaged with it", "not in this batch")
 
@@ -32,7 +33,9 @@ def fill_grid(panel: Panel, names: Sequence[str], channels: int) -> None:
     ends = -0.5, -0.5, channels - 0.5, len(names) - 0.5
     signs = LinearSegmentedColormap.from_list("signs", [PURPLE, PAPER, GREEN])
     panel.image(lambda data: data.tiles, ends, cmap=signs, vmin=-1, vmax=1, aspect="auto", zorder=0)
-    veils = np.array([[[*pixel(PAPER), share] for share in shares] for shares in _VEILS], np.uint8)
+    veils = np.array(
+        [[[*pixel(on), share] for on, share in zip(_ON, shares, strict=True)] for shares in _VEILS], np.uint8
+    )
     panel.image(lambda data: veils[int(data.after)][data.where], ends, aspect="auto", zorder=1, says=_words)
     panel.boxes(_lit, colors=BLUE, linewidths=2)
     places = {"image": lambda value, data: (data.channel, value), "channel": lambda value, data: (value, data.image)}

@@ -21,7 +21,7 @@ _ROWS = (
     "what the map keeps of it",
     "units by box / S, on the map",
     "An RoI is a point up to a width of",
-    "left border, r / 2 − P:",
+    "left border:",
     "right border:",
 )
 
@@ -106,31 +106,26 @@ class GeometryExplorer(Explorer[Strip]):
 
     @staticmethod
     def _numbers(data: Strip) -> list[list[str]]:
-        limits = [f"{number(one)} pixels" if one > 0 else "never" for one in (data.limit, data.right_limit)]
         values = (data.size, data.stride, data.padding, data.start + 0.5, data.end - data.begin, data.whole, data.kept)
-        return [[words] for words in (*map(number, values), f"{data.read} of {data.asked}", "", *limits)]
+        words = (*map(number, values), f"{data.read} of {data.asked}", "", _limit(data, 0), _limit(data, 1))
+        return [[word] for word in words]
 
     def describe(self, data: Strip) -> str:
         """Say where the RoI lies and what the map keeps of it."""
         shape = "a point" if data.kept == 0 else f"{_units(data.kept)} wide"
-        left, right = (
-            f"up to a width of {number(limit)} pixels" if limit > 0 else "at no width"
-            for limit in (data.limit, data.right_limit)
-        )
         return (
             f"{counted(_top(data), 'layer')}: receptive field {data.size}, stride {data.stride}, the middle "
             f"of unit 0 at {number(data.start + 0.5)}. The RoI from {data.begin} to {data.end} should be "
             f"{_units(data.whole)} wide; on the feature map it is {shape}.\n"
-            f"At the left border an RoI shrinks to a point {left}, at the right border {right}. Code that divides by "
-            f"the stride asks RoIPool for {counted(data.asked, 'unit')}; the map has {data.read} of them."
+            f"A point up to a width of: {_limit(data, 0)} at the left border, {_limit(data, 1)} at the right one. "
+            f"Code that divides by the stride asks for {counted(data.asked, 'unit')}; the map has {data.read} of them."
         )
 
     def invariants(self, data: Strip) -> dict[str, bool]:
         """Check the closed form against what the picture shows."""
-        at_border = data.begin == 0
         return {
             "the map keeps no more than there is": data.kept <= data.whole + 1e-9,
-            "at the border the closed form decides": not at_border or (data.kept == 0) == (data.end <= data.limit),
+            "at the border the closed form decides": data.begin > 0 or (data.kept == 0) == (data.end <= data.limit),
             "at the right border too": data.end < PIXELS
             or (data.kept == 0) == (data.end - data.begin <= max(data.right_limit, 0))
             or data.begin <= data.limit,
@@ -139,6 +134,12 @@ class GeometryExplorer(Explorer[Strip]):
                 np.isclose((data.clipped[-1, 1] - data.clipped[-1, 0]) / data.stride, data.kept)
             ),
         }
+
+
+def _limit(data: Strip, side: int) -> str:
+    """Up to which width an RoI is a point at this border, once the RoI has come to it."""
+    here, limit = ((data.begin == 0, data.limit), (data.end == PIXELS, data.right_limit))[side]
+    return (f"{number(limit)} pixels" if limit > 0 else "never") if here else "?"
 
 
 def _units(count: float) -> str:

@@ -31,7 +31,7 @@ class RoiData:
 class RoiExplorer(Explorer[RoiData]):
     """Photo, feature map, and two pooled crops."""
 
-    title = "An RoI on a photo, on the feature map, and pooled to 7×7 cells without and with padding"
+    title = "An RoI on a photo, on the feature map, and pooled to 7×7 bins without and with padding"
     size = (1000, 400)
     groups = (("the box", ("x", "y", "width", "height")),)
 
@@ -114,7 +114,7 @@ class RoiExplorer(Explorer[RoiData]):
         return (
             f"The RoI of {x1 - x0}×{y1 - y0} pixels at ({x0}, {y0}) should be {_by(data.whole)} units. Without padding "
             f"the map keeps {_by(data.plain.kept)}, {_shape(data.plain.kept)}; {data.plain.off_map} of its "
-            f"{BINS * BINS} pooled cells lie off the map.\nWith {data.padding} black pixels around the photo it keeps "
+            f"{BINS * BINS} bins lie off the map.\nWith {data.padding} black pixels around the photo it keeps "
             f"{_by(data.padded.kept)}, {_shape(data.padded.kept)}; {data.padded.off_map} lie off the map."
         )
 

@@ -84,7 +84,7 @@ class CalibrationExplorer(Explorer[CalibrationData]):
         self._show_temperatures(self.panel(axes["ranks"]), self.panel(axes["brier"]))
 
     def _show_temperatures(self, ranks: Panel, brier: Panel) -> None:
-        """What does not see the temperature, and what does."""
+        """What does not see the temperature, and what does, drawn as far as the reader has gone from one."""
         top = 1.35 * self._unknowing  # what is more lies on the edge
         for panel in (ranks, brier):
             panel.axes.set(xscale="log", xlim=TEMPERATURES[[0, -1]])
@@ -92,12 +92,12 @@ class CalibrationExplorer(Explorer[CalibrationData]):
             panel.axes.minorticks_off()
             panel.upright(lambda data: data.temperature, color=INK, lw=1, grab="temperature")
         ranks.axes.set(title="The order's numbers", ylim=(0, 1.08))
-        ranks.line((TEMPERATURES, self._orders[0]), color=BLUE)
-        ranks.line((TEMPERATURES, self._orders[1]), color=MUTED)
+        ranks.line(lambda data: _gone(data, self._orders[0]), color=BLUE)
+        ranks.line(lambda data: _gone(data, self._orders[1]), color=MUTED)
         ranks.dot(lambda data: ([data.temperature] * 2, data.order), color=BLUE, ms=7)
         brier.axes.set(title="The probabilities' number", xlabel="temperature", ylim=(0, top))
-        brier.line(lambda data: (TEMPERATURES, data.by_temperature[0]), color=GREEN)
-        brier.line(lambda data: (TEMPERATURES, data.by_temperature[1]), color=RED)
+        brier.line(lambda data: _gone(data, data.by_temperature[0]), color=GREEN)
+        brier.line(lambda data: _gone(data, data.by_temperature[1]), color=RED)
         brier.dot(lambda data: (data.temperature, min(data.brier, top)), color=GREEN)
         brier.dot(lambda data: (data.temperature, min(data.curve.miscalibration, top)), color=RED)
         brier.level(self._unknowing, color=MUTED, lw=1, ls=":")
@@ -105,7 +105,8 @@ class CalibrationExplorer(Explorer[CalibrationData]):
             " always saying the prevalence", TEMPERATURES[0], self._unknowing, va="bottom", color=MUTED, fontsize=9
         )
         ranks.names(lambda data: data.order, ("AP", "ROC area"), (BLUE, MUTED), apart=0.2)
-        brier.names(lambda data: data.by_temperature[::-1, -1].clip(0, top), ("miscalibration", "Brier"), (RED, GREEN))
+        ends = ("miscalibration", "Brier"), (RED, GREEN)
+        brier.names(lambda data: np.clip([data.curve.miscalibration, data.brier], 0, top), *ends)
 
     def describe(self, data: CalibrationData) -> str:
         """Say the parts of the Brier score, and what stays."""
@@ -127,6 +128,12 @@ class CalibrationExplorer(Explorer[CalibrationData]):
             "every example is in one bin": int(data.curve.counts.sum()) == len(self._forecasts.targets),
             "no bin is resolved beyond certainty": data.curve.resolution <= data.curve.uncertainty + 1e-12,
         }
+
+
+def _gone(data: CalibrationData, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """A line over temperatures, from one as far as the present one."""
+    x = TEMPERATURES.clip(min(1.0, data.temperature), max(1.0, data.temperature))
+    return x, np.interp(x, TEMPERATURES, values)
 
 
 def _gaps(data: CalibrationData) -> list[list[float]]:

@@ -135,8 +135,8 @@ class DetectionExplorer(Explorer[DetectionData]):
             f"{where} IoU {number(data.iou)} asked for{by}, {counted(right, 'box', 'boxes')} of those kept "
             f"{'is' if right == 1 else 'are'} right and {wrong} wrong; {counted(missed, 'object')} "
             f"{'is' if missed == 1 else 'are'} missed. Precision {number(data.boxes.precision)}, recall "
-            f"{number(data.boxes.recall)}.\nAverage precision, over all boxes"
-            f"{' of all pictures' if len(self._images) > 1 else ''}: {number(data.at_iou)} at this IoU, "
+            f"{number(data.boxes.recall)}.\nAverage precision, whatever the score"
+            f"{', over all pictures' if len(self._images) > 1 else ''}: {number(data.at_iou)} at this IoU, "
             f"{number(data.mean)} as the mean from .5 to .95."
         )
 

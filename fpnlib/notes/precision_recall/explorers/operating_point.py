@@ -81,7 +81,7 @@ class OperatingPointExplorer(Explorer[OperatingPointData]):
         self._scored.show_roc(roc)
         roc.text(lambda data: f"slope {number(data.slope)}", 0.97, 0.03, ha="right")
 
-        loss.axes.set(title="Loss: 1 is a blind answer's", xlabel="threshold", xlim=self._scored.ends, ylim=(0, _TOP))
+        loss.axes.set(title="Loss (1: answering blind)", xlabel="threshold", xlim=self._scored.ends, ylim=(0, _TOP))
         loss.level(1, color=MUTED, lw=1, ls=":")
         loss.line(lambda data: _shown(data, (self._xs[::-1], data.losses[::-1])), color=BLUE, drawstyle="steps-pre")
         loss.upright(lambda data: data.threshold, color=INK, grab="threshold")

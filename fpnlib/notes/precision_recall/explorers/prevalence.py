@@ -72,7 +72,7 @@ class PrevalenceExplorer(Explorer[PrevalenceData]):
             lambda data: (data.negative_share, self._bins),
             max(self._negative.max(), self._positive.max() / 2),
         )
-        pr.axes.set(title="Precision sinks", xlabel="recall", ylabel="precision", **UNIT)
+        pr.axes.set(title="Precision and recall", xlabel="recall", ylabel="precision", **UNIT)
         even = precision_at_ratio(self._scored.recall, self._scored.fpr, 1)
         pr.line((self._scored.recall, even), color=FAINT, label="1 : 1")
         pr.text("1 : 1", 0.02, 1.015, color=MUTED, fontsize=9, va="bottom")
@@ -81,7 +81,7 @@ class PrevalenceExplorer(Explorer[PrevalenceData]):
         # Where everything is flagged, precision is the share of the positives.
         pr.dot(lambda data: (1, 1 / (1 + data.ratio)), ms=7, grab={"ratio": lambda ratio: (1, 1 / (1 + ratio))})
         pr.dot(lambda data: (data.recall, data.precision), grab={"threshold": self._on_curve})
-        roc.axes.set_title("ROC stays")
+        roc.axes.set_title("ROC")
         self._scored.show_roc(roc)
         roc.text(f"area {number(self._auc)}", 0.96, 0.04, ha="right")
 

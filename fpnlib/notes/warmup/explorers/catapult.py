@@ -91,7 +91,7 @@ class CatapultExplorer(Explorer[CatapultData]):
         return (
             f"Learning rate {number(data.rate)}, momentum {number(data.momentum)}: the limit, 2 (1 + momentum) / rate, "
             f"is {number(data.limit)}. At the start sharpness is {number(first)}, {number(data.shares[0])} of that. "
-            f"On a parabola that sharp descent {fate}. In the valley the loss begins at "
+            f"On a parabola as sharp as that, descent {fate}. In the valley the loss begins at "
             f"{number(data.valley.losses[0])} and is {number(data.valley.losses.max())} at its highest. {end}"
         )
 
