@@ -27,8 +27,8 @@
 # a net begins to tell them apart. A difference of $0.01$ is a *point*.
 #
 # Every thin curve is one network, scored while it learns on half of the test scenes. The dots are the final scores on
-# all of them. Training and test share neither photos nor cut-outs. For each head there are $32$ networks in $16$
-# pairs. The two of a pair differ only in their **seed**, which fixes the first weights and the order of the pictures.
+# all of them. Training and test share neither photos nor cut-outs. For each head there are $32$ networks in $16$ pairs.
+# The two of a pair differ only in their **seed**, which fixes the first weights and the order of the pictures.
 #
 # **First say what you expect.** Without batch norm, as you see it first, the five heads score much alike. Now suppose
 # that there is batch norm before the last layer of each. Which head gains most? Does any lose? **Then choose *with
@@ -200,23 +200,23 @@ print(heads_beside(Result.load("SH-1")))
 # %% [markdown]
 # **With batch norm** 3×3→1×1 scores higher than a single 3×3 by <span title="SH-1 miou_gain_one_norm_1">0.102</span>
 # (<span title="SH-1 miou_gain_one_norm_1_low">0.089</span> to
-# <span title="SH-1 miou_gain_one_norm_1_high">0.116</span>), and at boundaries by as much. Its seeds also end closer
+# <span title="SH-1 miou_gain_one_norm_1_high">0.116</span>), and at boundaries by as much. Its networks also end closer
 # together, by <span title="SH-1 spread_gain_one_norm">0.030</span> on average over the three rates. That is the
 # instability that the source speaks of.
 #
-# **Without batch norm** neither is true. The scores hardly differ, and it is the seeds of 3×3→1×1 that end further
+# **Without batch norm** neither is true. The scores hardly differ, and it is the networks with 3×3→1×1 that end further
 # apart, mostly at the lowest rate, at which they have learnt least.
 #
 # **On the way** a single 3×3 is never the more restless one. Its jitter is the smaller one with and without batch norm,
-# and it does not have spikes in as much as one step of a hundred more. Does jitter mislead us there, because
-# 3×3→1×1 bends more? This counts both, on average over the rates. In the mean of all curves single ups and downs
-# mostly cancel, so what jitter is left there comes from bending.
+# and it does not have spikes in as much as one step of a hundred more. Does jitter mislead us there, because 3×3→1×1
+# bends more? This counts both, on average over the rates. In the mean of all curves single ups and downs mostly cancel,
+# so what jitter is left there comes from bending.
 
 # %%
 print(falls_beside(Result.load("SH-1")))
 
 # %% [markdown]
-# Some two fifths of the jitter are bend. But the order stays when only falls count: the single 3×3 falls less.
+# So some two fifths of the jitter are bend. But the order stays when only falls count: the single 3×3 falls less.
 #
 # **Is it the 1×1, or the additional layer?** Behind batch norm both heads that end in a 1×1 score higher than all three
 # that end in a 3×3. Weights do not explain it, as *wide 3×3* has enough of them, and depth does not, as 3×3→3×3 is as
@@ -236,11 +236,11 @@ from fpnlib.claims import backbones
 backbones("SH")
 
 # %% [markdown]
-# With batch norm nothing turns. 3×3→1×1 is ahead at every rate on either backbone, and its seeds lie closer together.
-# Without batch norm nothing is shown when the backbone learns, neither for the source nor against it: at the highest
-# rate the nets end so far apart that the intervals are wide. One thing did change. Behind batch norm a single 3×3 now
-# does best at the highest rate, so with the best rate for each head the gap is less than five points; on the frozen
-# backbone it was more than nine.
+# With batch norm nothing turns. 3×3→1×1 is ahead at every rate on either backbone, and its networks end closer together
+# on average. Without batch norm nothing is shown when the backbone learns, neither for the source nor against it: at
+# the highest rate the nets end so far apart that the intervals are wide. One thing did change. Behind batch norm a
+# single 3×3 now does best at the highest rate, so with the best rate for each head the gap is less than five points; on
+# the frozen backbone it was more than nine.
 #
 # **What to do.** Take 3×3, batch norm, ReLU and 1×1, as most published networks do. Without batch norm try a bare 1×1
 # before you add layers. If training is restless, look at the learning rate before you look at the head: from the lowest
@@ -262,8 +262,8 @@ backbones("SH")
 # %% [markdown]
 # ## Remember
 #
-# - In these trainings 3×3, batch norm, ReLU and 1×1 was the best head. Behind batch norm a single 3×3 scored
-#   lower at every rate, on a frozen backbone and on one that learnt; without batch norm it did not.
+# - In these trainings 3×3, batch norm, ReLU and 1×1 was the best head. Behind batch norm a single 3×3 scored lower at
+#   every rate, on a frozen backbone and on one that learnt. Without batch norm it was as good at the middle rate.
 # - "Unsteady" means three different things: seeds far apart, a restless curve, a loss that jumps. Say which, and
 #   measure it.
 # - Two seeds of one and the same head often end a point or two apart. A gain of a point from one run each is no gain
@@ -341,5 +341,5 @@ check("void pixels", ...)
 # - V. Badrinarayanan, A. Kendall, R. Cipolla, *SegNet*, TPAMI 2017: the last layer of its published model is one 3×3.
 # - B. Cheng et al., *Boundary IoU*, CVPR 2021.
 # - Student, *The Probable Error of a Mean*, Biometrika 1908: the intervals.
-# - *Another good page:* *Dive into Deep Learning*, on fully convolutional networks. It trains one on VOC from the
-#   first line to the last picture. Here only the last layer changes, so that what changes with it can be measured.
+# - *Another good page:* *Dive into Deep Learning*, on fully convolutional networks. It trains one on VOC from the first
+#   line to the last picture. Here only the last layer changes, so that what changes with it can be measured.

@@ -57,7 +57,7 @@ pyramid(stage="C", level=2)
 # - **Left, the strides.** Before C2 the image is halved twice, and each later stage halves the map again. C is what
 #   comes out of a stage: in a ResNet after the last block's add and ReLU.
 # - **1×1, the laterals.** They give every level the same number of channels, so that levels can be added.
-# - **Doubling and adding.** M5 is C5's lateral. M4 is C4's lateral plus M5 enlarged, and so on down.
+# - **Enlarging and adding.** M5 is C5's lateral. M4 is C4's lateral plus M5 enlarged, and so on down.
 # - **3×3.** It makes P of M. One head, with the same weights, reads every P; that is why all have the same channels.
 #
 # SSD, an earlier detector, read such maps of several strides as they come. FPN's question was what its fine maps
@@ -153,8 +153,7 @@ level_assignment()
 # the scores of all; its line can be dragged.
 #
 # The detector is very small; expect many wrong boxes. **Choose scene 2, lower the score to $0.3$, and count the small
-# objects that are found. Then guess: how many of them does C4 alone find, and C5 alone? Choose these, and lower the
-# score as far as you like.**
+# objects that are found. Then choose C4 alone and C5 alone, and lower the score as far as you like.**
 
 # %%
 from fpnlib.notes.fpn.explorers import detections
@@ -181,8 +180,9 @@ detections()
 # one example; the frame holds all that P2 can see from the disc. On the right is how often networks were right that had
 # the square at each distance, in training and test.
 #
-# **Start with the square far away. Before you move it: where will the curve without the path change, gradually or at
-# once? Move the square towards the disc and see. Then choose the other backbone.**
+# **Start with the square far away, move it towards the disc, and watch the curve without the path when the square
+# enters the frame. Then guess: on a frozen backbone, will there be such a cliff too, and will the net with the path
+# still always be right? Choose that backbone.**
 
 # %%
 from fpnlib.notes.fpn.explorers import cue_distance
@@ -211,8 +211,9 @@ cue_distance()
 # - **Dilated backbones**, as in DeepLab, need no neck. Where a stage would halve the map they keep it large, and put
 #   the taps of its kernels further apart. They came before FPN, and segmentation still uses them.
 #
-# Below, all of them sit on a ResNet-50. Follow one cell of the backbone, the one with the dot: what it reaches is
-# orange. The maps in the bottom row are the outputs. The more paths lead to a cell there, the stronger its colour.
+# Below, all of them sit on a ResNet-50. A row is a level, with its stride at the right. Follow one cell of the
+# backbone, the one with the dot: what it reaches is orange. The maps at the bottom are the outputs. The more paths lead
+# to a cell there, the stronger its colour.
 #
 # **First a guess. You see where a cell of C5 goes. FPN's arrows lead down: can an edge that C2 has seen get up to P5?
 # Choose C2. Then choose PANet with the same cell, and tick *through the backbone too* to see what was possible before.
@@ -237,8 +238,8 @@ print(beside_fpn())
 #   takes more weights than all of FPN. But without P2, the largest map by far, it multiplies less than a third as much.
 # - **PANet's path** doubles the weights and adds nearly half of FPN's multiplications. What it buys is a way up: 7 or 8
 #   convolutions from a fine map to the top, where the backbone takes up to 29. But that count follows the longest way.
-#   Through a ResNet's shortcuts the top was always within 4, and the new path needs 5 at least. What is new is a short
-#   way that belongs to the neck, where it can learn what to hand on without changing the backbone.
+#   Through a ResNet's shortcuts the top was always 4 away; PANet's own top lies one further. What is new is a short way
+#   that belongs to the neck, where it can learn what to hand on without changing the backbone.
 # - **BiFPN** lets every level reach every other one, for a tenth of FPN's multiplications. The weighted add does not
 #   save them. *Separable* convolutions do: a 3×3 on each channel by itself, and a 1×1 to mix them. EfficientDet has
 #   several such layers one after the other.

@@ -103,10 +103,10 @@ class StepExplorer(Explorer[StepData]):
         """Lay out four maps and the spectra."""
         axes = figure.subplot_mosaic([[*_PARTS], ["spectra", "spectra", "spectra", "key"]], height_ratios=[1.35, 1])
         spectra = self.panel(axes["spectra"], title="Share of the energy, all channels", yscale="log")
-        spectra.axes.set(xlabel="cycles a cell", xlim=(0, 0.5), ylim=(_LEAST, 1.5))
+        spectra.axes.set(xlabel="cycles per cell", xlim=(0, 0.5), ylim=(_LEAST, 1.5))
         spectra.axes.axvspan(COARSE_NYQUIST, 0.5, color=MUTED, alpha=0.12, lw=0)
         spectra.text("finer than the level above can hold", 0.495, 0.8, ha="right", va="top", color=MUTED, fontsize=9)
-        key = self.panel(axes["key"], title="Share that is finer")
+        key = self.panel(axes["key"], title="Share in the grey half")
         key.axes.set_axis_off()
         for row, name in enumerate(_PARTS):
             self._part(name, axes[name], spectra, key, 0.85 - 0.25 * row)
