@@ -60,8 +60,7 @@ pyramid(stage="C", level=2)
 # - **Enlarging and adding.** M5 is C5's lateral. M4 is C4's lateral plus M5 enlarged, and so on down.
 # - **3×3.** It makes P of M. One head, with the same weights, reads every P; that is why all have the same channels.
 #
-# SSD, an earlier detector, read such maps of several strides as they come. FPN's question was what its fine maps
-# lacked.
+# SSD, an earlier detector, read maps of several strides as they came, with no way down.
 #
 # **The width is a multiple of thirty-two. Make it one pixel more, and watch where "not twice" appears.**
 
@@ -166,8 +165,8 @@ detections()
 #
 # The chart above the strip is not about this picture. It is the average recall over 256 scenes and eight seeds, for
 # small, medium and large objects, as measured below. The last detector of the list was trained for longer and has no
-# dots there. `detections("street.jpg")` takes your photo, but the detector knows only the six kinds of object. These
-# scenes share cut-outs and background photos with those of the training.
+# dots there. `detections("street.jpg")` takes your photo, but the detector knows only its six kinds of object. Training
+# and test scenes share cut-outs and background photos.
 #
 # In that chart the detector without the top-down path finds more than the full one, not less. Is the path worth
 # nothing, then? That depends on what there is to hand down.
@@ -377,11 +376,9 @@ for size, answers in zip(SIZES, recorded().answers, strict=True):
     )
 
 # %% [markdown]
-# The names of the weights are torchvision's too. So if you have an official file,
-# `resnet50().load_checkpoint("resnet50.pth")` reads it, and of a Faster R-CNN file
-# `FPN((256, 512, 1024, 2048), 256).load_checkpoint(path)` takes the pyramid and
-# `resnet50(num_classes=None).load_checkpoint(path)` the backbone. Keys that do not fit are named. Here is a file of the
-# old kind, made on the spot.
+# The names of the weights are torchvision's too. So `load_checkpoint` reads an official file: `FPN((256, 512, 1024,
+# 2048), 256)` takes the pyramid of a Faster R-CNN, `resnet50(num_classes=None)` its backbone. Keys that do not fit are
+# named. Here is a file of the old kind, made on the spot.
 
 # %%
 import tempfile

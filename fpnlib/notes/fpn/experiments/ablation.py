@@ -114,7 +114,7 @@ CLAIMS = (
         recheck=early_losses,
         told={
             "depends": "A small detector needs fine levels and their laterals to find small objects; the top-down path "
-            "it does not need as long as no object depends on its surroundings."
+            "costs it a little as long as no object depends on its surroundings."
         },
     ),
 )

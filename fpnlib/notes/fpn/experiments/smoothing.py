@@ -112,8 +112,8 @@ CLAIMS = (
         ),
         recheck=first_losses,
         told={
-            "depends": "The 3×3 does smooth what the adding roughens, but it pays even more where nothing was added: "
-            "that noise is the reason for it is not shown."
+            "depends": "The 3×3 does smooth the sum, but it pays even more where nothing was added: that noise is the "
+            "reason for it is not shown."
         },
     ),
 )
