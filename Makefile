@@ -54,7 +54,8 @@ test-avx2: export ATEN_CPU_CAPABILITY := avx2
 test-default: export ATEN_CPU_CAPABILITY := default
 test-avx2 test-default: install assets
 	@echo "$@: training, models, ops and claims"
-	@OMP_NUM_THREADS=1 $(PYTEST) $(SHAPES) tests/unit/training tests/unit/models tests/unit/ops tests/unit/claims
+	@OMP_NUM_THREADS=1 $(PYTEST) $(SHAPES) tests/unit/training tests/unit/models tests/unit/ops tests/unit/claims \
+		tests/unit/notes/test_claims.py
 
 # What has not changed since the last time is kept.
 site: install assets

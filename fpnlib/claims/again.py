@@ -3,7 +3,8 @@
 Sums in another order differ in the last bit, and training at the edge of stability is chaotic: after some hundred steps
 that bit decides a seed. So there are three rules, and every claim is under one or two of them:
 
-1. *In full.* Algebra, counting and what a stored net says of stored photos: all numbers, to rounding.
+1. *In full.* Algebra, counting and what a stored net says of stored photos: all numbers, to `Claim.rounding`. By
+   default that is what single precision leaves of a score over many pixels.
 2. *Seed by seed.* Where training is not chaotic two stored seeds are measured again, or of a long training what
    `recheck` returns: its first steps. Each value has to come back.
 3. *As a distribution.* Where it is chaotic (`fresh` > 0) seeds that are not stored are measured in full. Of each
@@ -20,8 +21,6 @@ from scipy.special import stdtrit
 from fpnlib.claims.claim import Claim
 from fpnlib.claims.store import Result, compute
 
-ROUNDING = 1e-4
-"""Relative, of a number that is measured in full: what single precision leaves of a score over many pixels."""
 SAME = 1e-3
 """Relative, of a seed that is measured again: the loss after some steps."""
 NOTHING = 1e-5
@@ -44,7 +43,7 @@ def disagreements(claim: Claim, stored: Result, *, fine_tune: bool = False) -> l
         again = compute(claim).measurement
         wanted = {"effect": stored.measurement.effect, "n": stored.measurement.n, **_flat(stored.measurement.numbers)}
         found = {"effect": again.effect, "n": again.n, **_flat(again.numbers)}
-        return _unequal(wanted, found, ROUNDING)
+        return _unequal(wanted, found, claim.rounding)
     faults = []
     if claim.recheck or not claim.fresh:
         places = [0, len(stored.seeds) // 2]

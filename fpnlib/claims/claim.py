@@ -244,6 +244,8 @@ class Claim:
         check: what cannot fail by its nature, a definition or an identity, says here why; it counts as no claim.
         recheck: what a test asks of another machine where `measure` takes too long: a function of seeds like it that
             returns outcomes that are not chaotic, for example the loss after the first steps.
+        rounding: relative, by how much numbers may differ on another machine where the measurement is made in full;
+            more than the usual where a threshold cuts what rounding moves.
         fresh: for a chaotic training, how many seeds that are not stored a test measures in full; see `again`.
         told: for each verdict that was found, one sentence to repeat to a friend.
         tunes: whether `measure` and `recheck` take `fine_tune=True`: the same with a backbone that learns as well.
@@ -259,6 +261,7 @@ class Claim:
     control: Criterion | None = None
     check: str = ""
     recheck: Callable[..., Mapping[str, Sequence[float]]] | None = None
+    rounding: float = 1e-4
     fresh: int = 0
     told: Mapping[Verdict, str] = dataclasses.field(default_factory=dict)
     tunes: bool = False

@@ -203,8 +203,8 @@
 #   and 32.
 # - [FP-2](04-fpn.ipynb#Measure) *holds*: The whole pyramid is a 1×1, an enlarging, a sum and a 3×3, and that gives
 #   torchvision's numbers.
-# - [FP-4](04-fpn.ipynb#Measure) *depends*: The 3×3 does smooth what the adding roughens, but it pays even more where
-#   nothing was added: that noise is the reason for it is not shown.
+# - [FP-4](04-fpn.ipynb#Measure) *depends*: The 3×3 does smooth the sum, but it pays even more where nothing was added:
+#   that noise is the reason for it is not shown.
 # - [AC-1](07-add-vs-concat.ipynb#Measure) *holds*: Adding two maps is concatenating them with one kernel for both, as
 #   long as the convolution follows at once.
 # - [AC-3](07-add-vs-concat.ipynb#Measure) *holds*: Whatever a net that adds can do, one that concatenates can do too;
@@ -259,7 +259,7 @@
 #   and on a frozen pretrained backbone for all small objects; what a fine level sees and learns itself it need not be
 #   told.
 # - [FP-6](04-fpn.ipynb#Measure) *depends*: A small detector needs fine levels and their laterals to find small objects;
-#   the top-down path it does not need as long as no object depends on its surroundings.
+#   the top-down path costs it a little as long as no object depends on its surroundings.
 # - [WU-2](05-warmup.ipynb#Measure) *depends*: Without batch norm, warm-up saves nets at large rates and wins even where
 #   both are tuned; with it, few nets need it at the same rates.
 # - [WU-3](05-warmup.ipynb#Measure) *depends*: If you warm up for a few steps only, a low constant start is worse than
@@ -440,7 +440,7 @@ backbones()
 # | mean IoU, mIoU | 平均交并比 | shared over joint area of answer and truth, averaged over the classes | [03] [08] |
 # | momentum | 动量 | a running sum of gradients that the step follows | [05] [06] |
 # | multiply-add, MAC | 乘加 | one product and one sum, the unit of cost | [07] |
-# | neck | 颈部网络 | what stands between backbone and head | [03] [04] |
+# | neck | 颈部网络 | what stands between backbone and head, such as a pyramid | [03] [04] |
 # | Nyquist frequency | 奈奎斯特频率 | the finest wave that a grid can hold: half a cycle a cell | [04] |
 # | one-cycle | 单周期调度 | a schedule that climbs to the full rate and then falls to next to nothing | [05] |
 # | output stride | 输出步幅 | pixels from one cell of the answer to the next | [08] |

@@ -491,7 +491,7 @@ verdicts("BN")
 # batches the gradients agree with autograd's, and gradcheck refuses the derivation with constant statistics. The
 # stored statistics agree with torch's; those with a biased variance do not. Of a thousand channels with a mean of
 # $5000$ and a variance near one, E[x²] − E[x]² in single precision makes
-# <span title="BN-2 squares_negative">387</span> variances negative. Weights before batch norm can be scaled by $0.01$
+# <span title="BN-2 squares_negative">390</span> variances negative. Weights before batch norm can be scaled by $0.01$
 # to $100$ without ε; with the usual ε the smallest scale changes the output by
 # <span title="BN-3 usual_eps_output[0]">0.09</span>, so very short weights do feel their length. And folding is exact,
 # but before a zero-padded convolution it is off by <span title="BN-5 before_padded_least_off">0.20</span> or more.

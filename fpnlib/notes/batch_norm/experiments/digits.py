@@ -25,8 +25,10 @@ LEARNS = 0.2  # the largest test error of a net that has learned; chance is 0.9
 NEAR = 2.0  # times a net's own best error
 Kind = Literal["norm", "group", "plain"]
 KINDS: tuple[Kind, ...] = ("norm", "group", "plain")
+_WITH_OR_WITHOUT: tuple[Kind, ...] = ("norm", "plain")
 _GROUPS = 2
 _RATE_STEPS = 100
+_FIRST, _CALM = 3, 3  # steps and smallest rates whose losses another machine finds again
 _SIZE_BLOCKS, _RATE_BLOCKS = 2, 4
 _TRAINING, _VALIDATION = 1000, 300
 
@@ -158,12 +160,11 @@ def rates_and_scales(seeds: Sequence[int], scales: Sequence[int] = range(len(SCA
     """Test error at each initial scale (`scales`: their places in `SCALES`) and rate, with batch norm and without.
 
     `<kind>_error_<scale>_<rate>`; `<kind>_tuned_<scale>` at the rate with the least validation error, and
-    `<kind>_best_<scale>`, that rate's place in `RATES`.
+    `<kind>_best_<scale>`, that rate's place in `RATES`. Also `first_losses`.
     """
     data = load()
-    outcomes: dict[str, list[float]] = {}
-    kinds: tuple[Kind, ...] = ("norm", "plain")
-    for kind in kinds:
+    outcomes = first_losses(seeds)
+    for kind in _WITH_OR_WITHOUT:
         for k in scales:
             net = partial(DigitNet, _RATE_BLOCKS, kind, SCALES[k])
             ensemble = train(seeds, RATES, net, REFERENCE_SIZE, _RATE_STEPS)
@@ -171,4 +172,14 @@ def rates_and_scales(seeds: Sequence[int], scales: Sequence[int] = range(len(SCA
             outcomes |= {f"{kind}_error_{k}_{i}": wrong[:, i].tolist() for i in range(len(RATES))}
             tuned, best = tuned_errors(ensemble, len(seeds))
             outcomes |= {f"{kind}_tuned_{k}": tuned.tolist(), f"{kind}_best_{k}": best.double().tolist()}
+    return outcomes
+
+
+def first_losses(seeds: Sequence[int]) -> dict[str, list[float]]:
+    """`early_<kind>`: the mean loss of the first steps at He's initial scale and the smallest rates."""
+    outcomes: dict[str, list[float]] = {}
+    for kind in _WITH_OR_WITHOUT:
+        net = partial(DigitNet, _RATE_BLOCKS, kind, SCALES[USUAL])
+        losses = train(seeds, RATES[:_CALM], net, REFERENCE_SIZE, _FIRST).losses
+        outcomes[f"early_{kind}"] = losses.mean(0).view(len(seeds), -1).mean(1).tolist()
     return outcomes

@@ -113,7 +113,7 @@ CLAIMS = (
         rates_and_scales,
         seeds=8,
         control=_TUNED,
-        recheck=at_usual_scale,
+        recheck=digits.first_losses,
         told={
             "holds": "With batch norm a net forgives you: a learning rate that is several times too large, or initial "
             "weights that are ten times too small."
@@ -133,6 +133,7 @@ CLAIMS = (
         which_gain,
         seeds=16,
         control=_TUNED,
+        recheck=digits.first_losses,
         told={
             "holds": "In a shallow net batch norm already helps at the rate at which the plain net is best.",
             "depends": "In a shallow net batch norm already helps at the plain net's own rate; whether that is most of "
