@@ -125,28 +125,16 @@ for line in (1, 2, 6):
 # $$1 - \text{IoU} \approx d \cdot \frac{\text{length of the contour}}{\text{area}}$$
 #
 # In the picture each dot is a mask of the five photos: to the right what the rule says, upwards what the line really
-# costs. **Drag the orange dot along the others: who pays most, who least? Then widen the border until a line of one
-# pixel is gone.**
-
-# %%
-from fpnlib.notes.segmentation_difficulties.explorers import price_of_a_line
-
-price_of_a_line()
-
-# %% [markdown]
-# In the café the chairs pay most, the table and the people in front least, and no net can help that. Most dots lie
-# close to the curve $x / (1 + x)$. What is gained enlarges the union as well, so no line can cost more than everything.
-# A border of one pixel lies outside the contour and hides a line of one already. With a border of two, one pixel on
-# each side, a line of two costs again, and most on what is thin.
-#
-# Now a mask of your own, the green diamond. **First say what happens to it if you halve the square's side, and if you
-# cut a hole into it. Then change the cell, run it, and look.**
+# costs. The green diamond is the mask in this cell. **First say what happens to it if you halve the square's side, and
+# if you cut a hole into it. Then change the cell, run it, and look. After that drag the orange dot along the others:
+# who pays most, who least? And widen the border until a line of one pixel is gone.**
 
 # %%
 import numpy as np
 from skimage.measure import find_contours
 
 from fpnlib.notes.segmentation_difficulties.experiments.contours import contour
+from fpnlib.notes.segmentation_difficulties.explorers import price_of_a_line
 
 mask = np.zeros((100, 100), bool)
 mask[20:60, 20:60] = True  # change this
@@ -159,7 +147,12 @@ price_of_a_line(mask)
 # %% [markdown]
 # Half the side doubles the price, since area shrinks faster than contour. A hole raises it too: it has a contour of
 # its own and takes area away (try `mask[30:50, 30:50] = False`). So small things pay, and of two things of one size
-# the thinner pays more.
+# the thinner pays more. In the café the chairs pay most, the table and the people in front least, and no net can help
+# that.
+#
+# Most dots lie close to the curve $x / (1 + x)$. What is gained enlarges the union as well, so no line can cost more
+# than everything. A border of one pixel lies outside the contour and hides a line of one already. With a border of
+# two, one pixel on each side, a line of two costs again, and most on what is thin.
 #
 # ### Two means
 #

@@ -2,13 +2,16 @@
 
 import statistics
 
+import nbformat
 import numpy as np
 import pytest
 from paths import PATHS
 from support.site import SitePage, Stored, apart
 
+from fpnlib.explore import all_explorers
 from pages import book
 from pages.__main__ import SITE
+from pages.offered import DEFAULT_DATA
 
 pytestmark = pytest.mark.browser
 FAR = 64  # as in test_stored.py
@@ -145,3 +148,14 @@ def test_without_javascript_the_saved_pictures_and_words_stay(opened):
     for place in page.page.locator("[data-explorer]").all():
         assert place.locator("img").is_visible()
         assert place.inner_text()
+
+
+def test_data_made_in_a_note_is_what_an_explorer_has_by_default():
+    said = {}
+    for path in book.notes():
+        for cell in nbformat.read(path, as_version=4).cells:
+            for output in cell.get("outputs", []):
+                call, _, readout = output.get("data", {}).get("text/plain", "").partition("\n")
+                said[call.partition("(")[0]] = readout
+    for name in DEFAULT_DATA:
+        assert said[name] == all_explorers()[name]().readout

@@ -31,15 +31,14 @@ from pages import packs
 KINDS = ("states", "parts", "images", "hover")
 # Shows a place, and says how many bytes the page has read, and how many milliseconds old it is, at its first picture.
 _FIRST = """root => new Promise((done) => {
-  const seen = new MutationObserver(look);
+  const name = "fpnlib " + root.closest("[data-explorer]").dataset.explorer;
   function look() {
-    if (!root.querySelector("canvas.fpnlib-picture[data-state]")) return;
-    seen.disconnect();
-    const now = performance.now();
+    const [mark] = performance.getEntriesByName(name);
+    if (!mark) return setTimeout(look, 5);
     const files = [...performance.getEntriesByType("navigation"), ...performance.getEntriesByType("resource")];
-    done([files.reduce((sum, file) => sum + file.encodedBodySize, 0), now]);
+    const before = files.filter((file) => file.responseEnd && file.responseEnd <= mark.startTime);
+    done([before.reduce((sum, file) => sum + file.encodedBodySize, 0), mark.startTime]);
   }
-  seen.observe(root, { subtree: true, childList: true, attributes: true });
   root.scrollIntoView();
   look();
 })"""

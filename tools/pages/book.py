@@ -21,6 +21,7 @@ from PIL import Image
 from fpnlib.explore import all_explorers
 from notebooks import NOTEBOOKS
 from pages.live import Shown
+from pages.offered import DEFAULT_DATA
 from repository import ROOT
 
 _HERE = Path(__file__).parent
@@ -55,7 +56,7 @@ def shown_by(output: NotebookNode) -> tuple[Shown, str] | None:
     made = ast.parse(call, mode="eval").body
     assert isinstance(made, ast.Call)
     state = {one.arg: ast.literal_eval(one.value) for one in made.keywords if one.arg}
-    return None if made.args else (Shown(name, state), readout)
+    return None if made.args and name not in DEFAULT_DATA else (Shown(name, state), readout)
 
 
 def explorers(notebooks: Iterable[Path]) -> list[Shown]:

@@ -167,16 +167,20 @@ async function enliven(place) {
     const index = await unpacked(name, (await manifest())[name]);
     const el = element("div", { hidden: true });
     const call = element("code");
+    let first = true;
     const source = stored(name, index, (code, drawn) => {
       call.textContent = code;
       el.hidden = false;
-      if (drawn) for (const one of saved) one.remove();
+      if (!drawn || !first) return;
+      first = false;
+      performance.mark(`fpnlib ${name}`);
+      for (const one of saved) one.remove();
+      source.all(); // the rest comes once there is something to see
     });
     place.append(el);
     explore(el, index.spec, index.spec.start, source);
     const more = index.elsewhere.length ? `Only in JupyterLab: ${index.elsewhere.join("; ")}. ` : "";
     el.append(element("p", { className: "fpnlib-elsewhere" }, `${more}This state in JupyterLab: `, call));
-    source.all();
   } catch (error) {
     const words = `This explorer's files are missing or damaged (${error.message}). Above is its saved picture.`;
     place.append(element("pre", { className: "fpnlib-error", role: "alert" }, words));

@@ -13,6 +13,9 @@ from fpnlib.validation import require
 Wanted = Mapping[str, int | Sequence[Any] | EllipsisType]
 """Of each control: so many of its values, or these, or all (...). A control that is not named keeps its first value."""
 
+DEFAULT_DATA = {"price_of_a_line"}
+"""Explorers that their notes call with data made in the cell above, which are those that they have by default."""
+
 # What the notes ask a reader to try is in it; tests/site/paths.py walks there.
 OFFERED: dict[str, Wanted] = {
     "precision_recall": {"threshold": ..., "beta": (0.25, 1, 4)},

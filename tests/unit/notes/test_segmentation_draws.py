@@ -127,7 +127,8 @@ def test_a_mask_of_ones_own_is_priced_beside_the_others():
     mask[20:60, 20:60] = True
     data = price_of_a_line(mask, line=2).data
     assert data.yours == (2 * contour(mask).length_by_area, contour(mask).cost(2, 0))
-    assert price_of_a_line(line=2).data.yours is None
+    assert price_of_a_line(line=2).data.yours == data.yours
+    assert price_of_a_line(disc(8), line=2).data.yours != data.yours
     with pytest.raises(ValueError, match="mask"):
         price_of_a_line(np.ones((4, 4, 3)))
     with pytest.raises(ValueError, match="mask"):

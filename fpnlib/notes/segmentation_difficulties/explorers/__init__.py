@@ -34,14 +34,14 @@ def price_of_a_line(mask: Any = None) -> PriceExplorer:
     """Draw a line along the contours of real masks, and see what it costs each, beside the rule length / area.
 
     Args:
-        mask: one more mask, your own, (h, w), true on the object.
+        mask: one more mask, your own, (h, w), true on the object; by default a square.
 
     Raises:
         ValueError: a mask of another shape or type, without pixels, or with all.
     """
-    if mask is None:
-        return PriceExplorer()
-    yours = as_array("mask", mask)
+    square = np.zeros((100, 100), bool)
+    square[20:60, 20:60] = True
+    yours = square if mask is None else as_array("mask", mask)
     require(yours.ndim == 2 and yours.dtype == bool, "mask", f"{yours.dtype}, shape {yours.shape}", "bool, (h, w)")
     return PriceExplorer(yours)
 

@@ -34,7 +34,7 @@ class PriceData:
     kinds: np.ndarray  # (h, w) places in _KINDS, of the whole photo
     by_rule: tuple[np.ndarray, np.ndarray]  # line · length / area of the café's instances, and of the others
     costs: tuple[np.ndarray, np.ndarray]  # 1 − IoU
-    yours: tuple[float, float] | None  # both, of the reader's mask
+    yours: tuple[float, float]  # both, of one more mask, the reader's own
 
     @property
     def cost(self) -> float:
@@ -43,13 +43,13 @@ class PriceData:
 
 
 class PriceExplorer(Explorer[PriceData]):
-    """An instance with its line and border, and the line's cost for all instances and for the reader's own `mask`."""
+    """An instance with its line and border, and the line's cost for all instances and for one more `mask`."""
 
     title = "An instance with a line along its contour, and what such a line costs every mask against length by area"
     size = (1000, 420)
 
-    def __init__(self, mask: Bool[np.ndarray, "h w"] | None = None) -> None:
-        self._yours = None if mask is None else contour(mask)
+    def __init__(self, mask: Bool[np.ndarray, "h w"]) -> None:
+        self._yours = contour(mask)
         super().__init__()
 
     def make_controls(self) -> dict[str, Widget]:
@@ -74,7 +74,7 @@ class PriceExplorer(Explorer[PriceData]):
             kinds=np.where(border, 1, 2 * chosen.wrong(line)),
             by_rule=(_by_rule(mine, line), _by_rule(others, line)),
             costs=costs(line, void),
-            yours=self._yours and (line * self._yours.length_by_area, self._yours.cost(line, void)),
+            yours=(line * self._yours.length_by_area, self._yours.cost(line, void)),
         )
 
     def build(self, figure: Figure) -> None:
@@ -83,8 +83,8 @@ class PriceExplorer(Explorer[PriceData]):
         photo, square = self.panel(left, bare=True, title="orange: wrong; blue: void, not counted"), (0, 0, 1, 1)
         photo.image(lambda data: faded(cafe().image[data.window], 0.6), square)
         photo.classes(lambda data: data.kinds[data.window], _KINDS, over_photo(0.6, 1), square, zorder=1)
-        ends, yours = (_LEAST, _HIGHEST), "; diamond: your own" if self._yours else ""
-        chart = self.panel(right, title=f"One dot a mask, of five photos{yours}", xlim=ends)
+        ends = _LEAST, _HIGHEST
+        chart = self.panel(right, title="One dot a mask, of five photos; diamond: your own", xlim=ends)
         chart.axes.set(xscale="log", yscale="log", ylim=(_LEAST * 0.9, 1.3))
         chart.axes.set(xlabel="line · length of the contour / area", ylabel="1 − IoU")
         chart.axes.minorticks_off()
@@ -99,8 +99,7 @@ class PriceExplorer(Explorer[PriceData]):
         chart.text("x / (1 + x)", 1.2, 0.42, color=INK, fontsize=9, va="top")
         for place, colour in ((1, MUTED), (0, BLUE)):
             chart.line(_dots(place), "o", ms=5, mew=0, color=colour, alpha=0.75)
-        if self._yours:
-            chart.line(_yours, "D", ms=8, color=GREEN)
+        chart.line(lambda data: (data.yours[0], _seen(data.yours[1])), "D", ms=8, color=GREEN)
         chart.dot(
             lambda data: (data.by_rule[0][data.instance], _seen(data.cost)),
             color=ORANGE,
@@ -111,12 +110,11 @@ class PriceExplorer(Explorer[PriceData]):
         """Say what the rule says and what it costs."""
         every, rule = np.concatenate(data.costs), data.by_rule[0][data.instance]
         area = int((contours()[0][data.instance].inside > 0).sum())
-        yours = f" Your mask: {number(data.yours[0])} and {number(data.yours[1])}." if data.yours else ""
         return (
             f"Instance {data.instance}, a {data.name} of {area} pixels, too large by {data.line} px: the rule says "
             f"{number(rule)}, and with a void border of {data.void} px it costs {number(data.cost)} of its IoU. "
             f"{int((every == 0).sum())} of the {len(every)} masks pay nothing, half pay {number(np.median(every))} or "
-            f"more.{yours}"
+            f"more. Your mask: {number(data.yours[0])} and {number(data.yours[1])}."
         )
 
     def invariants(self, data: PriceData) -> dict[str, bool]:
@@ -139,11 +137,6 @@ def _by_rule(group: Sequence[Contour], line: int) -> np.ndarray:
 def _seen(cost: Any) -> Any:
     """Where a cost is drawn: nothing at the chart's lower end."""
     return np.maximum(cost, _LEAST)
-
-
-def _yours(data: PriceData) -> tuple[float, float]:
-    rule, cost = data.yours or (0.0, 0.0)
-    return rule, _seen(cost)
 
 
 def _dots(place: int) -> Callable[[PriceData], tuple[np.ndarray, np.ndarray]]:
