@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import warnings
 from functools import partial
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
+from nbformat.warnings import DuplicateCellId
 
 import notebook_rules as rules
 from repository import ROOT, write_if_changed
@@ -50,7 +52,9 @@ def notebook_of(source: Path) -> Path:
 
 def read_source(source: Path) -> NotebookNode:
     """Read a py:percent file as a notebook of the current format."""
-    return jupytext.read(source, fmt="py:percent")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DuplicateCellId)  # jupytext's ids are random; `normalise` gives others
+        return jupytext.read(source, fmt="py:percent")
 
 
 def execute(source: Path) -> NotebookNode:

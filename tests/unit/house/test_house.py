@@ -61,7 +61,7 @@ def test_make_and_the_workflow_install_the_same():
 
 
 def test_every_part_of_ci_runs_and_any_can_fail_it(tmp_path):
-    parts = ["test", "test-lab", "test-threads", "test-avx2", "test-default"]
+    parts = ["test", "test-lab", "test-ledger", "test-threads", "test-avx2", "test-default", "test-site"]
     for failing in (*parts, "nothing"):
         for name in ("make", "chromium"):
             (tmp_path / name).write_text(f'#!/bin/sh\necho "made $1"\n[ "$1" != {failing} ]\n')

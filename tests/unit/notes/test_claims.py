@@ -12,11 +12,13 @@ IDS = sorted(CLAIMS)
 STORED = [(id, folder) for id in IDS for folder in ("", SECOND, TUNED) if is_stored(CLAIMS[id], folder)]
 
 
+@pytest.mark.ledger
 @pytest.mark.parametrize("id", IDS)
 def test_the_stored_result_is_measured_again(id):
     assert disagreements(CLAIMS[id], Result.load(id)) == []
 
 
+@pytest.mark.ledger
 @pytest.mark.parametrize("id", [id for id, folder in STORED if folder == TUNED])
 def test_the_first_steps_of_backbones_that_learn_are_measured_again(id):
     assert disagreements(CLAIMS[id], Result.load(id, TUNED), fine_tune=True) == []

@@ -161,8 +161,8 @@ def test_a_claim_judges_what_its_nets_say(id, given, monkeypatch):
     """Perfect answers at stride 8 in place of trained nets: little is gained, and every criterion finds its number."""
     for module in (means, post_processing, finer_strides, repair):
         monkeypatch.setattr(module, "scenes_of", lambda seed, count=3: given)
-        monkeypatch.setattr(module, "answers", lambda seed, stride, scenes=512: perfect(given, 8).half())
-        monkeypatch.setattr(module, "early_losses", lambda seeds, strides: {})
+        monkeypatch.setattr(module, "answers", lambda seed, stride, scenes=512, *, fine_tune: perfect(given, 8).half())
+        monkeypatch.setattr(module, "early_losses", lambda seeds, strides, *, fine_tune: {})
     (claim,) = (claim for claim in CLAIMS if claim.id == id)
     found = Measurement.over_seeds(claim.measure([0, 1]))
     assert claim.judge(found).verdict in ("not shown", "depends")
