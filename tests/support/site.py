@@ -294,6 +294,14 @@ class LiveExplorer:
             more.click()
         return {one.get_attribute("data-control") or "": one for one in self.root.locator("[data-control]").all()}
 
+    def settle(self) -> None:
+        """Wait until the picture shows the state that is wanted."""
+        condition = """root => {
+          const picture = root.querySelector(".fpnlib-picture[data-state]");
+          return picture && picture.closest(".fpnlib-explorer").dataset.state === picture.dataset.state;
+        }"""
+        self.page.wait_for_function(condition, arg=self.root.element_handle())
+
     def moved(self, before: list[Any]) -> bool:
         """Whether the picture soon shows another state."""
         condition = "([root, before]) => root.querySelector('.fpnlib-picture').dataset.state !== before"
