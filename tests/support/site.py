@@ -307,7 +307,7 @@ class LiveExplorer:
         condition = "([root, before]) => root.querySelector('.fpnlib-picture').dataset.state !== before"
         arg = [self.root.element_handle(), json.dumps(before, ensure_ascii=False, separators=(",", ":"))]
         try:
-            self.page.wait_for_function(condition, arg=arg, timeout=500)
+            self.page.wait_for_function(condition, arg=arg, timeout=1500)
         except TimeoutError:
             return False
         return True
