@@ -484,6 +484,7 @@ CLAIMS = (
         },
         with_laterals,
         seeds=16,
+        fresh=2,
         control=exceeds(
             MARGIN,
             "test accuracy that an add of a network's shuffled channels, as they are, lacks to their concat",
