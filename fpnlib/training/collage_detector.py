@@ -21,7 +21,7 @@ from fpnlib.models.detector import (
     detection_loss,
     detection_targets,
 )
-from fpnlib.training.decoders import FineTuned, train_decoder
+from fpnlib.training.decoders import device_of, in_parts, train_decoder
 from fpnlib.training.detector import score_detections
 from fpnlib.training.examples import CHANNELS, Examples
 from fpnlib.training.loop import History
@@ -63,7 +63,9 @@ def train_collage_detector(
 
     def loss(said: Predictions, places: Tensor, learnt: Examples) -> Tensor:
         boxes, classes = ([of[place] for place in places.tolist()] for of in (learnt.boxes, learnt.classes))
-        return detection_loss(said, _owners(levels, learnt, boxes), boxes, classes)
+        # From a GPU, if the backbone learns there.
+        here = Predictions(said.logits.cpu(), said.boxes.cpu(), said.quality.cpu())
+        return detection_loss(here, _owners(levels, learnt, boxes), boxes, classes)
 
     return train_decoder(seed, build, loss, **course)
 
@@ -78,13 +80,15 @@ def score_collage_detector(model: nn.Module, given: Examples) -> dict[str, float
     """
     found: list[dict[str, Tensor]] = []
     right = []
+    detector, given = in_parts(model, given)
+    assert isinstance(detector, Detector)
     for places in torch.arange(len(given)).split(_PART):
-        detector, maps = _detector_and_maps(model, given.batch(places))
-        found += detector.detect(maps)
+        maps = given.batch(places, device_of(detector))
+        found += [{name: value.cpu() for name, value in one.items()} for one in detector.detect(maps)]
         boxes = [given.boxes[place][:1] for place in places.tolist()]  # the first object of every scene is the square
         owner = _owners(detector.levels, given, boxes)
         with torch.no_grad():
-            logits = detector(maps).logits
+            logits = detector(maps).logits.cpu()
         ahead = [
             (row[mine >= 0, _SQUARE + 1] - row[mine >= 0, _SQUARE]).mean() > 0
             for row, mine in zip(logits, owner, strict=True)
@@ -95,15 +99,6 @@ def score_collage_detector(model: nn.Module, given: Examples) -> dict[str, float
     ranges = {name: ((low * scale) ** 2, (high * scale) ** 2) for name, (low, high) in SIDES.items()}
     scores = score_detections(found, detection_targets(given.boxes, given.classes), ranges)
     return scores | {"square": torch.stack(right).double().mean().item()}
-
-
-@torch.no_grad()
-def _detector_and_maps(model: nn.Module, inputs: list[Tensor]) -> tuple[Detector, list[Tensor]]:
-    """The detector and the maps that it takes, whether the backbone is frozen or was tuned."""
-    maps = model.backbone(inputs[0]) if isinstance(model, FineTuned) else inputs
-    detector = model.decoder if isinstance(model, FineTuned) else model
-    assert isinstance(detector, Detector)
-    return detector, maps
 
 
 def _owners(levels: tuple[int, ...], given: Examples, boxes: list[Tensor]) -> Tensor:

@@ -129,7 +129,7 @@ def test_fine_tuning_changes_the_backbone(monkeypatch):
     for seed in (None, 0):
         model, history = train_segmenter(0, backbone=seed, rate=1e-2, **options)
         assert len(history.losses) == 2
-        fresh = Backbone(seed)
+        fresh = Backbone(seed).to(decoders.device_of(model))
         moved = [
             (one - other).abs().max()
             for one, other in zip(model.backbone.parameters(), fresh.parameters(), strict=True)
