@@ -13,7 +13,7 @@ from pathlib import Path
 import bench_table
 from fpnlib import assets
 from fpnlib.claims import VERDICTS, ledger
-from fpnlib.claims.show import group, outcome, sorted_rows
+from fpnlib.claims.show import sorted_rows
 from fpnlib.data import photo_credit, photo_names
 from fpnlib.data.collages import CREDITS
 from fpnlib.explore import all_explorers
@@ -50,7 +50,7 @@ def claims_line(number: str, file: str) -> str:
     prefix = _OF_NOTE[number]
     count = sum(row.claim.id.startswith(f"{prefix}-") and not row.claim.check for row in ledger())
     said = {0: "No claim", 1: "One claim"}.get(count, f"{count} claims")
-    return f"# [{said}]({file}#Measure) measured here: {verdict_counts(number)}."
+    return f"# [{said}]({file}#Measure) measured here ({prefix}): {verdict_counts(number)}."
 
 
 def note_table() -> str:
@@ -84,8 +84,7 @@ def findings() -> str:
             who = {"source": "the source", "field": "the field", "us": "we"}[claim.said.by]
             who += f", {claim.said.manner}" if claim.said.manner else ""
             link = f"[{claim.id}](notebooks/{files[claim.id[:2]]}#Measure)"
-            verdict = f"**{row.verdict}**" + (f": {row.depends_on}" if row.depends_on else "")
-            lines.append(f"| {link} | {who} | {claim.says} | {verdict} |")
+            lines.append(f"| {link} | {who} | {claim.says} | **{row.verdict}**: {claim.told[row.verdict]} |")
     return "\n".join(lines)
 
 
@@ -102,29 +101,6 @@ def tally() -> str:
         "experiments with small nets, and are said of these."
     )
     return "\n".join(textwrap.wrap(words, 120, initial_indent="# ", subsequent_indent="# "))
-
-
-def told_list() -> str:
-    """Return the front page's list of verdicts, one sentence each, by who says them and by note."""
-    files = {_OF_NOTE[number]: file for number, _, file in notes()}
-    lines: list[str] = []
-    heading = ""
-    for row in sorted_rows(sorted(ledger(), key=lambda row: files[row.claim.id[:2]])):
-        if row.verdict is None:
-            continue
-        if group(row) != heading:
-            heading = group(row)
-            lines += ["#", f"# **{heading}**", "#"]
-        sentence = row.claim.told.get(row.verdict, row.claim.says).rstrip(".")
-        lines += wrapped(f"- [{row.claim.id}]({files[row.claim.id[:2]]}#Measure) *{outcome(row)}*: {sentence}.")
-    return "\n".join(lines[1:])
-
-
-def wrapped(item: str) -> list[str]:
-    """Return a list's item as comment lines of at most 120 columns."""
-    return textwrap.wrap(
-        item, 120, initial_indent="# ", subsequent_indent="#   ", break_long_words=False, break_on_hyphens=False
-    )
 
 
 def glossary() -> dict[str, tuple[str, str, list[str]]]:
@@ -179,7 +155,7 @@ def filled(path: Path) -> str:
     of_file: dict[str, dict[str, Callable[[], str]]] = {
         README.name: {"notes": note_table, "findings": findings, "benchmarks": benchmark_table},
         CONTRIBUTING.name: {"sizes": size_table},
-        INDEX.name: {"tally": tally, "told": told_list, "glossary": glossary_table, "credits": credits_table, **lines},
+        INDEX.name: {"tally": tally, "glossary": glossary_table, "credits": credits_table, **lines},
     }
     blocks, text = of_file[path.name], path.read_text()
     lead = "# " if path.name == INDEX.name else ""

@@ -23,7 +23,7 @@ from fpnlib.claims.claim import (
     within,
 )
 from fpnlib.claims.machine import machine
-from fpnlib.claims.show import Verdicts, backbones, instruction_sets, verdicts
+from fpnlib.claims.show import Verdicts, verdicts
 from fpnlib.claims.store import RESULTS, Result, Row, all_claims, compute, ledger
 
 __all__ = [
@@ -42,11 +42,9 @@ __all__ = [
     "Verdicts",
     "all_claims",
     "all_of",
-    "backbones",
     "compute",
     "disagreements",
     "exceeds",
-    "instruction_sets",
     "interval_of_mean",
     "interval_of_resamples",
     "ledger",

@@ -141,12 +141,14 @@ class Criterion:
     Attributes:
         text: the criterion in words.
         judge: from a measurement to a verdict.
+        of: the outcomes that it looks at.
         because: why its bound has the size it has: the smallest effect that matters, and to whom.
         exact: whether one counterexample refutes it, as in algebra and counting.
     """
 
     text: str
     judge: Callable[[Measurement], Verdict]
+    of: tuple[str, ...]
     because: str = ""
     exact: bool = False
 
@@ -156,6 +158,7 @@ def within(tolerance: float, what: str, *, of: str = "effect") -> Criterion:
     return Criterion(
         f"{what} differs by at most {tolerance:g}" if tolerance else f"{what}: none",
         lambda m: "holds" if m.value(of) <= tolerance else "fails",
+        (of,),
         exact=True,
     )
 
@@ -170,7 +173,7 @@ def exceeds(bound: float, what: str, *, of: str = "effect", because: str = "") -
         low, high = measurement.ends(of)
         return "holds" if low > bound else "fails" if high <= bound else "not shown"
 
-    return Criterion(f"{what}: the whole interval above {bound:g}", judge, because)
+    return Criterion(f"{what}: the whole interval above {bound:g}", judge, (of,), because)
 
 
 def stays_within(margin: float, what: str, *, of: str = "effect", because: str = "") -> Criterion:
@@ -185,7 +188,7 @@ def stays_within(margin: float, what: str, *, of: str = "effect", because: str =
             return "holds"
         return "fails" if low >= margin or high <= -margin else "not shown"
 
-    return Criterion(f"{what}: the whole interval between −{margin:g} and {margin:g}", judge, because)
+    return Criterion(f"{what}: the whole interval between −{margin:g} and {margin:g}", judge, (of,), because)
 
 
 def all_of(*criteria: Criterion) -> Criterion:
@@ -197,7 +200,8 @@ def all_of(*criteria: Criterion) -> Criterion:
 
     because = "; ".join(dict.fromkeys(criterion.because for criterion in criteria if criterion.because))
     text = "; and ".join(criterion.text for criterion in criteria)
-    return Criterion(text, judge, because, all(criterion.exact for criterion in criteria))
+    of = tuple(name for criterion in criteria for name in criterion.of)
+    return Criterion(text, judge, of, because, all(criterion.exact for criterion in criteria))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -9,24 +9,27 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from fpnlib.claims.claim import Criterion, Measurement
 from fpnlib.claims.store import Result, Row, all_claims, ledger
 from fpnlib.validation import require
 
 _ORDER = {"source": "What the source says", "field": "What the field says", "us": "What we say"}
 _ON_DATA = "on a reader's VOC or COCO"
 _CHECKS = "Definitions and checks, which cannot fail and are no claims"
+_MARKS = {"holds": "✓", "fails": "✗", "depends": "◐", "not shown": "?"}
+_NO_BREAK = "\N{NO-BREAK SPACE}"
 _COLOURS = {"holds": "green", "fails": "red", "depends": "yellow", "not shown": "white"}
 
 
 @dataclasses.dataclass(frozen=True)
 class Verdicts:
-    """The ledger's rows as a note shows them: a table in the notebook, lines of text elsewhere.
+    """The ledger's rows as a note shows them: lines that open in the notebook, lines of text elsewhere.
 
-    The table of the `whole` ledger has a column more: what readers found on their own photos.
+    Closed, one has the saying, the verdict and one sentence; open, of each part the verdict, what was measured and what
+    was asked, and who says it. One row alone is open from the start.
     """
 
     rows: tuple[Row, ...]
-    whole: bool = False
 
     def __repr__(self) -> str:
         return "\n".join(
@@ -37,26 +40,81 @@ class Verdicts:
         )
 
     def _repr_html_(self) -> str:
-        heads = (
-            "claim",
-            "the saying",
-            "who says it",
-            "what would make it hold",
-            "effect",
-            "95 % interval",
-            "n",
-            "verdict",
-            *([_ON_DATA] if self.whole else []),
-        )
-        lines = ["".join(f'<th style="text-align:left">{head}</th>' for head in heads)]
+        lines: list[str] = []
+        heading = ""
+        grouped = len({group(row) for row in self.rows}) > 1
         for row in self.rows:
-            if row.result:
-                claim, m = row.claim, row.result.measurement
-                cells = [claim.id, claim.says, str(claim.said), _asked(row), _three(m.effect), _interval(row), m.n]
-                cells.append(outcome(row) + (f": {row.depends_on}" if row.depends_on else ""))
-                cells += [on_data(row)] if self.whole else []
-                lines.append("".join(f'<td style="text-align:left">{html.escape(str(cell))}</td>' for cell in cells))
-        return f"<table>{''.join(f'<tr>{line}</tr>' for line in lines)}</table>"
+            if grouped and group(row) != heading:
+                heading = group(row)
+                lines.append(f"<p><b>{heading}</b></p>")
+            lines.append(_details(row, opened=len(self.rows) == 1) if row.result else "")
+        return f'<div class="fpnlib-verdicts">{"".join(lines)}</div>'
+
+
+def _details(row: Row, *, opened: bool) -> str:
+    """A claim as an element that opens."""
+    assert row.result
+    claim, m = row.claim, row.result.measurement
+    found = claim.told.get(row.verdict or "depends", "")
+    head = (
+        f"{claim.id} · “{html.escape(claim.says.rstrip('.'))}.”<br>{_MARKS[row.verdict or 'depends']} "
+        f"<b>{outcome(row)}</b>{f': {html.escape(found)}' if found else ''}"
+    )
+    notes = [f"Who says it: {claim.said}."]
+    many = f"{len(row.result.seeds)} seeds" if row.result.seeds else f"{m.n} instances" if m.n > 1 else ""
+    notes += [f"Measured on {many}; in brackets the 95 % interval." if many else ""]
+    notes += [f"It counts as no claim: {claim.check}." if claim.check else ""]
+    reasons = dict.fromkeys(one.because for one in claim.parts.values() if one.because)
+    notes += [f"Why these bounds: {'; '.join(reasons)}." if reasons else ""]
+    notes += [f"{_ON_DATA[0].upper()}{_ON_DATA[1:]}: {on_data(row)}." if claim.on else ""]
+    shown = _table(*_parts(row)) + "".join(f"<p>{html.escape(note)}</p>" for note in notes if note)
+    return f'<details style="margin:0.6em 0"{" open" * opened}><summary>{head}</summary>{shown}</details>'
+
+
+def _parts(row: Row) -> tuple[list[str], list[list[str]]]:
+    """Heads and cells of a claim's parts, the control last; columns for other ways of measuring where they differ."""
+    assert row.result
+    claim, result = row.claim, row.result
+    heads = ["verdict", "part", "measured", "what was asked"]
+    asked = {**claim.parts, **({"control": claim.control} if claim.control else {})}
+    cells = [
+        [_part(result, name), name or "the whole", measured(result.measurement, one), one.text]
+        for name, one in asked.items()
+    ]
+    if row.moved and row.second:
+        heads.append(row.second.processor)
+        cells = [[*line, row.moved.get(name, "")] for line, name in zip(cells, asked, strict=True)]
+    if row.tuned:
+        heads.append(f"if the backbone learns, {len(row.tuned.seeds)} seeds")
+        numbers = [measured(row.tuned.measurement, one) for one in asked.values()]
+        cells = [
+            [*line, f"{_part(row.tuned, name)}: {found}"]
+            for line, name, found in zip(cells, asked, numbers, strict=True)
+        ]
+    return heads, cells
+
+
+def _part(result: Result, name: str) -> str:
+    verdict = result.control if name == "control" else result.parts[name]
+    return str(verdict).replace(" ", _NO_BREAK)
+
+
+def measured(measurement: Measurement, criterion: Criterion) -> str:
+    """What a criterion looks at, as numbers with their intervals."""
+
+    def one(name: str) -> str:
+        low, high = measurement.ends(name)
+        return _three(measurement.value(name)) + (f" ({_three(low)} to {_three(high)})" if low != high else "")
+
+    found = [one(name).replace("-", "−").replace(" ", _NO_BREAK) for name in dict.fromkeys(criterion.of)]
+    return "; ".join(found)
+
+
+def _table(heads: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    left = ' style="text-align:left"'  # JupyterLab's tables stand right
+    rows = ["".join(f"<th{left}>{head}</th>" for head in heads)]
+    rows += ["".join(f"<td{left}>{html.escape(cell)}</td>" for cell in line) for line in lines]
+    return f"<table>{''.join(f'<tr>{row}</tr>' for row in rows)}</table>"
 
 
 def outcome(row: Row) -> str:
@@ -90,10 +148,10 @@ def sorted_rows(rows: Sequence[Row]) -> list[Row]:
 
 
 def verdicts(note: str = "") -> Verdicts:
-    """Return the stored results whose claim ids begin with `note`, such as "PR"; all by default.
+    """Return the stored results of a claim, such as "PR-3", or of a note, such as "PR"; all by default.
 
     Raises:
-        ValueError: no claim's id begins so, or one has no stored result.
+        ValueError: no claim has such an id, or one has no stored result.
     """
     rows = ledger(_named(note))
     for row in rows:
@@ -103,13 +161,13 @@ def verdicts(note: str = "") -> Verdicts:
             row.claim.id,
             f"measured claims; run `python -m fpnlib.claims {row.claim.id} --recompute`",
         )
-    return Verdicts(tuple(sorted_rows(rows)), whole=not note)
+    return Verdicts(tuple(sorted_rows(rows)))
 
 
 def _named(note: str) -> list[str]:
     claims = all_claims()
-    chosen = [id for id in claims if not note or id.partition("-")[0] == note]
-    require(bool(chosen), "note", repr(note), ", ".join(sorted({id.partition("-")[0] for id in claims})))
+    chosen = [id for id in claims if not note or note in (id, id.partition("-")[0])]
+    require(bool(chosen), "note", repr(note), ", ".join(sorted({id.partition("-")[0] for id in claims} | set(claims))))
     return chosen
 
 
@@ -120,14 +178,6 @@ class SideBySide:
     title: str
     heads: tuple[str, ...]
     lines: tuple[tuple[str, ...], ...]
-
-    def __repr__(self) -> str:
-        return "\n".join(" | ".join(line) for line in self.lines)
-
-    def _repr_html_(self) -> str:
-        rows = ["".join(f"<th>{head}</th>" for head in self.heads)]
-        rows += ["".join(f"<td>{html.escape(cell)}</td>" for cell in line) for line in self.lines]
-        return f"<table>{''.join(f'<tr>{row}</tr>' for row in rows)}</table>"
 
 
 def instruction_sets() -> SideBySide:
@@ -158,19 +208,15 @@ def instruction_sets() -> SideBySide:
     return SideBySide("The claims with chance on two instruction sets", heads, tuple(lines))
 
 
-def backbones(note: str = "") -> SideBySide:
+def backbones() -> SideBySide:
     """Return claims about nets on a backbone as measured on a frozen one and on one that learns.
 
-    All of them, or those whose ids begin with `note`, such as "SH". A claim's first line has its id, and of each effect
-    and interval, seeds and verdict; then follow its parts. ValueError where there is none.
+    A claim's first line has its id, and of each effect and interval, seeds and verdict; then follow its parts.
     """
-    rows = [row for row in ledger(_named(note) if note else ()) if row.claim.tunes and row.result]
-    require(
-        bool(rows) or not note, "note", repr(note), "the beginning of a claim's id that is about nets on a backbone"
-    )
     lines = []
-    for row in rows:
-        assert row.result
+    for row in ledger():
+        if not (row.claim.tunes and row.result):
+            continue
         found = [_whole(row.result), _whole(row.tuned) if row.tuned else ("", "", "not measured yet")]
         lines.append((row.claim.id, "", *found[0], *found[1]))
         if row.tuned:
@@ -197,11 +243,6 @@ def _interval(row: Row) -> str:
     return "exact" if all(one.exact for one in row.claim.parts.values()) else "none"
 
 
-def _asked(row: Row) -> str:
-    asked = row.result.criteria if row.result else row.claim.criteria()
-    return "; ".join(f"{name}: {text}" if name else text for name, text in asked.items())
-
-
 def blocks(rows: Sequence[Row]) -> Group:
     """Return the ledger for a terminal of any width: a claim's verdict, saying, numbers and parts."""
     shown: list[RenderableType] = []
@@ -212,9 +253,10 @@ def blocks(rows: Sequence[Row]) -> Group:
         if row.result:
             measured = row.result.measurement
             lines[0] += f"; effect {_three(measured.effect)}, 95 % interval {_interval(row)}, n = {measured.n}"
-        parts = row.result.parts if row.result else {}
-        asked = row.result.criteria if row.result else row.claim.criteria()
-        lines += [": ".join(filter(None, (parts.get(name, ""), name, text))) for name, text in asked.items()]
+        if row.result:
+            lines += ["; ".join([": ".join(cells[:2]), *cells[2:]]) for cells in _parts(row)[1]]
+        else:
+            lines += [": ".join(filter(None, words)) for words in row.claim.criteria().items()]
         lines += [f"{_ON_DATA}: {on_data(row)}"] if row.claim.on else []
         shown += [Padding(Text(line), (0, 0, 0, 4)) for line in lines]
     return Group(*shown)

@@ -118,6 +118,12 @@ class Result:
         return self.number(name), self.number(f"{name}_low"), self.number(f"{name}_high")
 
     @property
+    def processor(self) -> str:
+        """On what kind of processor it was measured, in words."""
+        kind = self.machine.get("instruction_set", "of an unknown kind")
+        return "on a processor without AVX" if kind in ("DEFAULT", "NO AVX") else f"on a processor with {kind}"
+
+    @property
     def in_parts(self) -> list[str]:
         """Which parts got which verdict, in words; nothing where all got the same."""
         found: dict[str, list[str]] = {}
@@ -320,8 +326,7 @@ class Row:
             return ""
         words = self.result.in_parts
         if self.second:
-            where = self.second.machine.get("instruction_set", "another processor")
-            words += [" ".join(filter(None, (v, name, f"on {where}"))) for name, v in self.moved.items()]
+            words += [" ".join(filter(None, (v, name, self.second.processor))) for name, v in self.moved.items()]
         return "; ".join(words)
 
 

@@ -35,7 +35,7 @@
 #
 # <!-- begin: claims 01 -->
 #
-# [2 claims](01-precision-recall.ipynb#Measure) measured here: 1 holds, 1 depends, 2 checks.
+# [2 claims](01-precision-recall.ipynb#Measure) measured here (PR): 1 holds, 1 depends, 2 checks.
 #
 # <!-- end: claims 01 -->
 #
@@ -53,7 +53,7 @@
 #
 # <!-- begin: claims 02 -->
 #
-# [9 claims](02-padding-pitfall.ipynb#Measure) measured here: 2 hold, 5 depend, 2 not shown.
+# [9 claims](02-padding-pitfall.ipynb#Measure) measured here (PD): 2 hold, 5 depend, 2 not shown.
 #
 # <!-- end: claims 02 -->
 #
@@ -69,7 +69,7 @@
 #
 # <!-- begin: claims 03 -->
 #
-# [One claim](03-segmentation-head.ipynb#Measure) measured here: 1 depends.
+# [One claim](03-segmentation-head.ipynb#Measure) measured here (SH): 1 depends.
 #
 # <!-- end: claims 03 -->
 #
@@ -86,7 +86,7 @@
 #
 # <!-- begin: claims 04 -->
 #
-# [6 claims](04-fpn.ipynb#Measure) measured here: 2 hold, 4 depend.
+# [6 claims](04-fpn.ipynb#Measure) measured here (FP): 2 hold, 4 depend.
 #
 # <!-- end: claims 04 -->
 #
@@ -102,7 +102,7 @@
 #
 # <!-- begin: claims 05 -->
 #
-# [8 claims](05-warmup.ipynb#Measure) measured here: 1 holds, 1 fails, 6 depend, 1 check.
+# [8 claims](05-warmup.ipynb#Measure) measured here (WU): 1 holds, 1 fails, 6 depend, 1 check.
 #
 # <!-- end: claims 05 -->
 #
@@ -118,7 +118,7 @@
 #
 # <!-- begin: claims 06 -->
 #
-# [7 claims](06-batch-norm.ipynb#Measure) measured here: 6 hold, 1 depends.
+# [7 claims](06-batch-norm.ipynb#Measure) measured here (BN): 6 hold, 1 depends.
 #
 # <!-- end: claims 06 -->
 #
@@ -135,7 +135,7 @@
 #
 # <!-- begin: claims 07 -->
 #
-# [12 claims](07-add-vs-concat.ipynb#Measure) measured here: 4 hold, 8 depend, 1 check.
+# [12 claims](07-add-vs-concat.ipynb#Measure) measured here (AC): 4 hold, 8 depend, 1 check.
 #
 # <!-- end: claims 07 -->
 #
@@ -151,7 +151,7 @@
 #
 # <!-- begin: claims 08 -->
 #
-# [12 claims](08-segmentation-difficulties.ipynb#Measure) measured here: 2 hold, 10 depend, 2 checks.
+# [12 claims](08-segmentation-difficulties.ipynb#Measure) measured here (SD): 2 hold, 10 depend, 2 checks.
 #
 # <!-- end: claims 08 -->
 #
@@ -166,7 +166,7 @@
 #
 # <!-- begin: claims 09 -->
 #
-# [No claim](09-research.ipynb#Measure) measured here: 1 check.
+# [No claim](09-research.ipynb#Measure) measured here (RS): 1 check.
 #
 # <!-- end: claims 09 -->
 
@@ -181,193 +181,38 @@
 #
 # <!-- end: tally -->
 #
-# In the list below a claim *holds* if it passed its test, *fails* if it did not although a control experiment shows
-# that we would have seen the effect, and is *not shown* if we cannot tell, because the interval is too wide or the
-# control did not work. It *depends* if some parts of it hold and others do not. The two letters name the note: PR is
-# 01, PD 02, SH 03, FP 04, WU 05, BN 06, AC 07, SD 08 and RS 09.
+# Below, a claim *holds* if it passed its test. It *fails* if it did not, although a control experiment shows that we
+# would have seen the effect. It is *not shown* if we cannot tell, because the interval is too wide or the control did
+# not work. And it *depends* if some parts of it hold and others do not. The two letters name the note: PR is 01, PD 02,
+# SH 03, FP 04, WU 05, BN 06, AC 07, SD 08 and RS 09.
 #
-# <!-- begin: told -->
-#
-# **What the source says**
-#
-# - [PD-1](02-padding-pitfall.ipynb#Measure) *depends*: At the right border a net without padding leaves an RoI a line,
-#   a point or nothing; at the left border, code that divides by the stride hides it and looks elsewhere.
-# - [PD-2](02-padding-pitfall.ipynb#Measure) *holds*: Pad the image by what the receptive field asks for, and an RoI at
-#   the border is whole again.
-# - [PD-6](02-padding-pitfall.ipynb#Measure) *depends*: Where code divides the box by the stride, a net without padding
-#   can only guess at the right border, as its RoI features are zeros; a mere point or line it can mostly learn to read.
-# - [SH-1](03-segmentation-head.ipynb#Measure) *depends*: With batch norm before the last layer, 3×3 and 1×1 beat a
-#   single 3×3 clearly and spread less from seed to seed; without it neither is true, and a single 3×3 never trained
-#   more restlessly.
-# - [FP-1](04-fpn.ipynb#Measure) *holds*: C2 to C5 are what leaves the last add and ReLU of a stage, at strides 4, 8, 16
-#   and 32.
-# - [FP-2](04-fpn.ipynb#Measure) *holds*: The whole pyramid is a 1×1, an enlarging, a sum and a 3×3, and that gives
-#   torchvision's numbers.
-# - [FP-4](04-fpn.ipynb#Measure) *depends*: The 3×3 does smooth the sum, but it pays even more where nothing was added:
-#   that noise is the reason for it is not shown.
-# - [AC-1](07-add-vs-concat.ipynb#Measure) *holds*: Adding two maps is concatenating them with one kernel for both, as
-#   long as the convolution follows at once.
-# - [AC-3](07-add-vs-concat.ipynb#Measure) *holds*: Whatever a net that adds can do, one that concatenates can do too;
-#   the reverse is not true.
-# - [AC-4](07-add-vs-concat.ipynb#Measure) *holds*: Where channel k of one map means what channel k of the other means,
-#   adding them is as good as concatenating, at any amount of data that we tried.
-# - [AC-5](07-add-vs-concat.ipynb#Measure) *depends*: A pyramid whose concatenations pile up would cost more beyond FPN
-#   than all of ResNet-50 below it; one that cuts them down at once costs little more than FPN.
-# - [AC-6](07-add-vs-concat.ipynb#Measure) *depends*: The 1×1 that cuts the coarse maps saves a lot, and FPN has it too;
-#   the one that CPN adds to it cuts nothing.
-# - [AC-7](07-add-vs-concat.ipynb#Measure) *depends*: Edge maps of five layers can be added because each says the same
-#   thing of the same place; by how much the sum is better than the best of them, four photos do not show.
-# - [AC-8](07-add-vs-concat.ipynb#Measure) *depends*: A skip that is an identity lets the gradient through whole, but
-#   what the branches add to it at each block must be kept small: by small weights, by batch norm, or by a factor.
-# - [AC-9](07-add-vs-concat.ipynb#Measure) *holds*: An LSTM's cell state is added to, as a ResNet's features are: with
-#   the forget gate open, a gradient comes back through two hundred steps nearly as large as through one.
-# - [AC-10](07-add-vs-concat.ipynb#Measure) *depends*: With data enough concat does no harm in a small pyramid; that it
-#   needs the data more than add does is not shown.
-# - [SD-2](08-segmentation-difficulties.ipynb#Measure) *holds*: A CRF raised our nets' scores by several points, the
-#   better nets' by more; but their objects are pasted, and pasted edges flatter it.
-# - [SD-3](08-segmentation-difficulties.ipynb#Measure) *depends*: Edges found by a plain filter mended a coarse answer
-#   on two photos of four.
-# - [SD-4](08-segmentation-difficulties.ipynb#Measure) *depends*: A box that most would call good cuts off enough of a
-#   mask to be seen in the score; a very good box does not.
-# - [SD-6](08-segmentation-difficulties.ipynb#Measure) *holds*: The image itself makes more of a few labelled pixels, or
-#   of a box, than distance alone.
-# - [SD-7](08-segmentation-difficulties.ipynb#Measure) *depends*: VOC does not score the last pixels around an object,
-#   so a thin line costs nothing there; where every pixel is scored, two pixels cost a lot.
-# - [SD-8](08-segmentation-difficulties.ipynb#Measure) *depends*: Whether all images are counted as one or each by
-#   itself moved our better nets' score by several points; that it changes which of two nets wins is not shown.
-# - [SD-9](08-segmentation-difficulties.ipynb#Measure) *depends*: A map at every eighth pixel holds all that VOC scores;
-#   one at every thirty-second does not, and small objects go first.
-# - [SD-10](08-segmentation-difficulties.ipynb#Measure) *depends*: Old methods find regions without a label that nearly
-#   fit the labels; but small squares fit them nearly as well.
-# - [SD-11](08-segmentation-difficulties.ipynb#Measure) *depends*: Averaging what a net says over superpixels helped our
-#   better nets by three points and the coarsest not at all.
-# - [SD-12](08-segmentation-difficulties.ipynb#Measure) *depends*: Inside an image a net says of a pixel what it says of
-#   the patch around it alone; at the image's border its padding tells it more.
-# - [SD-13](08-segmentation-difficulties.ipynb#Measure) *depends*: Halving the output stride twice made our nets much
-#   better; that the third time, from 8 to 4, helps more than small objects is not shown.
-# - [SD-14](08-segmentation-difficulties.ipynb#Measure) *depends*: Thin errors cost our nets next to nothing and large
-#   areas most of what they lacked; but large errors reach to the boundaries, so mending all that is wrong beside those
-#   pays too.
-#
-# **What the field says**
-#
-# - [PR-3](01-precision-recall.ipynb#Measure) *depends*: AP read at eleven points is another number than AP over all
-#   points; other ways to sum up the curve differ too little to matter, or too little to tell.
-# - [PR-4](01-precision-recall.ipynb#Measure) *holds*: The same boxes look excellent when a loose fit counts and useless
-#   when a tight one is asked; much of that is only where the labels draw the edge.
-# - [FP-3](04-fpn.ipynb#Measure) *depends*: The top-down path pays where the fine level cannot see what tells the class,
-#   and on a frozen pretrained backbone for all small objects; what a fine level sees and learns itself it need not be
-#   told.
-# - [FP-6](04-fpn.ipynb#Measure) *depends*: A small detector needs fine levels and their laterals to find small objects;
-#   the top-down path costs it a little as long as no object depends on its surroundings.
-# - [WU-2](05-warmup.ipynb#Measure) *depends*: Without batch norm, warm-up saves nets at large rates and wins even where
-#   both are tuned; with it, few nets need it at the same rates.
-# - [WU-3](05-warmup.ipynb#Measure) *depends*: If you warm up for a few steps only, a low constant start is worse than
-#   none; if you warm up for long, it helps as a ramp does.
-# - [WU-4](05-warmup.ipynb#Measure) *depends*: Nets start too sharp for the full rate and get flatter by themselves at a
-#   small one; waiting there saves nets, and early on the ramp adds nothing.
-# - [WU-5](05-warmup.ipynb#Measure) *fails*: Adam's moments are not why our nets need warm-up: letting them settle while
-#   the weights stand still saves none.
-# - [WU-7](05-warmup.ipynb#Measure) *depends*: A range test is itself a warm-up: it finds a rate far above what the
-#   untrained net could take, and even above the limit of that moment.
-# - [WU-8](05-warmup.ipynb#Measure) *holds*: Many small steps and one large one lower the loss alike, up to 2 /
-#   sharpness; far above it the large one falls behind.
-# - [BN-1](06-batch-norm.ipynb#Measure) *holds*: Batch norm's gradient goes three ways, and it throws away every change
-#   that the layer would undo: with two values in a batch, all of it.
-# - [BN-2](06-batch-norm.ipynb#Measure) *holds*: Batch norm divides by one variance and stores another: n in the batch,
-#   n − 1 in the memory.
-# - [BN-3](06-batch-norm.ipynb#Measure) *holds*: Before batch norm only the direction of the weights counts; their
-#   length just sets how large the next step is.
-# - [BN-4](06-batch-norm.ipynb#Measure) *holds*: With two images to a batch, batch norm's statistics are noise, and no
-#   learning rate makes up for it; group norm does not notice.
-# - [BN-5](06-batch-norm.ipynb#Measure) *holds*: In eval mode batch norm costs nothing: it disappears into the
-#   convolution before it, but not into a padded one after it.
-# - [BN-6](06-batch-norm.ipynb#Measure) *holds*: With batch norm a net forgives you: a learning rate that is several
-#   times too large, or initial weights that are ten times too small.
-#
-# **What we say**
-#
-# - [PD-3](02-padding-pitfall.ipynb#Measure) *depends*: As long as little of a face is cut off P-Net finds it without
-#   padding; where about half is gone, a few black pixels bring many faces back.
-# - [PD-4](02-padding-pitfall.ipynb#Measure) *depends*: A thin black frame does as much as a thick one; a mirror image
-#   needs half the receptive field.
-# - [PD-7](02-padding-pitfall.ipynb#Measure) *depends*: Around a photo its mean colour or its mirror image is better
-#   than black, and the mirror does not work by completing the face.
-# - [PD-5](02-padding-pitfall.ipynb#Measure) *not shown*: Trained to the end, a tiny net without padding is a little
-#   worse at the border; whether by more than another seed would make it, sixteen nets do not settle.
-# - [PD-8](02-padding-pitfall.ipynb#Measure) *not shown*: Padding inside a large net is felt some four cells deep, and
-#   for a net that learnt with zeros no other padding does clearly better.
-# - [PD-9](02-padding-pitfall.ipynb#Measure) *holds*: Even the photo's far side around it finds more faces at the border
-#   than black does.
-# - [FP-7](04-fpn.ipynb#Measure) *depends*: When the backbone learns with it, the top-down path is needed and not needed
-#   in the same places as before, and to small objects it is worth even more than on a frozen one.
-# - [WU-6](05-warmup.ipynb#Measure) *depends*: Batch norm lets you go to higher rates, and there warm-up saves nets
-#   again, with Adam for certain.
-# - [WU-9](05-warmup.ipynb#Measure) *depends*: A schedule's end saves no net: those that begin at the full rate lose as
-#   many. RAdam's factor saves nets, and so does a lower rate.
-# - [BN-7](06-batch-norm.ipynb#Measure) *depends*: In a shallow net batch norm already helps at the plain net's own
-#   rate; whether that is most of what it gains depends on the processor.
-# - [AC-11](07-add-vs-concat.ipynb#Measure) *depends*: In a small pyramid add is as good as concat if it is trained for
-#   long enough; after half the steps a concat of equal width is ahead.
-# - [AC-12](07-add-vs-concat.ipynb#Measure) *depends*: Adding maps whose channels do not match can be worse than
-#   throwing one of the two away.
-# - [AC-13](07-add-vs-concat.ipynb#Measure) *depends*: A 1×1 that learns, before the add, wins back most of what a
-#   network's shuffled channels cost; that the add is then as good as concat is not shown.
-#
-# **Definitions and checks, which cannot fail and are no claims**
-#
-# - [PR-1](01-precision-recall.ipynb#Measure) *checked*: Raise the threshold and recall can only fall; precision mostly
-#   rises, but not always.
-# - [PR-2](01-precision-recall.ipynb#Measure) *checked*: The rarer the positives, the lower the precision of the same
-#   classifier; its recall and its ROC curve stay, as long as each class keeps its scores.
-# - [WU-1](05-warmup.ipynb#Measure) *checked*: Warm-up is nothing but a factor on the learning rate that climbs to one.
-# - [AC-2](07-add-vs-concat.ipynb#Measure) *checked*: After a concat the next convolution costs twice as much; the whole
-#   net does not.
-# - [SD-1](08-segmentation-difficulties.ipynb#Measure) *checked*: A pixel that changes is noticed only by the units
-#   whose receptive field holds it.
-# - [SD-5](08-segmentation-difficulties.ipynb#Measure) *checked*: A semantic answer cannot tell one person from the
-#   next, an instance answer is silent on the rest.
-# - [RS-1](09-research.ipynb#Measure) *checked*: Three times three or four months is about a year; how long a first
-#   paper takes is not measured.
-#
-# <!-- end: told -->
+# **Open a line to see who says it, what was measured, and what it had to be.**
+
+# %%
+from fpnlib.claims import verdicts
+
+verdicts()
 
 # %% [markdown]
-# The same claims with their tests and numbers. Each test was written down before the measurement that is stored; where
-# we had seen a trial by then, or changed a test after an earlier measurement, the note says so. Click a heading to sort
-# by it. All intervals are $95$ % intervals, by Student's t below twenty seeds and by the bootstrap from there on. With
-# so many intervals a few miss the truth by chance, so lean on no single narrow one.
+# Each test was written down before the measurement that is stored; where we had seen a trial by then, or changed a test
+# after an earlier measurement, the note says so. All intervals are $95$ % intervals, by Student's t below twenty seeds
+# and by the bootstrap from there on. With so many intervals a few miss the truth by chance, so lean on no single narrow
+# one.
 #
-# The last column is for you: six claims of note 08 can be measured on your own copy of PASCAL VOC or COCO, by
+# Two things could have made the verdicts ours alone, so we looked.
+#
+# - **The processor.** Two kinds of processor may add the same numbers in a different order, and a training at the edge
+#   of stability can make a large difference of the last digit. So every experiment in which chance plays a part was
+#   repeated on a second kind: short ones whole, long ones with some of their seeds, by whose mean change all the others
+#   were then moved. Where that tips a verdict the claim *depends*, and its table has a column for it.
+# - **The backbone.** Most nets of these notes learn on the maps of a backbone that stays as ImageNet left it. Their
+#   claims were measured again with one that learns, on a GPU, by the same criteria and with fewer seeds, eight or four.
+#   Their tables have a column for that too. Few seeds leave wide intervals: where a part *fails* on the frozen backbone
+#   and is *not shown* on the other, look at the numbers before you call that a difference.
+#
+# And one thing is for you: six claims of note 08 can be measured on your own copy of PASCAL VOC or COCO, by
 # `python -m fpnlib.claims SD-7 --data voc=/path/to/VOC2012`. Where it says *nobody yet*, nobody has sent in a result.
-
-# %%
-from fpnlib.claims import backbones, instruction_sets, verdicts
-from fpnlib.notes.front_page.ledger import SortableLedger
-
-SortableLedger(verdicts())
-
-# %% [markdown]
-# Two kinds of processor may add the same numbers in a different order, so that the last digit of a sum differs, and a
-# training at the edge of stability can make a large difference of that. So every experiment in which chance plays a
-# part was repeated on a second kind of processor: short ones whole, long ones with some of their seeds, by whose mean
-# change all the others were then moved. *Apart* is how far the two effects are from each other, in half-widths of the
-# first one's interval: below one it is smaller than the uncertainty. Where an estimate lies so near its limit that the
-# second processor tips the verdict, the claim *depends*.
-
-# %%
-instruction_sets()
-
-# %% [markdown]
-# Most nets of these notes learn on the maps of a backbone that stays as ImageNet left it. Is what they show true of a
-# backbone that learns along with them? Those claims were measured again that way on a GPU, by the same criteria, with
-# eight seeds, or four for the two that take longest. So few seeds leave wider intervals: where a part *fails* on the
-# frozen backbone and is *not shown* on the other, look at the numbers before you call that a difference.
-
-# %%
-backbones()
-
-# %% [markdown]
+#
 # The numbers are stored in `fpnlib/results/`, with their seeds, versions, processors and commands. In a terminal
 # `python -m fpnlib.claims` prints them, and with `--recompute` it measures them again on your machine. The tests of
 # this repository do so at every change. On your machine they recompute algebra and counting exactly, compare stable

@@ -230,11 +230,6 @@ print(falls_beside(Result.load("SH-1")))
 # %%
 print(rates_beside(Result.load("SH-1"), Result.load("SH-1", "tuned")))
 
-# %%
-from fpnlib.claims import backbones
-
-backbones("SH")
-
 # %% [markdown]
 # With batch norm nothing turns. 3×3→1×1 is ahead at every rate on either backbone, and its networks end closer together
 # on average. Without batch norm nothing is shown when the backbone learns, neither for the source nor against it: at

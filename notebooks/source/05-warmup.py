@@ -33,8 +33,7 @@ live_training()
 # have the same learning rate. What went wrong went wrong early, and was never mended.
 #
 # With the smallest of the three rates no net fails, with or without warm-up.
-
-# %% [markdown]
+#
 # ### The schedule
 #
 # Warm-up is a factor: small at step zero, one from a given step on. The learning rate is that factor times whatever
@@ -92,8 +91,7 @@ schedule_designer(warmup=warmup, start=start, rate=peak)
 #   warm-up, or would a lower rate have done the same? Below we test that.
 # - **Four ways.** *None* has no warm-up, *constant* stays low and then jumps, *linear* climbs by equal differences,
 #   *exponential* by equal ratios.
-
-# %% [markdown]
+#
 # ### The map
 #
 # Now many runs: two optimisers, six learning rates, four lengths of warm-up, sixteen seeds in each cell. A seed fixes
@@ -114,8 +112,7 @@ rate_map()
 # rate, eighty steps of warm-up more than double the final loss.
 #
 # (Seeds differ from picture to picture in this note, so the counts differ a little too.)
-
-# %% [markdown]
+#
 # ### Related schedules
 #
 # Warm-up is one shape among many. Here are six:
@@ -275,8 +272,7 @@ jump_to_full_rate()
 # All nets start far above the limit, and by step ten they have come down to it, whether the rate climbs or not. Yet a
 # jump at step ten kills nearly all of them, those below the line too. Being flat at one moment is not enough; the
 # numbers are under *Measure*. (At step eighty the ramp has the full rate already, and nothing jumps.)
-
-# %% [markdown]
+#
 # ### How high may it go? A range test
 #
 # Here is a cheap way to look for a good rate, the *range test*. Begin with a tiny one, let it climb by a tenth at
@@ -343,8 +339,7 @@ range_test()
 #
 # Both assume a gradient that stays the same along the way. In our nets it does not: at the limit the two ends already
 # lie well apart, and only the loss agrees.
-
-# %% [markdown]
+#
 # ### Adam's first step
 #
 # Adam divides $m$, a running mean of gradients, by the root of $v$, a running mean of their squares (its two
@@ -452,8 +447,7 @@ for step in range(1, 201):
 # an untrained net, the gradients near the output are large; warm-up tames them. With the layer norm at the entry of
 # the block (*pre-LN*) gradients are well-behaved from the start, and they could leave warm-up out. Large models today
 # are mostly pre-LN, and most keep a short warm-up all the same. We have not trained a transformer here.
-
-# %% [markdown]
+#
 # ### The factor, and the scheduler around it
 
 # %%
@@ -579,8 +573,7 @@ verdicts("WU")
 #
 # At <span title="WU-1 n">12245</span> steps our rates equal torch's; some sixty of them stand in detectron2's and
 # timm's own tests. No decay is a step early or late. This checks our code, since a definition cannot fail.
-
-# %% [markdown]
+#
 # ### Large rates need it
 #
 # **Yes, without batch norm, and even when each way may choose its own best rate. With batch norm none of it is
@@ -588,8 +581,6 @@ verdicts("WU")
 # cut out of the book's drawn scenes:
 
 # %%
-from fpnlib.notes.warmup.experiments.tables import parts
-
 nets = {"SGD": "sgd", "Adam": "adam", "SGD, batch norm": "sgd_bn", "Adam, batch norm": "adam_bn"}
 numbers(
     "WU-2",
@@ -645,11 +636,7 @@ numbers(
 # %% [markdown]
 # At the large rate ten steps do nothing for SGD, and eighty save most nets. At the smallest rate any warm-up costs.
 # With Adam a longer one costs more; with SGD ten steps cost more than forty or eighty, and we do not know why.
-
-# %%
-parts("WU-2")
-
-# %% [markdown]
+#
 # ### Batch norm and higher rates
 #
 # **Batch norm only moves the rate at which warm-up is needed.** The same nets with batch norm, at four times the three
@@ -673,11 +660,7 @@ numbers(
 # What counts as large depends on the net. With Adam warm-up saves <span title="WU-6 adam_higher">65%</span> of these
 # runs. With SGD it saves <span title="WU-6 sgd_higher">23%</span>, and the lower end of the interval,
 # <span title="WU-6 sgd_higher_low">10%</span>, is below our bound, because at the largest rate nothing helps.
-
-# %%
-parts("WU-6")
-
-# %% [markdown]
+#
 # ### Gradual or constant?
 #
 # **With a short warm-up a constant low start is worse than none, as Goyal et al. found. With a long one both ways
@@ -713,8 +696,7 @@ parts("WU-3")
 # In the long setting *ramp beats constant* fails, but only just: on a second kind of processor, whose rounding
 # differs, the verdict is *not shown*. Do not build on it. The two settings differ in length, start and batch norm at
 # once, so we cannot say which of these matters.
-
-# %% [markdown]
+#
 # ### Why: sharpness
 #
 # **Untrained nets are too sharp for the full rate, and a small rate flattens them. But being flat enough does not make
@@ -747,9 +729,6 @@ numbers(
 #   does not. In <span title="WU-4 sharpness_foretells">75%</span> of such pairs the fatal jump began sharper; a coin
 #   would give half, and we had asked for more than three quarters. The loss at that moment does no worse,
 #   <span title="WU-4 loss_foretells">78%</span>.
-
-# %%
-parts("WU-4")
 
 # %% [markdown]
 # The last of these numbers flatters sharpness. It counts the end of the ramp as a jump, though the rate has arrived
@@ -785,8 +764,7 @@ for name, risk in (("sharpness", over), ("loss", loss)):
 #
 # So whether a net survives the full rate is only partly a matter of sharpness. To prove it the cause, one would have
 # to lower it by other means and change nothing else. We have not done that.
-
-# %% [markdown]
+#
 # ### Why: Adam
 #
 # **Neither of the two explanations fits these nets.** The length of the step (its root mean square, in learning rates)
@@ -810,11 +788,7 @@ numbers(
 # quarter. Here it falls by <span title="WU-5 size_fall">0.36</span> doublings, and with batch norm, where few runs
 # need warm-up, by more. One notch of our grid of rates is twice as much. And letting the moments settle alone saves no
 # net, as the table under *Adam's first step* showed.
-
-# %%
-parts("WU-5")
-
-# %% [markdown]
+#
 # ### Related schedules, measured
 #
 # **What kills a net is how its schedule begins.** The five shapes with SGD, and with Adam RAdam's factor beside its
@@ -852,11 +826,7 @@ numbers(
 # - **RAdam's factor saves Adam's nets, and so does a lower rate.** None of seventy-two runs fails with it, and none
 #   with a plain cosine whose rates add up to the same. (None of so many leaves room for a few per cent.) Nothing here
 #   speaks for its shape.
-
-# %%
-parts("WU-9")
-
-# %% [markdown]
+#
 # ### The range test, measured
 #
 # **The loss turns far above the limit of the start, and near that of the moment, though not as near as we had
@@ -880,11 +850,7 @@ numbers(
 # a while before the loss gives in. With momentum the loss turns <span title="WU-7 momentum_over_then">−0.8</span> from
 # the limit, so below it, and within the one doubling. On a parabola, whose sharpness cannot move, the same test turns
 # at the limit to <span title="WU-7 parabola_over">0.1</span> doublings.
-
-# %%
-parts("WU-7")
-
-# %% [markdown]
+#
 # ### The scaling rule, measured
 #
 # **Up to the limit one large step does as well as eight small ones; far above it does not.** Untrained nets, eight
@@ -915,11 +881,7 @@ numbers(
 # <span title="WU-8 apart_1">0.62</span> of the way apart. The rule keeps the loss, not the path. At eight times the
 # limit the large step ends <span title="WU-8 over_8">0.89</span> doublings higher. These are the first steps of small
 # nets; of a whole training this says nothing.
-
-# %%
-parts("WU-8")
-
-# %% [markdown]
+#
 # ### A recipe
 #
 # The first three points are what these small nets showed; the others are custom.

@@ -542,14 +542,11 @@ for kind, width in (("add", "equal width"), ("wide", "equal parameters")):
 # the same criteria, with four seeds.
 
 # %%
-from fpnlib.claims import backbones
-
 learns = Result.load("AC-10", "tuned").per_seed
 for kind in ("alone", "add", "wide", "concat"):
     for course in ("much",) if kind == "alone" else ("much", "longer"):
         each = learns[f"miou_{kind}_{course}"]
         print(f"{kind:7}{course:7} mIoU {sum(each) / 4:.2f}, each", *(f"{one:.2f}" for one in each))
-backbones("AC")
 
 # %% [markdown]
 # The scores are higher, with one exception: of the four concats with much data and the shorter training one did not

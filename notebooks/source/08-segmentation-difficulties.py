@@ -483,7 +483,6 @@ for cue in ("sobel", "hed"):
 # learns together with its decoder, by the same criteria, on eight seeds.
 
 # %%
-from fpnlib.claims import backbones
 
 print(f"{'':44}{'frozen':>8}{'learns':>8}")
 for name, id, key in (
@@ -501,7 +500,6 @@ for name, id, key in (
 ):
     values = (Result.load(id, folder).number(key) for folder in ("", "tuned"))
     print(f"{name:44}", *(f"{value:7.3f}" for value in values))
-backbones("SD")
 
 # %% [markdown]
 # The nets get better at every stride, and of all verdicts one changes. From stride $16$ to $8$ the gain in mIoU falls

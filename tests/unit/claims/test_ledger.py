@@ -1,4 +1,6 @@
+import dataclasses
 import os
+import re
 import subprocess
 import sys
 
@@ -24,6 +26,7 @@ from fpnlib.claims import (
     show,
     stays_within,
     store,
+    verdicts,
     within,
 )
 from fpnlib.claims.__main__ import main
@@ -234,7 +237,7 @@ def test_bad_input_is_named(monkeypatch, capsys, tmp_path):
 
 
 def test_a_criterion_has_words_and_a_judge():
-    criterion = Criterion("at least two", lambda m: "holds" if m.effect >= 2 else "fails")
+    criterion = Criterion("at least two", lambda m: "holds" if m.effect >= 2 else "fails", ("effect",))
     result = compute(claim(criterion=criterion))
     assert (result.criteria, result.verdict) == ({"": "at least two"}, "not shown")
 
@@ -382,11 +385,19 @@ def test_few_seeds_of_another_instruction_set_move_all_seeds_of_the_first():
     assert carried.seeds == few.seeds
 
 
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [("AVX2", "on a processor with AVX2"), ("DEFAULT", "on a processor without AVX")],
+)
+def test_a_processor_in_words(kind, words):
+    assert dataclasses.replace(compute(claim()), machine={"instruction_set": kind}).processor == words
+
+
 def test_a_verdict_that_differs_between_instruction_sets_depends():
     first = compute(claim())
     second = compute(claim(lambda seeds: {"effect": [0.1 + s / 1000 for s in seeds]}, control=exceeds(0, "any")))
     row = Row(claim(), first, second)
-    assert (row.verdict, row.depends_on) == ("depends", f"fails on {second.machine['instruction_set']}")
+    assert (row.verdict, row.depends_on) == ("depends", f"fails {second.processor}")
     assert row.moved == {"": "fails"}
     assert Row(claim(), first, first).verdict == "holds"
     assert Row(claim(), first, first).depends_on == ""
@@ -397,6 +408,65 @@ def test_what_it_depends_on_is_named():
         claim(criterion={"with X": exceeds(0.5, "x"), "with Y": exceeds(2, "y")}, control=exceeds(0, "any"))
     )
     assert Row(claim(), result).depends_on == "holds with X; fails with Y"
+
+
+def shown_rows(html):
+    """The cells of each line of a claim's table, the heads first."""
+    lines = re.findall(r"<tr>(.*?)</tr>", html)
+    return [re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", line.replace("\N{NO-BREAK SPACE}", " ")) for line in lines]
+
+
+def test_a_claims_table_has_each_part_with_what_was_measured_and_asked():
+    measured = {"effect": [1.0, 1.2], "other<": [-2.0, -2.0]}
+    parts = {"with X": exceeds(0.5, "x", because="half"), "with <Y>": exceeds(-2.5, "y", of="other<")}
+    one = claim(lambda seeds: measured, 2, parts, control=all_of(exceeds(0, "any"), exceeds(-9, "all", of="other<")))
+    row = Row(one, compute(one))
+    html = show.Verdicts((row,))._repr_html_()
+    low, high = (f"{end:.3g}" for end in row.result.measurement.interval)
+    effect = f"1.1 ({low} to {high})".replace("-", "−")
+    assert shown_rows(html) == [
+        ["verdict", "part", "measured", "what was asked"],
+        [row.result.parts["with X"], "with X", effect, "x: the whole interval above 0.5"],
+        ["holds", "with &lt;Y&gt;", "−2", "y: the whole interval above -2.5"],
+        [row.result.control, "control", f"{effect}; −2", one.control.text],
+    ]
+    assert "Why these bounds: half." in html
+    assert "2 seeds" in html
+
+
+def test_a_claims_table_shows_another_processor_and_a_backbone_that_learns():
+    parts = {"in this": exceeds(0.5, "x"), "in that": exceeds(0.1, "x")}
+    one = claim(on_a_backbone, 4, parts, control=exceeds(0, "any"), tunes=True, recheck=on_a_backbone_at_first)
+    first = compute(one)
+    tuned = compute(one, range(3), fine_tune=True)
+    heads, *lines = shown_rows(show.Verdicts((Row(one, first, tuned, tuned),))._repr_html_())
+    assert heads[4:] == [tuned.processor, "if the backbone learns, 3 seeds"]
+    assert [line[4] for line in lines] == ["fails", "", ""]
+    assert [line[5].split(":")[0] for line in lines] == ["fails", "holds", "holds"]
+    (plain, *_) = shown_rows(show.Verdicts((Row(one, first, first),))._repr_html_())
+    assert len(plain) == 4
+
+
+def test_a_claim_alone_is_open_and_several_stand_by_who_says_them():
+    ones = [dataclasses.replace(claim(), id=f"ZZ-{i}", says=f"it <is> {i}") for i in (1, 2)]
+    rows = [Row(one, compute(one)) for one in ones]
+    assert "<details style" in show.Verdicts((rows[0],))._repr_html_()
+    assert " open>" in show.Verdicts((rows[0],))._repr_html_()
+    both = show.Verdicts(tuple(rows))._repr_html_()
+    assert " open>" not in both
+    assert "it &lt;is&gt; 1" in both
+    assert "What we say" not in both
+    check = Row(claim(check="it is algebra"), rows[0].result)
+    mixed = show.Verdicts((rows[0], check))._repr_html_()
+    assert mixed.index("<b>What we say") < mixed.index("<b>Definitions and checks")
+    assert "It counts as no claim: it is algebra." in mixed
+
+
+def test_one_claim_can_be_shown(monkeypatch):
+    monkeypatch.undo()  # the book's own results
+    assert [row.claim.id for row in verdicts("PR-3").rows] == ["PR-3"]
+    with pytest.raises(ValueError, match="note: got 'PR-99'"):
+        verdicts("PR-99")
 
 
 def test_judging_again_measures_nothing(monkeypatch):

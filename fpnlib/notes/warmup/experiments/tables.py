@@ -1,4 +1,4 @@
-"""A claim's stored numbers as a table, with the verdict of each part below it."""
+"""A claim's stored numbers as a table."""
 
 import dataclasses
 import html
@@ -53,8 +53,3 @@ def numbers(
 
     body = [[head, *(cell(pattern, part) for pattern in columns.values())] for head, part in rows.items()]
     return Table([["", *columns], *body])
-
-
-def parts(id: str) -> Table:
-    """Return the verdict of each part of a claim."""
-    return Table([["verdict", id], *([verdict, part] for part, verdict in Result.load(id).parts.items())])
