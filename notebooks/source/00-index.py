@@ -145,7 +145,7 @@
 # it](../images/08-segmentation-difficulties.png)](08-segmentation-difficulties.ipynb)
 #
 # Thin errors and wrong regions, two kinds of mean, masks in boxes, coarse grids, CRFs, superpixels, scribbles: what
-# makes labelling every pixel hard, and what helps. *An hour and a quarter; notes 01 and 03 help.*
+# makes labelling every pixel hard, and what helps. *Three parts of half an hour; notes 01 and 03 help.*
 #
 # You will be able to choose a measure that sees what you care about, and to say what a box or a stride costs at best.
 #

@@ -196,6 +196,7 @@ PATHS: dict[str, list[dict[str, Any]]] = {
         {"x": 20},
     ],
     "thin_or_region": [
+        *({"pixels": pixels} for pixels in (1, 2, 1)),
         *({"void": void} for void in range(1, 6)),
         {"void": 0, "kind": "one wrong region of that area, called chair"},
         {"kind": "one wrong region of that area, called person"},
@@ -209,10 +210,10 @@ PATHS: dict[str, list[dict[str, Any]]] = {
         *({"grown": grown} for grown in (-1, -2, -3, -4)),
         {"photo": "bin"},
     ],
-    "box_limited_mask": [*({"across": across} for across in (11, 12, 13, 14)), {"grown": 20}],
-    "stride_ceiling": [{"stride": 32}, {"stride": 4}, {"instance": 0}],
+    "box_limited_mask": [*({"across": across} for across in (1, 2, 3, 10)), {"grown": 20}],
+    "stride_ceiling": [{"stride": 8}, {"stride": 16}, {"stride": 32}, {"instance": 0}],
     "crf": [
-        *({"iterations": iterations} for iterations in (0, 1, 2, 10)),
+        *({"iterations": iterations} for iterations in (1, 2, 5, 10)),
         {"color": 40.0},
         {"scene": 2},
         {"net": "output stride 32"},
@@ -222,8 +223,8 @@ PATHS: dict[str, list[dict[str, Any]]] = {
         *({"line": line, "void": void} for line, void in ((3, 0), (1, 0), (1, 1), (2, 2), (2, 5))),
     ],
     "drawn_labels": [
+        *({"draw": draw} for draw in (1, 2)),
         *({"sweeps": sweeps} for sweeps in (0, 1, 2, 8)),
-        *({"draw": draw} for draw in (2, 3)),
         {"weight": 0.0},
     ],
     "superpixels": [{"side": 12}, {"side": 6}, {"side": 48}, {"net": "output stride 32"}],
