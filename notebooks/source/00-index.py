@@ -251,7 +251,7 @@ verdicts()
 # | deadline | 截稿日期 | the last day on which a venue takes papers | [09] |
 # | decade | 数量级 | a factor of ten | [07] |
 # | decay | 衰减 | how the rate falls after its peak | [05] |
-# | dilated convolution | 空洞卷积 | a kernel whose taps lie some cells apart | [04] |
+# | dilated convolution | 空洞卷积 | a kernel whose weights lie some cells apart | [04] |
 # | edge of stability | 稳定性边缘 | the sharpness climbs to the limit and hovers there | [05] |
 # | F-score | F 值 | the weighted harmonic mean of precision and recall; recall weighs β² times as much | [01] |
 # | false positive rate | 假阳性率 | of the negatives, the share that was flagged | [01] |
