@@ -272,7 +272,7 @@ verdicts()
 # | intersection over union | 交并比 | area two boxes share, over the area they cover together | [01] |
 # | label shift | 标签偏移 | only the mix of the classes changes, each class keeps its scores | [01] |
 # | lateral connection | 横向连接 | the 1×1 from a backbone map to the pyramid | [04] |
-# | learning rate | 学习率 | how far one step goes along the gradient | [03] [05] |
+# | learning rate | 学习率 | how far a step goes for a given gradient | [03] [05] |
 # | line of equal cost | 等代价线 | points of the ROC plane that lose the same; its slope is r / c | [01] |
 # | linear scaling rule | 线性缩放规则 | with a batch $k$ times as large, a rate $k$ times as large | [05] |
 # | log odds | 对数几率 | the logarithm of the probability of yes over that of no | [01] |
