@@ -1,7 +1,6 @@
 """Write what is made from other files: tables of README, CONTRIBUTING and front page; `check` says what is stale."""
 
 import argparse
-import functools
 import json
 import re
 import sys
@@ -43,14 +42,6 @@ def verdict_counts(number: str) -> str:
     said = [f"{counts[v]} {v if counts[v] == 1 else words[v]}" for v in VERDICTS if counts[v]]
     checks = sum(bool(row.claim.check) for row in rows)
     return ", ".join(said + ([f"{checks} check{'s' if checks > 1 else ''}"] if checks else []))
-
-
-def claims_line(number: str, file: str) -> str:
-    """Return the front page's line on a note's claims, with a link to where they are measured."""
-    prefix = _OF_NOTE[number]
-    count = sum(row.claim.id.startswith(f"{prefix}-") and not row.claim.check for row in ledger())
-    said = {0: "No claim", 1: "One claim"}.get(count, f"{count} claims")
-    return f"# [{said}]({file}#Measure) measured here ({prefix}): {verdict_counts(number)}."
 
 
 def note_table() -> str:
@@ -96,9 +87,9 @@ def tally() -> str:
     fail = "fails" if count["fails"] == 1 else "fail"
     words = (
         f"Of {len(claims)} claims {count['holds']} hold, {count['fails']} {fail}, {count['not shown']} could not be "
-        f"settled, and {count['depends']} hold in part: the sentence beside each says in which. Of those that hold "
-        f"{exact} are algebra or counting, which a single counterexample would have ended. The others rest on "
-        "experiments with small nets, and are said of these."
+        f"settled, and {count['depends']} depend: on the case, or on the processor. Of those that hold {exact} are "
+        "algebra or counting, where one counterexample would have been enough. The others rest on experiments with "
+        "small nets, and are said of these."
     )
     return "\n".join(textwrap.wrap(words, 120, initial_indent="# ", subsequent_indent="# "))
 
@@ -151,11 +142,10 @@ def benchmark_table() -> str:
 
 def filled(path: Path) -> str:
     """Return a file's text with each marked block as it should be."""
-    lines = {f"claims {number}": functools.partial(claims_line, number, file) for number, _, file in notes()}
     of_file: dict[str, dict[str, Callable[[], str]]] = {
         README.name: {"notes": note_table, "findings": findings, "benchmarks": benchmark_table},
         CONTRIBUTING.name: {"sizes": size_table},
-        INDEX.name: {"tally": tally, "glossary": glossary_table, "credits": credits_table, **lines},
+        INDEX.name: {"tally": tally, "glossary": glossary_table, "credits": credits_table},
     }
     blocks, text = of_file[path.name], path.read_text()
     lead = "# " if path.name == INDEX.name else ""
