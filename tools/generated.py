@@ -12,7 +12,7 @@ from pathlib import Path
 import bench_table
 from fpnlib import assets
 from fpnlib.claims import VERDICTS, ledger
-from fpnlib.claims.show import sorted_rows
+from fpnlib.claims.show import NOTES, sorted_rows
 from fpnlib.data import photo_credit, photo_names
 from fpnlib.data.collages import CREDITS
 from fpnlib.explore import all_explorers
@@ -24,7 +24,7 @@ FILES = (README, CONTRIBUTING, INDEX)
 _WORDS_A_MINUTE = 200
 _ENTRY = re.compile(r"^# ### \[(\d\d) · ([^\]]+)\]\(([^)]+)\)$", re.MULTILINE)
 _TERM = re.compile(r"^# \| ([^|]+) \| ([^|]*[\u4e00-\u9fff][^|]*) \| ([^|]+) \|$", re.MULTILINE)
-_OF_NOTE = {"01": "PR", "02": "PD", "03": "SH", "04": "FP", "05": "WU", "06": "BN", "07": "AC", "08": "SD", "09": "RS"}
+_OF_NOTE = {number: letters for letters, number in NOTES.items()}
 
 
 def notes() -> list[tuple[str, str, str]]:
@@ -35,7 +35,7 @@ def notes() -> list[tuple[str, str, str]]:
 def verdict_counts(number: str) -> str:
     """Return how many of a note's claims hold, fail or depend, in words."""
     if number not in _OF_NOTE:
-        raise ValueError(f"note {number}: generated.py does not know the prefix of its claims; add it to _OF_NOTE")
+        raise ValueError(f"note {number}: generated.py does not know the prefix of its claims; add it to NOTES")
     rows = [row for row in ledger() if row.claim.id.partition("-")[0] == _OF_NOTE[number]]
     counts = Counter(row.verdict for row in rows if not row.claim.check)
     words = {"holds": "hold", "fails": "fail", "depends": "depend", "not shown": "not shown"}

@@ -5,10 +5,10 @@
 # Chinese; we call it *the source*. Each note takes sayings that people in the field repeat, lets you see on real data
 # what they mean, and then **measures whether they are true**. Where we cannot tell, the note says so.
 #
-# Here is a taste. A classifier looks for one digit among ten. The orange dot on the middle curve is its threshold: of
-# what it flags there, hardly anything is wrong. **Now let the digit become rare, one in a thousand, with the same
-# classifier and the same threshold. How much of what it flags is right: most of it, half of it, less? And which of the
-# two curves will move? Guess first, then drag the slider on the left to its end.**
+# Here is a taste. A classifier looks for one digit among ten, and flags what scores above the line. **Drag the line to
+# about −1: now three in four of what it flags are right. Then let the digit become rare, one in a hundred, with the
+# same classifier and the same threshold. How much of what it flags is right: two thirds, a half, a fifth? And which of
+# the two curves will move? Guess first, then drag the slider on the left to its end.**
 
 # %%
 from fpnlib.notes.precision_recall.explorers import prevalence
@@ -16,9 +16,8 @@ from fpnlib.notes.precision_recall.explorers import prevalence
 prevalence()
 
 # %% [markdown]
-# Less than a third is right, and the ROC curve has not moved at all. Nothing is wrong with the classifier: among so
-# many negatives even its rare false alarms outnumber what there is to find. [Note 01](01-precision-recall.ipynb) says
-# what to do about it.
+# A fifth, and the ROC curve has not moved at all. Nothing is wrong with the classifier: among so many negatives even
+# rare false alarms outnumber what there is to find. [Note 01](01-precision-recall.ipynb) says what to do about it.
 #
 # Some of what we did not expect when we began:
 #
