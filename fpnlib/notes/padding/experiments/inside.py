@@ -151,7 +151,7 @@ CLAIMS = (
             because=_HALF_A_CELL,
         ),
         told={
-            "not shown": "Padding inside a large net is felt some four cells deep, and for a net that learnt with "
+            "depends": "Padding inside a large net is felt some four cells deep, and for a net that learnt with "
             "zeros no other padding does clearly better."
         },
     ),
