@@ -344,9 +344,9 @@ verdicts("PD")
 # the photo's far side.
 #
 # **Padding inside a net.** On eight other photos no padding comes nearer to the truth than zeros by the bound, which is
-# worth half a ring of units. The mirror image may well be worse, and the far side is. The claim as a whole is *not
-# shown* only for its fourth part, another question: zeros beside the photo make the last two columns worse, but whether
-# by half a ring is not settled. All of this is one net, trained with zeros.
+# worth half a ring of units. The mirror image may well be worse, and the far side is. The verdict is *depends* only for
+# the claim's fourth part, another question: zeros beside the photo make the last two columns worse, but whether by half
+# a ring is not settled. All of this is one net, trained with zeros.
 #
 # **RoI features, the case that the source describes.** A tiny net without padding has a field of ten pixels and a
 # stride of two. A linear layer names one of four shapes from 3×3 bins of RoIAlign. It learns with the image padded or

@@ -60,9 +60,12 @@ def shown_by(output: NotebookNode) -> tuple[Shown, str] | None:
 
 
 def explorers(notebooks: Iterable[Path]) -> list[Shown]:
-    """Return the explorers of some notes, in the order in which they are shown."""
-    found = [shown_by(output) for path in notebooks for output in _outputs(nbformat.read(path, as_version=4))]
-    return [one[0] for one in found if one]
+    """Return the explorers of some notes, each once, in the order in which they are first shown."""
+    shown: dict[str, Shown] = {}
+    for output in [output for path in notebooks for output in _outputs(nbformat.read(path, as_version=4))]:
+        if one := shown_by(output):
+            shown.setdefault(one[0].name, one[0])
+    return list(shown.values())
 
 
 def write_source(notebooks: list[Path], folder: Path, manifest: Mapping[str, Any]) -> None:

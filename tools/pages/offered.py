@@ -18,13 +18,13 @@ DEFAULT_DATA = {"price_of_a_line"}
 
 # What the notes ask a reader to try is in it; tests/site/paths.py walks there.
 OFFERED: dict[str, Wanted] = {
-    "precision_recall": {"threshold": ..., "beta": (0.25, 1, 4)},
+    "precision_recall": {"threshold": ..., "beta": (1, 4), "whole": ...},
     "prevalence": {"ratio": 26, "threshold": 19},
     "operating_point": {"threshold": 19, "cost": (0.1, 1, 2, 10, 20), "ratio": (1, 9, 10, 90, 100), "best": ...},
     "calibration": {"temperature": 25, "offset": 13, "bins": (5, 10, 20)},
     "interpolations": {"item": ..., "rank": ..., "missed": (0, 1, 3, 10)},
     "box_error": {"iou": 10, "error": ...},
-    "detection": {"iou": ..., "score": (0.5, 0.7, 0.9, 0.94, 0.97, 0.99)},
+    "detection": {"iou": ..., "score": (0.5, 0.7, 0.9, 0.94, 0.97, 0.99), "shifted": ...},
     "geometry": {
         "position": (0, 1, 2, 3, 5, 8, 11, 14, 17, 20, 23, 26, 29, 30, 31, 32, 33, 34, 36, 39),
         "width": (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 15, 20),

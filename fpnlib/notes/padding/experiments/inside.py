@@ -151,7 +151,7 @@ CLAIMS = (
             because=_HALF_A_UNIT,
         ),
         told={
-            "not shown": "For a net that learnt with zeros no other padding does clearly better; whether zeros beside "
+            "depends": "For a net that learnt with zeros no other padding does clearly better; whether zeros beside "
             "a photo harm its last units by as much as was asked, eight photos do not settle."
         },
     ),
