@@ -239,7 +239,7 @@ verdicts()
 # | gate | 门控 | a weight that the data itself sets | [07] |
 # | gradient, backward pass | 梯度、反向传播 | how the loss changes with each value, from the last to the first | [06] |
 # | graph cut | 图割 | two labels of lowest energy, found as a minimum cut | [08] |
-# | group, layer, instance normalisation | 组、层、实例归一化 | over one image's channels: in groups, all, one | [06] |
+# | group, layer, instance normalisation | 组、层、实例归一化 | over one image: some channels, all, or one | [06] |
 # | head | 头部 | the last layers, which turn features into the answer | [03] |
 # | Hessian | 海森矩阵 | the matrix of second derivatives of the loss | [05] |
 # | internal covariate shift | 内部协变量偏移 | what a layer receives drifts while the layers before it learn | [06] |
@@ -298,7 +298,7 @@ verdicts()
 # | temperature | 温度 | what log odds are divided by, to make them less sure | [01] |
 # | things, stuff | 可数物体、不可数区域 | what can be counted, and what cannot: people, sky | [08] |
 # | threshold | 阈值 | the score from which an example is flagged | [01] |
-# | training mode, eval mode | 训练模式、推理模式 | by the batch's own statistics; by the running ones | [06] |
+# | training mode, eval mode | 训练模式、评估模式 | by the batch's own statistics; by the running ones | [06] |
 # | upsampling | 上采样 | enlarging a map | [04] |
 # | valid convolution | 无填充卷积 | a convolution without padding: the map is smaller than the image | [02] |
 # | void | 忽略区域 | pixels without a label, which a score leaves out | [08] |
