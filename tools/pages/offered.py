@@ -37,7 +37,7 @@ OFFERED: dict[str, Wanted] = {
         "width": (1, 3, 6, 12, 30, 60),
         "height": (1, 6, 20, 40, 60),
     },
-    "face_at_border": {"distance": ..., "padding": (0, 2, 6, 12), "mode": ...},
+    "face_at_border": {"distance": ..., "padding": (0, 2, 6, 12), "mode": ..., "hundred": ...},
     "padding_in": {"padding": ..., "map": ..., "missing": ..., "threshold": ...},
     "receptive_fields": {"layers": ..., "kernel": ..., "stride": ..., "dilation": ..., "padding": (0, 1, 2)},
     "head_stability": {"head": ..., "rate": ..., "before": ..., "net": 8},
