@@ -150,7 +150,7 @@ def test_what_was_read_can_be_read_again_without_a_network(opened):
 def test_damage_is_told_in_its_place_and_the_rest_works(site, opened, tmp_path, damage):
     copy = tmp_path / "site"
     shutil.copytree(site, copy)
-    live_files = [copy / "live" / "manifest.json", *(copy / "live" / "research_planner").iterdir()]
+    live_files = [copy / "live" / "manifest.json", *(copy / "live" / NAME).iterdir()]
     (path,) = (path for path in live_files if path.name.startswith(damage))
     path.write_bytes(path.read_bytes()[:-1] + b"?")
     with served(copy) as base:
