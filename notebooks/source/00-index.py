@@ -222,6 +222,7 @@ verdicts()
 # | computation graph | 计算图 | which value is made of which | [06] |
 # | concatenate | 拼接 | one map's channels after the other's | [07] |
 # | conditional random field, CRF; mean field | 条件随机场；平均场 | near and alike pixels want one label | [08] |
+# | convex hull of the ROC curve | ROC 凸包 | its corners are the thresholds that are best for some slope | [01] |
 # | deadline | 截稿日期 | the last day on which a venue takes papers | [09] |
 # | decade | 数量级 | a factor of ten | [07] |
 # | decay | 衰减 | how the rate falls after its peak | [05] |
@@ -246,8 +247,8 @@ verdicts()
 # | intersection over union | 交并比 | area two boxes share, over the area they cover together | [01] |
 # | label shift | 标签偏移 | only the mix of the classes changes, each class keeps its scores | [01] |
 # | lateral connection | 横向连接 | the 1×1 from a backbone map to the pyramid | [04] |
-# | learning rate | 学习率 | how far one step goes along the gradient | [03] [05] |
-# | line of equal cost | 等代价线 | points of the ROC plane that lose the same; its slope is r / c | [01] |
+# | learning rate | 学习率 | how far a step goes for a given gradient | [03] [05] |
+# | line of equal cost, iso-performance line | 等代价线 | points that lose the same; its slope is r / c | [01] |
 # | linear scaling rule | 线性缩放规则 | with a batch $k$ times as large, a rate $k$ times as large | [05] |
 # | log odds | 对数几率 | the logarithm of the probability of yes over that of no | [01] |
 # | logits | 逻辑值 | the numbers before softmax, one per class | [03] |

@@ -9,6 +9,7 @@ from fpnlib.explore import explorer
 from fpnlib.metrics.arrays import ArrayLike
 from fpnlib.notes.precision_recall.experiments.averages import EXAMPLE
 from fpnlib.notes.precision_recall.experiments.contact_sheet import contact_sheet, sheet_detections
+from fpnlib.notes.precision_recall.experiments.detector import moved_sheet_labels
 from fpnlib.notes.precision_recall.experiments.digits import digit_scores
 from fpnlib.notes.precision_recall.explorers.calibration import CalibrationExplorer
 from fpnlib.notes.precision_recall.explorers.detection import DetectionExplorer
@@ -83,7 +84,9 @@ def detection(predictions: object = None, targets: object = None, image: object 
         image: the photo to draw under the boxes, (H, W, 3) or a path, or a list of one per image; grey without.
     """
     if predictions is None and targets is None:
-        predictions, targets, image = sheet_detections(), contact_sheet().targets, contact_sheet().image
+        sheet, boxes = contact_sheet(), sheet_detections()
+        found, wanted = read_detections(boxes, sheet.targets)
+        return DetectionExplorer(found, wanted, [sheet.image], read_detections(boxes, moved_sheet_labels())[1])
     if predictions is None or targets is None:
         raise ValueError("predictions, targets: got only one of the two, allowed: both or neither")
     found, wanted = read_detections(predictions, targets)
@@ -96,7 +99,7 @@ def box_error() -> DetectionExplorer:
     cafe = labelled_photo("cafe")
     labels = {"boxes": cafe.boxes, "labels": cafe.labels}
     perfect = labels | {"scores": torch.ones(len(cafe.boxes))}
-    return DetectionExplorer(*read_detections(perfect, labels), [cafe.image], error=10)
+    return DetectionExplorer(*read_detections(perfect, labels), [cafe.image])
 
 
 EXPLORERS = (precision_recall, prevalence, operating_point, calibration, interpolations, detection, box_error)
