@@ -5,18 +5,18 @@
 # Chinese; we call it *the source*. Each note takes sayings that people in the field repeat, lets you see on real data
 # what they mean, and then **measures whether they are true**. Where we cannot tell, the note says so.
 #
-# Here is a taste. A classifier looks for one digit among ten, and flags what scores above the line. **Drag the line to
-# about −1: now three in four of what it flags are right. Then let the digit become rare, one in a hundred, with the
-# same classifier and the same threshold. How much of what it flags is right: two thirds, a half, a fifth? And which of
+# Here is a taste. A classifier looks for one digit, and flags what scores above the line. Half of all examples are
+# that digit, and nearly all that it flags is right. **Now let the digit become rare, one in a hundred, with the same
+# classifier and the same threshold. How much of what it flags is right then: a half, a third, a seventh? And which of
 # the two curves will move? Guess first, then drag the slider on the left to its end.**
 
 # %%
 from fpnlib.notes.precision_recall.explorers import prevalence
 
-prevalence()
+prevalence(ratio=1, threshold=-1.5)
 
 # %% [markdown]
-# A fifth, and the ROC curve has not moved at all. Nothing is wrong with the classifier: among so many negatives even
+# A seventh, and the ROC curve has not moved at all. Nothing is wrong with the classifier: among so many negatives even
 # rare false alarms outnumber what there is to find. [Note 01](01-precision-recall.ipynb) says what to do about it.
 #
 # Some of what we did not expect when we began:
