@@ -191,8 +191,8 @@ running_statistics()
 # | instance | a channel of an image | style transfer: a photo painted like another picture |
 # | group | a group of the channels of an image | detectors, whose batches are small |
 #
-# So there are two questions: into how many groups are the channels divided, and do the images share their statistics?
-# Two arguments are enough for all four, and torch's own layers agree.
+# Two arguments are enough for all four: into how many groups the channels are divided, and whether the images share
+# their statistics. Torch's own layers agree.
 
 # %%
 from torch import nn
@@ -236,10 +236,10 @@ norm_family()
 # single digit changes. With one photo batch norm *is* instance norm: there the two lines meet. Layer norm and instance
 # norm are the two ends of group norm; set the number of groups to $1$ and to $16$ to see it.
 #
-# A map of this layer has $1024$ places, so even a batch of one averages plenty of values. Yet the line bends most where
-# the batch is small, for these values are places of one photo: when the sky is bright, it is bright everywhere. The
-# number of *images* counts for more than that of values. That is the trouble with detectors, whose photos are so large
-# that only a few fit on a graphics card.
+# A map has $1024$ places, so even a batch of one averages plenty of values. Yet the line bends most where the batch is
+# small, for these values are places of one photo: when the sky is bright, it is bright everywhere. What counts is the
+# number of *images*. That is the trouble with detectors, whose photos are so large that only a few fit on a graphics
+# card.
 #
 # **Then tick *show what comes out*, and look at what each norm can no longer say.**
 #
@@ -269,7 +269,6 @@ norm_family(maps)
 #
 # ### When the batch is small
 #
-# - **Many images per card:** batch norm.
 # - **Few images per card, training from scratch:** group norm, or *synchronised* batch norm, which averages over all
 #   cards. Adding up the gradients of several small batches does not help: each was normalised by itself.
 # - **Fine-tuning a trained net:** *freeze* batch norm. It stays in eval mode throughout, with the statistics of
@@ -341,12 +340,12 @@ folding()
 # Multiply the weights before batch norm by a positive number, and (up to ε) the output stays. So along the weights
 # themselves the loss is flat, and the gradient stands at right angles to them.
 #
-# - Make the weights twice as long: the gradient is half as long, and a vector twice as long is turned only half as far
-#   by the same step. So the angle falls to a quarter. What counts is the rate over the squared length,
-#   $\eta / \|w\|^2$. Van Laarhoven drew the conclusion: with batch norm, weight decay does not make the net simpler; it
-#   keeps this *effective* rate from falling.
+# - Make the weights twice as long: the gradient is half as long, and the same step turns a vector twice as long only
+#   half as far. So the angle falls to a quarter. What counts is the rate over the squared length, $\eta / \|w\|^2$.
+#   Van Laarhoven drew the conclusion: with batch norm, weight decay does not make the net simpler; it keeps this
+#   *effective* rate from falling.
 # - A step at right angles makes the weights *longer*, by Pythagoras. So if a rate is too large, the weights may grow
-#   until it no longer is; Arora, Li and Lyu work this out.
+#   until it no longer is; Arora, Li and Lyu work this out, and here we have not measured the lengths.
 #
 # Ioffe and Szegedy promised larger learning rates and less care with the initial weights. Here are both, for a net of
 # four convolutions that learns digits for a hundred steps. In the maps on the right each square is a rate and a factor
@@ -360,15 +359,14 @@ learning_rates()
 
 # %% [markdown]
 # Without batch norm there is an island: one scale of the weights, and one rate or two. With it there is a broad strip.
-# Its left edge leans: longer weights want larger rates, though only half as much as $\eta / \|w\|^2$ says. Its right
-# edge hardly moves on this coarse grid, perhaps because weights grow; we have not measured their lengths.
+# Its left edge leans: longer weights want larger rates, though only half as much as $\eta / \|w\|^2$ says.
 
 # %% [markdown]
 # ## Measure
 #
-# Each claim is a sentence that people say, with a bound that decides; a *control* shows that the measurement can tell
-# yes from no. After a first look BN-1 and BN-2 got a better reference, BN-4 more digits, larger rates and a milder
-# question about group norm, and BN-6 another measure of the largest rate.
+# Each claim has a bound that decides, and a *control* shows that the measurement can tell yes from no. After a first
+# look BN-1 and BN-2 got a better reference, BN-4 more digits, larger rates and a milder question about group norm, and
+# BN-6 another measure of the largest rate.
 
 # %%
 from fpnlib.claims import verdicts
@@ -420,7 +418,7 @@ verdicts("BN")
 # Replace the three dots by a function, run the cell, and read what the check says.
 #
 # **First.** The backward pass. Write `f(grad, x, weight, eps)` that returns the gradients with respect to x, the
-# weight and the bias. `grad` and `x` are tensors (N, C), `weight` is (C,). Scroll up only when you are stuck.
+# weight and the bias. `grad` and `x` are tensors (N, C), `weight` is (C,).
 
 # %%
 from fpnlib.exercises import check
