@@ -5,18 +5,18 @@
 # Chinese; we call it *the source*. Each note takes sayings that people in the field repeat, lets you see on real data
 # what they mean, and then **measures whether they are true**. Where we cannot tell, the note says so.
 #
-# Here is a taste. A classifier looks for one digit among ten, and flags what scores above the line. **Drag the line to
-# about −1: now three in four of what it flags are right. Then let the digit become rare, one in a hundred, with the
-# same classifier and the same threshold. How much of what it flags is right: two thirds, a half, a fifth? And which of
+# Here is a taste. A classifier looks for one digit, and flags what scores above the line. Half of all examples are
+# that digit, and nearly all that it flags is right. **Now let the digit become rare, one in a hundred, with the same
+# classifier and the same threshold. How much of what it flags is right then: a half, a third, a seventh? And which of
 # the two curves will move? Guess first, then drag the slider on the left to its end.**
 
 # %%
 from fpnlib.notes.precision_recall.explorers import prevalence
 
-prevalence()
+prevalence(ratio=1, threshold=-1.5)
 
 # %% [markdown]
-# A fifth, and the ROC curve has not moved at all. Nothing is wrong with the classifier: among so many negatives even
+# A seventh, and the ROC curve has not moved at all. Nothing is wrong with the classifier: among so many negatives even
 # rare false alarms outnumber what there is to find. [Note 01](01-precision-recall.ipynb) says what to do about it.
 #
 # Some of what we did not expect when we began:
@@ -241,7 +241,7 @@ verdicts()
 # | gate | 门控 | a weight that the data itself sets | [07] |
 # | gradient, backward pass | 梯度、反向传播 | how the loss changes with each value, from the last to the first | [06] |
 # | graph cut | 图割 | two labels of lowest energy, found as a minimum cut | [08] |
-# | group, layer, instance normalisation | 组、层、实例归一化 | over one image's channels: in groups, all, one | [06] |
+# | group, layer, instance normalisation | 组、层、实例归一化 | over one image: some channels, all, or one | [06] |
 # | head | 头部 | the last layers, which turn features into the answer | [03] |
 # | Hessian | 海森矩阵 | the matrix of second derivatives of the loss | [05] |
 # | internal covariate shift | 内部协变量偏移 | what a layer receives drifts while the layers before it learn | [06] |
@@ -301,7 +301,7 @@ verdicts()
 # | temperature | 温度 | what log odds are divided by, to make them less sure | [01] |
 # | things, stuff | 可数物体、不可数区域 | what can be counted, and what cannot: people, sky | [08] |
 # | threshold | 阈值 | the score from which an example is flagged | [01] |
-# | training mode, eval mode | 训练模式、推理模式 | by the batch's own statistics; by the running ones | [06] |
+# | training mode, eval mode | 训练模式、评估模式 | by the batch's own statistics; by the running ones | [06] |
 # | upsampling | 上采样 | enlarging a map | [04] |
 # | valid convolution | 无填充卷积 | a convolution without padding: the map is smaller than the image | [02] |
 # | void | 忽略区域 | pixels without a label, which a score leaves out | [08] |

@@ -4,9 +4,8 @@
 # **In one sentence:** a classifier gives scores, a threshold turns scores into answers, and precision and recall say
 # how good the answers are: of what was flagged, how much is positive; of the positives, how many were flagged.
 #
-# *An hour with everything tried. If you want two evenings, stop after the section on costs. You need no earlier note.*
-# Run every cell first (menu Run → Run All Cells), then move the sliders. They work from the keyboard too: Tab to a
-# slider, then the arrow keys.
+# *An hour with everything tried. If you want two evenings, stop after the section on costs.* Run every cell first (menu
+# Run → Run All Cells), then move the sliders. They work from the keyboard too: Tab to a slider, then the arrow keys.
 
 # %% [markdown]
 # ## Look
@@ -18,7 +17,8 @@
 #
 # **First a guess.** One digit in ten is an eight. Say you want to find nine of ten eights. Of the digits that you flag
 # then, how many are not eights: one in twenty, one in ten, one in three? **Then move the threshold to the left until
-# recall is nine tenths, and read the precision.** As you go, the threshold draws two curves below.
+# recall is nine tenths, and read the precision.** As you go, the threshold draws two curves below, and each corner of
+# the table shows the digit of its kind that scores next to it. Which digits are mistaken for eights?
 
 # %%
 from fpnlib.notes.precision_recall.explorers import precision_recall
@@ -26,10 +26,10 @@ from fpnlib.notes.precision_recall.explorers import precision_recall
 precision_recall(whole=False)
 
 # %% [markdown]
-# More than one in three is not an eight. And yet the classifier is good: look how steeply the curve on the right, the
-# **ROC curve**, climbs. It has recall over the share of the other digits that is flagged wrongly. That share is small,
-# but a small share of so many is a crowd. The histograms hide the crowd, since each is scaled to its own class; in true
-# counts the blue one would be nine times as tall.
+# More than one in three is not an eight; most of these are ones, nines and threes. And yet the classifier is good: look
+# how steeply the curve on the right, the **ROC curve**, climbs. It has recall over the share of the other digits that
+# is flagged wrongly. That share is small, but a small share of so many is a crowd. The histograms hide the crowd, since
+# each is scaled to its own class; in true counts the blue one would be nine times as tall.
 #
 # Now tick *show the whole curves*, start halfway between zero and one, and move right one step at a time. Does
 # precision always rise?
@@ -44,8 +44,8 @@ precision_recall(whole=False)
 #
 # Lower the threshold until one more example is flagged. If it is a positive, recall grows; if it is a negative, recall
 # stays. So **recall never falls as the threshold goes down.** Precision grows in the first case, unless it was perfect,
-# and falls in the second, unless it was zero. So **precision may go either way.** As you saw, it slips a little
-# whenever an eight is lost, and jumps up when one of the few other digits drops out. Of the steps between our
+# and falls in the second, unless it was zero. So **precision may go either way.** It slips a little whenever an eight
+# is lost, and jumps up when one of the few other digits drops out. Of the steps between our
 # <span title="PR-1 thresholds">1647</span> thresholds, going up, <span title="PR-1 precision_rises">1476</span> raise
 # precision and <span title="PR-1 precision_falls">109</span> lower it.
 #
@@ -146,9 +146,8 @@ prevalence(ratio=1, threshold=-1.5)
 
 # %% [markdown]
 # Three of twenty: precision falls from <span title="PR-2 precision_1">0.95</span> to
-# <span title="PR-2 precision_100">0.15</span>. Only the ROC panel stays. To see why, say there are $r$ negatives for
-# each positive, and take one positive with its $r$ negatives. On average $\text{recall}$ positives and
-# $r \cdot \text{FPR}$ negatives of them are flagged:
+# <span title="PR-2 precision_100">0.15</span>. Only the ROC panel stays. To see why, take one positive with its $r$
+# negatives. On average $\text{recall}$ positives and $r \cdot \text{FPR}$ negatives of them are flagged:
 #
 # $$\text{precision} = \frac{\text{recall}}{\text{recall} + r \cdot \text{FPR}}$$
 #
@@ -266,7 +265,7 @@ calibration()
 #
 # Other digits would have given another AP, and often one cannot get others. The **bootstrap** draws as many digits from
 # the sample, with replacement, takes the AP of each draw, and gives the range in which the middle $95\,\%$ lie. Below
-# we do so for our classifier and for a rival, linear discriminant analysis. Can one tell who is better?
+# stand our classifier and a rival, linear discriminant analysis. Can one tell who is better?
 
 # %%
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
@@ -318,9 +317,9 @@ box_error()
 # its width, and both together cover $w + d$. Their quotient is one half at $d = w / 3$. Small and thin objects are lost
 # first. Rest the pointer on the middle of any other box to read its IoU.
 #
-# See what the bottle costs: AP falls by a quarter. AP is taken class by class and then averaged; there are four classes
-# here, and this is the only bottle. A mean over classes is a *macro* average; to pool all boxes in one ranking is
-# *micro*. COCO's AP is macro, averaged over ten IoU thresholds too.
+# The bottle costs AP a quarter, since AP is averaged over classes, four here, and this is the only bottle. A mean over
+# classes is a *macro* average; to pool all boxes in one ranking is *micro*. COCO's AP is macro, averaged over ten IoU
+# thresholds too.
 #
 # Boxes have no ROC curve, since nobody can count those that were rightly not drawn. VOC and COCO use AP; elsewhere one
 # plots recall against the false alarms per image (FROC).

@@ -195,7 +195,7 @@ print(rates_beside(Result.load("SH-1"), Result.load("SH-1", "tuned")))
 # %% [markdown]
 # ## Remember
 #
-# - Behind batch norm a last 3×3 scored lower than a last 1×1 at every rate; with a backbone that learnt and each head
+# - Behind batch norm a single 3×3 scored lower than 3×3→1×1 at every rate; with a backbone that learnt and each head
 #   at its best rate, half of the gap went. Without batch norm a bare 1×1 was enough.
 # - "Unsteady" means three different things: seeds far apart, a restless curve, a loss that jumps. Say which, and
 #   measure it.

@@ -3,6 +3,7 @@
 import json
 import shutil
 
+import nbformat
 import pytest
 from support.site import SitePage, Stored, apart, served, unhinted
 
@@ -150,7 +151,7 @@ def test_what_was_read_can_be_read_again_without_a_network(opened):
 def test_damage_is_told_in_its_place_and_the_rest_works(site, opened, tmp_path, damage):
     copy = tmp_path / "site"
     shutil.copytree(site, copy)
-    live_files = [copy / "live" / "manifest.json", *(copy / "live" / "research_planner").iterdir()]
+    live_files = [copy / "live" / "manifest.json", *(copy / "live" / NAME).iterdir()]
     (path,) = (path for path in live_files if path.name.startswith(damage))
     path.write_bytes(path.read_bytes()[:-1] + b"?")
     with served(copy) as base:
@@ -166,3 +167,24 @@ def test_every_call_in_the_book_is_found_and_has_its_states():
     shown = [one.name for one in book.explorers(book.notes())]
     assert len(shown) == len(set(shown))
     assert set(shown) == set(OFFERED)
+
+
+def notebook_that_shows(folder, name, *calls):
+    data = [{"image/png": "", "text/plain": f"{call}\nwords"} for call in calls]
+    cells = [nbformat.v4.new_code_cell("", outputs=[nbformat.v4.new_output("display_data", one)]) for one in data]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), folder / name)
+    return folder / name
+
+
+def test_what_two_pages_show_is_stored_once(tmp_path):
+    one = notebook_that_shows(tmp_path, "one.ipynb", "prevalence(ratio=1)", "calibration()", "detection([1])")
+    two = notebook_that_shows(tmp_path, "two.ipynb", "box_error()", "prevalence(ratio=1)")
+    assert [shown.name for shown in book.explorers([one, two])] == ["prevalence", "calibration", "box_error"]
+
+
+@pytest.mark.bad_input
+def test_what_two_pages_show_starts_in_one_state(tmp_path):
+    calls = ("prevalence(ratio=1)", "prevalence()")
+    paths = [notebook_that_shows(tmp_path, f"{place}.ipynb", call) for place, call in enumerate(calls)]
+    with pytest.raises(ValueError, match=r"prevalence: got \{\}, allowed: the same state wherever it is shown"):
+        book.explorers(paths)

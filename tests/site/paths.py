@@ -139,7 +139,7 @@ PATHS: dict[str, list[dict[str, Any]]] = {
         {"x1": -0.5},
     ],
     "norm_family": [
-        {"size": 1},
+        {"size": 4},
         {"size": 8},
         {"norm": "layer"},
         {"norm": "instance"},

@@ -9,6 +9,7 @@ from sklearn.calibration import calibration_curve
 from sklearn.metrics import average_precision_score, brier_score_loss, precision_score, recall_score
 
 from fpnlib.claims import ledger
+from fpnlib.data import digits
 from fpnlib.metrics import detection_average_precision
 from fpnlib.notes.precision_recall.experiments.class_ratio import precision_at_ratio
 from fpnlib.notes.precision_recall.experiments.contact_sheet import contact_sheet, sheet_by_photo, sheet_detections
@@ -24,6 +25,7 @@ from fpnlib.notes.precision_recall.explorers import (
     precision_recall,
     prevalence,
 )
+from fpnlib.notes.precision_recall.explorers.examples import Examples
 from fpnlib.notes.precision_recall.explorers.precision_recall import _trail
 
 SCORERS = [precision_recall, prevalence, operating_point, calibration, interpolations]
@@ -300,6 +302,25 @@ def test_labels_moved_in_the_picture_are_those_of_the_claim():
     numbers = ledger(["PR-4"])[0].result.measurement.numbers
     for iou, name in ((0.5, "ap_50_labels_moved"), (0.75, "ap_75_labels_moved")):
         assert data.per_iou[IOU_THRESHOLDS.index(iou)] == pytest.approx(numbers[name])
+
+
+def test_the_corners_of_the_table_show_the_next_digits():
+    images = np.arange(5.0)[:, None, None]
+    scores, targets = np.array([0.1, 0.2, 0.3, 0.4, 0.5]), np.array([0, 1, 0, 1, 1], bool)
+    examples = Examples(images, scores, targets)
+    data = precision_recall(scores, targets).set(threshold=0.25).data
+    assert [examples.nearest(name, data).item() for name in ("TP", "FN", "FP", "TN")] == [3, 1, 2, 0]
+    data = precision_recall(scores, targets).set(threshold=0.45).data
+    assert np.isnan(examples.nearest("FP", data).item())
+
+
+def test_most_false_alarms_are_ones_nines_and_threes():
+    # As note 01 says, where nine of ten eights are found.
+    scores, targets = digit_scores()
+    mistaken = digits()[1][(scores >= -1.5) & ~targets]
+    counts = mistaken.bincount(minlength=10)
+    assert set(counts.argsort(descending=True)[:3].tolist()) == {1, 9, 3}
+    assert counts[[1, 9, 3]].sum() > 0.7 * len(mistaken)
 
 
 def test_a_threshold_draws_the_curves_as_far_as_it_has_come():

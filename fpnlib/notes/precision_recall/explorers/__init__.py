@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from fpnlib.data import labelled_photo
+from fpnlib.data import digits, labelled_photo
 from fpnlib.data.detections import read_detections, read_images
 from fpnlib.explore import explorer
 from fpnlib.metrics.arrays import ArrayLike
@@ -13,6 +13,7 @@ from fpnlib.notes.precision_recall.experiments.detector import moved_sheet_label
 from fpnlib.notes.precision_recall.experiments.digits import digit_scores
 from fpnlib.notes.precision_recall.explorers.calibration import CalibrationExplorer
 from fpnlib.notes.precision_recall.explorers.detection import DetectionExplorer
+from fpnlib.notes.precision_recall.explorers.examples import Examples
 from fpnlib.notes.precision_recall.explorers.interpolations import RankingExplorer
 from fpnlib.notes.precision_recall.explorers.operating_point import OperatingPointExplorer
 from fpnlib.notes.precision_recall.explorers.precision_recall import ThresholdExplorer
@@ -36,7 +37,10 @@ def precision_recall(scores: ArrayLike | None = None, targets: ArrayLike | None 
         scores: one number per example, higher means more likely positive; logits will do. By default the book's.
         targets: True or 1 where the example is positive.
     """
-    return ThresholdExplorer(*_scores_or_digits(scores, targets))
+    examples = None
+    if scores is None and targets is None:
+        examples = Examples(digits()[0].numpy(), *(column.numpy() for column in digit_scores()))
+    return ThresholdExplorer(*_scores_or_digits(scores, targets), examples)
 
 
 @explorer

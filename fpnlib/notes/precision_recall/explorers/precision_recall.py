@@ -1,16 +1,18 @@
 """A threshold over scores."""
 
 import dataclasses
+import operator
+from collections.abc import Callable
 
 import numpy as np
 from ipywidgets import Widget
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
 
-from fpnlib.explore import Explorer, Panel, counted, number, slider, toggle
-from fpnlib.explore.style import BLUE, INK, MUTED
+from fpnlib.explore import Explorer, counted, number, slider, toggle
+from fpnlib.explore.style import BLUE, MUTED
 from fpnlib.metrics import average_precision, f_score, precision_recall_curve, roc_auc
 from fpnlib.metrics.arrays import ArrayLike
+from fpnlib.notes.precision_recall.explorers.examples import Examples, tile
 from fpnlib.notes.precision_recall.explorers.scored import UNIT, Scored
 
 
@@ -37,8 +39,8 @@ class ThresholdExplorer(Explorer[ThresholdData]):
     title = "Score histograms, confusion matrix, precision-recall and ROC curves at one threshold"
     size = (1000, 600)
 
-    def __init__(self, scores: ArrayLike, targets: ArrayLike) -> None:
-        self._scored = Scored(scores, targets)
+    def __init__(self, scores: ArrayLike, targets: ArrayLike, examples: Examples | None = None) -> None:
+        self._scored, self._examples = Scored(scores, targets), examples
         self._curve = precision_recall_curve(scores, targets)
         self._ap = average_precision(scores, targets)
         self._auc = roc_auc(scores, targets)
@@ -80,7 +82,7 @@ class ThresholdExplorer(Explorer[ThresholdData]):
         table.axes.set_yticks([0, 1], ["positive", "negative"], rotation=90, va="center")
         table.axes.tick_params(length=0)
         for place, (name, pair) in enumerate({"TP": "fn", "FN": "tp", "FP": "tn", "TN": "fp"}.items()):
-            self._tile(table, place % 2, place // 2, name, pair)
+            tile(table, place % 2, place // 2, name, pair, self._examples)
 
         curve = self.panel(axes["pr"], title="Precision and recall", xlabel="recall", ylabel="precision", **UNIT)
         points = self._curve.recall.numpy(), self._curve.precision.numpy()
@@ -94,27 +96,14 @@ class ThresholdExplorer(Explorer[ThresholdData]):
         words = self.panel(axes["formulas"], title="The same in numbers")
         words.formulas(
             [
-                ("precision = TP / (TP + FP)", lambda data: _fraction(data.tp, data.fp, data.precision)),
-                ("recall = TP / (TP + FN)", lambda data: _fraction(data.tp, data.fn, data.recall)),
-                ("false positive rate = FP / (FP + TN)", _false_alarms),
+                ("precision = TP / (TP + FP)", _share("tp", "fp", "precision")),
+                ("recall = TP / (TP + FN)", _share("tp", "fn", "recall")),
+                ("false positive rate = FP / (FP + TN)", _share("fp", "tn", "false_positive_rate")),
                 ("F = (1 + β²) P R / (β² P + R)", lambda data: f"{number(data.f)}   (β = {number(data.beta)})"),
             ],
             fontsize=9.5,
         )
         words.text("flagged: score ≥ threshold", 0, 0.02, color=MUTED, fontsize=9)
-
-    @staticmethod
-    def _tile(table: Panel, x: int, y: int, name: str, other: str) -> None:
-        """A count of the confusion matrix; the darker, the larger its share of the row."""
-
-        def count(data: ThresholdData) -> int:
-            return int(getattr(data, name.lower()))
-
-        table.add(
-            table.axes.add_patch(Rectangle((x - 0.5, y - 0.5), 1, 1)),
-            lambda tile, data: tile.set_facecolor((INK, 0.45 * count(data) / (count(data) + getattr(data, other)))),
-        )
-        table.text(lambda data: f"{name} {count(data)}", x, y, ha="center", va="center", fontsize=13)
 
     def describe(self, data: ThresholdData) -> str:
         """Say the counts and the three rates; of the whole curves their areas."""
@@ -142,9 +131,6 @@ def _trail(data: ThresholdData, recall: np.ndarray, other: np.ndarray) -> tuple[
     return recall[shown], other[shown]
 
 
-def _false_alarms(data: ThresholdData) -> str:
-    return _fraction(data.fp, data.tn, data.false_positive_rate)
-
-
-def _fraction(part: int, rest: int, value: float) -> str:
-    return f"{part} / ({part} + {rest}) = {number(value)}"
+def _share(part: str, rest: str, share: str) -> Callable[[ThresholdData], str]:
+    counts = operator.attrgetter(part, rest, share)
+    return lambda data: "{0} / ({0} + {1}) = {2}".format(*counts(data)[:2], number(counts(data)[2]))
