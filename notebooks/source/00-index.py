@@ -134,14 +134,15 @@ prevalence(ratio=1, threshold=-1.5)
 # You will be able to choose a measure that sees what you care about, and to say what a box or a stride costs at the
 # least.
 #
-# ### [09 · On doing research](09-research.ipynb)
+# ### [09 · Planning a paper, measuring a claim](09-research.ipynb)
 #
 # [![Twelve plans of three bars, one for each month a project can begin in, with a yearly deadline
 # above](../images/09-research.png)](09-research.ipynb)
 #
-# The year of a first paper as a planner: three lengths, a start, a deadline. *Five minutes.*
+# The year of a first paper as a planner, and what this book learnt about measuring, mostly by doing it wrong. *Ten
+# minutes.*
 #
-# You will be able to say by when a project must begin, and you will see which advice no experiment can test.
+# You will be able to say by when a project must begin, and what to check before you believe a number.
 
 # %% [markdown]
 # ## What was measured
@@ -233,7 +234,7 @@ verdicts()
 # | feature map, unit | 特征图、单元 | the output of a layer; one of its places | [02] |
 # | feature pyramid, FPN | 特征金字塔 | maps of several strides and equal channels, with what coarser ones know | [04] |
 # | fine-tuning | 微调 | going on with training from a trained net, on other data | [06] |
-# | first author | 第一作者 | who did most of the work, named first | [09] |
+# | first author | 第一作者 | named first; in computer vision, who did most of the work | [09] |
 # | folding | 折叠（融合） | one layer in place of two | [06] |
 # | forget gate | 遗忘门 | what an LSTM's cell state is multiplied by | [07] |
 # | frozen batch norm | 冻结的批归一化 | eval mode in training too | [06] |
@@ -296,6 +297,7 @@ verdicts()
 # | stride | 步幅 | pixels from one unit's field to the next one's | [02] [04] |
 # | superpixel | 超像素 | a small region of similar colour | [08] |
 # | synchronised batch norm | 跨卡同步批归一化 | batch norm over the batches of all graphics cards | [06] |
+# | technical route | 技术路线 | the method one means to try, step by step | [09] |
 # | temperature | 温度 | what log odds are divided by, to make them less sure | [01] |
 # | things, stuff | 可数物体、不可数区域 | what can be counted, and what cannot: people, sky | [08] |
 # | threshold | 阈值 | the score from which an example is flagged | [01] |

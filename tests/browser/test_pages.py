@@ -13,7 +13,7 @@ from pages.offered import OFFERED
 
 pytestmark = pytest.mark.browser
 NOTE, NAME = "09-research", "research_planner"
-FEW = {"route": (2, 3.5, 6), "start": ("January", "September"), "deadline": ("May", "November")}
+FEW = {"method": (2, 3.5, 6), "start": ("January", "September"), "deadline": ("May", "November")}
 FAR = 64  # of 255; nearer than that the stored pictures are to the kernel's
 
 
@@ -106,11 +106,11 @@ def test_every_step_works_from_the_keyboard(stored, opened):
     (one,) = page.explorers().values()
     one.wake()
     assert "Run All Cells" not in page.page.inner_text("article")
-    control = one.controls()["route"]
+    control = one.controls()["method"]
     control.focus()
     page.page.keyboard.press("Home")
-    for value in stored.offered["route"]:
-        one.wait_for("route", value)
+    for value in stored.offered["method"]:
+        one.wait_for("method", value)
         code = one.root.locator("code").inner_text()
         assert one.readout.inner_text() == next(one["readout"] for one in stored.states if one["code"] == code)
         page.page.keyboard.press("ArrowRight")
@@ -141,10 +141,10 @@ def test_what_was_read_can_be_read_again_without_a_network(opened):
     page.page.reload()
     (one,) = page.explorers().values()
     one.wake()
-    control = one.controls()["route"]
+    control = one.controls()["method"]
     control.focus()
     page.page.keyboard.press("End")
-    one.wait_for("route", json.loads(control.get_attribute("aria-valuetext")))
+    one.wait_for("method", json.loads(control.get_attribute("aria-valuetext")))
 
 
 @pytest.mark.parametrize("damage", ["index", "states-0", "parts-0", "manifest.json"])

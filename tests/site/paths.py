@@ -228,9 +228,10 @@ PATHS: dict[str, list[dict[str, Any]]] = {
     "weak_labels": [*({"count": count} for count in (32, 64, 128)), {"hand": 1}, {"kind": "box"}],
     "shared_fields": [*({"apart": apart} for apart in (3, 4, 5, 6)), {"stride": 4}, {"stride": 32}],
     "research_planner": [
-        {"start": "October", "deadline": "May"},
-        {"route": 4.0},
-        {"start": "January", "deadline": "November", "route": 3.5},
-        *({"route": route} for route in (4.0, 4.5, 5.0, 5.5, 6.0)),
+        {"reading": 4.0},
+        {"method": 4.0},
+        {"writing": 4.0},
+        *({"times": times} for times in (2, 3, 4)),
+        {"start": "September"},
     ],
 }

@@ -118,9 +118,11 @@ OFFERED: dict[str, Wanted] = {
     },
     "shared_fields": {"stride": ..., "apart": ...},
     "research_planner": {
-        "route": (2, 3, 3.5, 4, 4.5, 5, 5.5, 6),
-        "start": ...,
-        "deadline": ("January", "March", "May", "July", "September", "November"),
+        "reading": (3, 3.5, 4),
+        "method": (3, 3.5, 4),
+        "writing": (3, 3.5, 4),
+        "start": ("January", "March", "May", "July", "September", "November"),
+        "times": ...,
     },
 }
 
