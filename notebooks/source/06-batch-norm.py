@@ -291,7 +291,9 @@ for training in (True, False):
     for step in range(100):
         norm(maps[[step % 8, (step + 3) % 8]])
     moved = (norm.running_mean - before) / norm.running_var.sqrt()
-    print(f"training={training}: three others change an output by {apart.abs().max():.1f} deviations,")
+    print(
+        f"training={training}: three others move an output by {apart.abs().max():.1f} deviations,"
+    )
     print(f"    a hundred batches move the running mean by {moved.abs().max():.2f}")
 
 # %% [markdown]
