@@ -77,7 +77,7 @@ prevalence(ratio=1, threshold=-1.5)
 # IoU](../images/03-segmentation-head.png)](03-segmentation-head.ipynb)
 #
 # Is a single 3×3 convolution a bad last layer? Five heads on a pretrained backbone, three learning rates, with and
-# without batch norm, and enough seeds to tell a difference from luck. *Half an hour.*
+# without batch norm, and enough seeds to tell a difference from luck. *Twenty minutes.*
 #
 # You will be able to say whether one way of training is really less stable than another, or only had bad luck.
 #
@@ -107,8 +107,8 @@ prevalence(ratio=1, threshold=-1.5)
 # [![The computation graph of batch normalisation with values and gradients of a tiny
 # batch](../images/06-batch-norm.png)](06-batch-norm.ipynb)
 #
-# The three gradients, derived line by line beside the code, the bookkeeping that many tutorials get wrong, and what
-# small batches and large rates do. *Fifty minutes.*
+# The three gradients, derived node by node on a graph that you can drag, the bookkeeping that many tutorials get wrong,
+# and what small batches and large rates do. *Two sittings of an hour.*
 #
 # You will be able to write the backward pass, to tell wrong versions of it by their tests, and to fold the layer into a
 # convolution.
