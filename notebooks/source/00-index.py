@@ -95,8 +95,8 @@
 # [![A map of how training ends over learning rate and length of warm-up, and the loss curves of one
 # cell](../images/05-warmup.png)](05-warmup.ipynb)
 #
-# Why training starts slowly: schedules without the usual off-by-one, a map of learning rate against warm-up over many
-# seeds, and the curvature of the loss along the way. *An hour; no earlier note needed.*
+# Why training starts slowly: how a net dies in its first steps, a map of learning rate against warm-up over many seeds,
+# and the curvature of the loss along the way. *Half an hour, an hour with play; no earlier note needed.*
 #
 # You will be able to design a schedule that resumes, and to say when warm-up helps and when it does not.
 #
