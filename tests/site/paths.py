@@ -99,7 +99,7 @@ PATHS: dict[str, list[dict[str, Any]]] = {
         {"rate": 0.2, "u": 1.0, "v": 1.0},
         {"momentum": 0.9},
     ],
-    "live_training": [{"train": "both"}, {"rate": 0.1}, {"rate": 0.4}],
+    "live_training": [{"train": "both"}, {"shown": "all 200 steps"}, {"heard": True}, {"rate": 0.1}, {"rate": 0.4}],
     "schedule_designer": [
         {"warmup": 80},
         {"delay": True},
@@ -108,6 +108,7 @@ PATHS: dict[str, list[dict[str, Any]]] = {
         {"mode": "exponential"},
     ],
     "rate_map": [
+        {"whole": True},
         *({"warmup": warmup} for warmup in (10, 40, 80, 0)),
         {"optimizer": "Adam"},
         *({"warmup": warmup} for warmup in (10, 40, 80, 0)),
@@ -118,7 +119,7 @@ PATHS: dict[str, list[dict[str, Any]]] = {
         {"place": 3},
         *({"schedule": name} for name in ("one-cycle", "warm-up, cosine", "cosine", "constant")),
     ],
-    "range_test": [*({"net": net} for net in range(1, 8)), {"place": 29}, {"place": 37}, {"times": 2}, {"times": 16}],
+    "range_test": [{"shown": True}, *({"net": net} for net in range(1, 8)), {"batch_norm": True}],
     "sharpness": [{"warmup": 0}, {"batch_norm": True}],
     "jump_to_full_rate": [*({"moment": moment} for moment in range(2, 9)), {"way": "the small rate, 0.02"}],
     "distribution": [
