@@ -135,7 +135,7 @@ dataset_or_image()
 verdicts("SD-8")
 
 # %% [markdown]
-# The numbers lie several points apart. Which of two nets is better the two means decide differently in
+# The numbers lie several points apart. The two means disagree on which of two nets is better in
 # <span title="SD-8 disagree">7.5 %</span> of the pairs; sixteen seeds leave open whether that is more than one pair
 # in twenty.
 #
@@ -264,7 +264,7 @@ verdicts("SD-14")
 # Are large areas the key, then? At stride $8$ it depends on what you call large. Areas wider than one cell, eight
 # pixels, are <span title="SD-14 share_area_8_at_8">0.70</span> of what the nets lack to a perfect score; areas wider
 # than two cells only <span title="SD-14 share_area_16_at_8">0.36</span>. At stride $32$ wide areas are nearly all,
-# but there the grid hardly allows a thin error. *Why* an area is wrong, none of this says.
+# but there the grid hardly allows a thin error. None of this says *why* an area is wrong.
 
 # %% [markdown]
 # ### A CRF after the net
@@ -273,9 +273,9 @@ verdicts("SD-14")
 # every pixel listen to every other, most to those that are *near and alike*, in place and in colour. You see a
 # quarter of a test scene, and what the net of stride $8$ says.
 #
-# **The net has drowned the hole of the digit six, and has found only a few pixels of the amber square in the corner.
-# Which of the two will the CRF bring back? Say it, then raise the iterations to five. What if unlike colours count
-# too, σ of alike at its highest?**
+# **The net has drowned the hole of the digit six, and has found only a few pixels of the amber square in the lower
+# left corner (pink on the maps). Which of the two will the CRF bring back? Say it, then raise the iterations to five.
+# What if unlike colours count too, σ of alike at its highest?**
 
 # %%
 from fpnlib.notes.segmentation_difficulties.explorers import crf
@@ -335,18 +335,18 @@ verdicts("SD-11")
 verdicts("SD-10")
 
 # %% [markdown]
-# Nearly all behind VOC's border. But as many plain squares lose hardly more, so this measure says little.
+# Nearly all, behind VOC's border. But as many plain squares lose hardly more, so this measure says little.
 #
 # The boundary author hopes for edges, where colours change. Where a noisy true answer of stride $16$ is unsure, we
 # let labels flood in and meet at the strongest edges: those of a Sobel filter or, for comparison, of HED, a deep net
-# that learnt boundaries from people. More than a point of boundary IoU counts.
+# that learnt boundaries from people. A gain counts if it exceeds a point of boundary IoU.
 
 # %%
 verdicts("SD-3")
 
 # %% [markdown]
-# They help on two photos of four. The labels of the other two have fewer corners, and perhaps the edge is right
-# there.
+# So counted, they help on two photos of four. The labels of the other two have fewer corners, and perhaps the edge is
+# right there.
 
 # %% [markdown]
 # **If you stop here, remember:**
@@ -432,7 +432,7 @@ verdicts("SD-12")
 # *nearest label* does not look at the image.
 #
 # **Start with the bottle, then go through the instances. Give it more labelled pixels, and let another annotator
-# place them (*another hand*). Which is the hardest thing to mask?**
+# place them. Which is the hardest thing to mask?**
 
 # %%
 from fpnlib.notes.segmentation_difficulties.explorers import weak_labels

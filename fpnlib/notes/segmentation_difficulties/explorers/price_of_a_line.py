@@ -57,7 +57,7 @@ class PriceExplorer(Explorer[PriceData]):
         return {
             "line": slider("mask too large by (pixels)", 1, 1, MOST, 1),
             "void": slider("void border (pixels)", 0, 0, VOID_WIDTH, 1),
-            "instance": slider("instance", 11, 0, len(cafe().masks) - 1, 1),
+            "instance": slider("instance", 14, 0, len(cafe().masks) - 1, 1),
         }
 
     def compute(self, line: int, void: int, instance: int) -> PriceData:

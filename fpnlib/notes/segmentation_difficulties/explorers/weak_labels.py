@@ -55,7 +55,7 @@ class LabelsExplorer(Explorer[LabelsData]):
             "kind": choice("labels", KINDS),
             "method": choice("method", METHODS, "random walker"),
             "instance": slider("instance", 0, 0, len(crops()) - 1, 1),
-            "hand": slider("another hand", 0, 0, 9, 1),
+            "hand": slider("annotator", 0, 0, 9, 1),
         }
 
     def compute(self, count: int, kind: str, method: str, instance: int, hand: int) -> LabelsData:
@@ -75,7 +75,7 @@ class LabelsExplorer(Explorer[LabelsData]):
         chart = self.panel(right, xscale="log", xlim=(1.8, 140), ylim=(0, 1.03), xlabel="labelled pixels", ylabel="IoU")
         chart.axes.set_xticks(COUNTS, COUNTS)
         chart.axes.minorticks_off()
-        chart.axes.set_title("lines: scribbles, mean over instances, 16 hands", fontsize=10)
+        chart.axes.set_title("lines: scribbles, mean over instances, 16 annotators", fontsize=10)
         chart.axes.grid(color=FAINT, lw=0.6)
         for method, (colour, style) in _LINES.items():
             chart.line((COUNTS, _stored(method)), f"o{style}", color=colour, ms=4, label=method)
