@@ -127,9 +127,8 @@
 # [![Two small inputs, their kernels, and the difference between adding and
 # concatenating](../images/07-add-vs-concat.png)](07-add-vs-concat.ipynb)
 #
-# When adding is the same as concatenating, what each costs, and when either is better, in seven systems that run:
-# FPN, CPN, edge detection, ResNet, LSTM, U-Net and DenseNet. *One to two hours; the feature
-# pyramid helps.*
+# When adding is the same as concatenating, what each costs, and when either is better, in FPN, ResNet, an LSTM, edge
+# detection and attention. *An hour; the feature pyramid helps.*
 #
 # You will be able to prove the identity, to count what a fusion costs, and to say what decides between them.
 #

@@ -172,9 +172,10 @@ PATHS: dict[str, list[dict[str, Any]]] = {
     ],
     "fusion_costs": [*({"maps": maps} for maps in (3, 4, 5)), {"channels": 256}, {"kernel": 7}],
     "alignment": [
-        *({"alignment": value} for value in (0.75, 0.5, 0.25, 0.0)),
+        *({"alignment": value} for value in (1.0, 0.75, 0.25, 0.0)),
         {"data": "a network's channels, two scales"},
         {"equal": "equal parameters"},
+        {"whole": True},
     ],
     "edge_fusion": [{"side_1": 0.0, "side_5": 0.0}, {"side_2": 0.0, "side_4": 0.0}],
     "gradient_highway": [
@@ -184,8 +185,8 @@ PATHS: dict[str, list[dict[str, Any]]] = {
         {"start": "torch's, with batch norm"},
         {"scale": 0.0},
     ],
-    "lstm_memory": [{"forget": 0.95}, {"forget": 1.0}, {"burn_in": 0}],
-    "what_skips_carry": [{"training": 1}, {"training": 2}, {"training": 3}],
+    "lstm_memory": [{"forget": 0.95}, {"forget": 1.0}],
+    "small_pyramids": [{"training": 1}, {"training": 2}, {"training": 3}],
     "fusion_kin": [
         {"strength": 0.0},
         *({"kind": kind} for kind in ("add", "residual stream", "weighted add", "concat, then a 1×1")),

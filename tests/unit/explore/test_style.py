@@ -46,7 +46,6 @@ TOLD_APART = {
     ("cue_distance", "GREEN", "RED"): "a curve and an upright line with its words",
     ("cue_distance", "PURPLE", "RED"): "as above",
     ("gradient_highway", "GREEN", "PURPLE"): "different dashes",
-    ("what_skips_carry", "ORANGE", "SKY"): "a ring and strokes, a curve and bars with their names",
     (
         "norm_family_grid",
         "GREEN",

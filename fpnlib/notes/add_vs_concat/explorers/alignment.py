@@ -9,7 +9,7 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from fpnlib.explore import Explorer, choice, number, slider
+from fpnlib.explore import Explorer, choice, number, slider, toggle
 from fpnlib.explore.style import BLUE, ORANGE, PAPER, PURPLE
 from fpnlib.notes.add_vs_concat.experiments.alignment import (
     ALIGNMENTS,
@@ -32,6 +32,7 @@ class AlignmentData:
     alignment: float
     pairs: int
     gain: np.ndarray  # (alignments, sizes): accuracy of add minus that of concat, mean over seeds
+    shown: np.ndarray  # the same, and not a number where it is not to be seen
     sure: np.ndarray  # the same shape: whether its 95 % interval leaves 0 out
     interval: tuple[float, float]  # of the chosen cell
     curves: np.ndarray  # (2, sizes, 3): add and concat; mean, low, high
@@ -58,26 +59,27 @@ class AlignmentExplorer(Explorer[AlignmentData]):
         super().__init__()
 
     def make_controls(self) -> dict[str, Widget]:
-        """Return alignment, number of pairs, data set and what is held equal."""
+        """Return alignment, number of pairs, data set, what is held equal, and whether all rows are seen."""
         return {
-            "alignment": slider("alignment of the two inputs", 1.0, 0.0, 1.0, 0.25),
+            "alignment": slider("alignment of the two inputs", 0.5, 0.0, 1.0, 0.25),
             "pairs": choice("training pairs", SIZES),
             "data": choice("data", tuple(DATA_NAMES)),
             "equal": choice("at", tuple(COMPARISONS)),
+            "whole": toggle("show the whole map"),
         }
 
-    def compute(self, alignment: float, pairs: int, data: str, equal: str) -> AlignmentData:
+    def compute(self, alignment: float, pairs: int, data: str, equal: str, whole: bool) -> AlignmentData:
         """Look up the ledger."""
         alignment = ALIGNMENTS[-1 - _row(alignment)]
         gain, ends, scores = stored_map(DATA_NAMES[data], COMPARISONS[equal])
         row, column = ALIGNMENTS.index(alignment), SIZES.index(pairs)
-        low, high = ends[row, column]
         return AlignmentData(
             alignment=alignment,
             pairs=pairs,
             gain=gain,
+            shown=np.where(whole | (np.arange(len(gain)) == row)[:, None], gain, np.nan),
             sure=(ends[..., 0] > 0) | (ends[..., 1] < 0),
-            interval=(float(low), float(high)),
+            interval=(float(ends[row, column, 0]), float(ends[row, column, 1])),
             curves=scores[row].transpose(1, 0, 2),
             pictures=example_pair(DATA_NAMES[data], alignment),
         )
@@ -91,7 +93,7 @@ class AlignmentExplorer(Explorer[AlignmentData]):
         shades = LinearSegmentedColormap.from_list("concat to add", [PURPLE, PAPER, BLUE])
         grid = self.panel(axes["map"], title="Add (blue) or concat (purple) ahead; dot: sure")
         grid.heat_map(
-            lambda data: data.gain[::-1],
+            lambda data: data.shown[::-1],
             *(ALIGNMENTS[::-1], SIZES, lambda data: (_row(data.alignment), data.cell[1])),
             **{"words": number, "cmap": shades, "vmin": -_MOST, "vmax": _MOST},
         )
@@ -114,18 +116,16 @@ class AlignmentExplorer(Explorer[AlignmentData]):
             pair.image(partial(lambda at, data: data.pictures[at], place), (0, 0, 8, 8), cmap="gray", vmin=-1, vmax=2.5)
 
     def describe(self, data: AlignmentData) -> str:
-        """Say who wins in the chosen cell, and how many cells each wins."""
+        """Say who wins in the chosen cell."""
         row, column = data.cell
         add, concat = data.curves[:, column, 0]
         gain = float(data.gain[row, column])
-        won = [int((data.sure & (data.gain * sign > 0)).sum()) for sign in (1, -1)]
         verdict = ("add" if gain > 0 else "concat") if data.sure[row, column] else "neither for sure"
         low, high = data.interval
         return (
             f"Alignment {number(data.alignment)}, {data.pairs} pairs: test accuracy with add {number(add)}, with "
             f"concat {number(concat)}; add − concat {number(gain, 2)} (95 % interval {number(low, 2)} to "
-            f"{number(high, 2)}). Who wins: {verdict}.\nOf {data.gain.size} cells add wins {won[0]} for sure, concat "
-            f"{won[1]}."
+            f"{number(high, 2)}). Who wins: {verdict}."
         )
 
     def invariants(self, data: AlignmentData) -> dict[str, bool]:
@@ -141,7 +141,7 @@ class AlignmentExplorer(Explorer[AlignmentData]):
 
 def _mark(sign: int, dots: Line2D, data: AlignmentData) -> None:
     """Put a dot into each cell where add, or with −1 concat, is ahead for sure."""
-    rows, columns = (data.sure & (sign * data.gain > 0))[::-1].nonzero()
+    rows, columns = (data.sure & (sign * data.shown > 0))[::-1].nonzero()
     dots.set_data(columns, rows)
 
 
