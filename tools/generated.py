@@ -1,7 +1,6 @@
 """Write what is made from other files: tables of README, CONTRIBUTING and front page; `check` says what is stale."""
 
 import argparse
-import functools
 import json
 import re
 import sys
@@ -13,7 +12,7 @@ from pathlib import Path
 import bench_table
 from fpnlib import assets
 from fpnlib.claims import VERDICTS, ledger
-from fpnlib.claims.show import sorted_rows
+from fpnlib.claims.show import NOTES, sorted_rows
 from fpnlib.data import photo_credit, photo_names
 from fpnlib.data.collages import CREDITS
 from fpnlib.explore import all_explorers
@@ -25,7 +24,7 @@ FILES = (README, CONTRIBUTING, INDEX)
 _WORDS_A_MINUTE = 200
 _ENTRY = re.compile(r"^# ### \[(\d\d) · ([^\]]+)\]\(([^)]+)\)$", re.MULTILINE)
 _TERM = re.compile(r"^# \| ([^|]+) \| ([^|]*[\u4e00-\u9fff][^|]*) \| ([^|]+) \|$", re.MULTILINE)
-_OF_NOTE = {"01": "PR", "02": "PD", "03": "SH", "04": "FP", "05": "WU", "06": "BN", "07": "AC", "08": "SD", "09": "RS"}
+_OF_NOTE = {number: letters for letters, number in NOTES.items()}
 
 
 def notes() -> list[tuple[str, str, str]]:
@@ -36,21 +35,13 @@ def notes() -> list[tuple[str, str, str]]:
 def verdict_counts(number: str) -> str:
     """Return how many of a note's claims hold, fail or depend, in words."""
     if number not in _OF_NOTE:
-        raise ValueError(f"note {number}: generated.py does not know the prefix of its claims; add it to _OF_NOTE")
+        raise ValueError(f"note {number}: generated.py does not know the prefix of its claims; add it to NOTES")
     rows = [row for row in ledger() if row.claim.id.partition("-")[0] == _OF_NOTE[number]]
     counts = Counter(row.verdict for row in rows if not row.claim.check)
     words = {"holds": "hold", "fails": "fail", "depends": "depend", "not shown": "not shown"}
     said = [f"{counts[v]} {v if counts[v] == 1 else words[v]}" for v in VERDICTS if counts[v]]
     checks = sum(bool(row.claim.check) for row in rows)
     return ", ".join(said + ([f"{checks} check{'s' if checks > 1 else ''}"] if checks else []))
-
-
-def claims_line(number: str, file: str) -> str:
-    """Return the front page's line on a note's claims, with a link to where they are measured."""
-    prefix = _OF_NOTE[number]
-    count = sum(row.claim.id.startswith(f"{prefix}-") and not row.claim.check for row in ledger())
-    said = {0: "No claim", 1: "One claim"}.get(count, f"{count} claims")
-    return f"# [{said}]({file}#Measure) measured here ({prefix}): {verdict_counts(number)}."
 
 
 def note_table() -> str:
@@ -96,9 +87,9 @@ def tally() -> str:
     fail = "fails" if count["fails"] == 1 else "fail"
     words = (
         f"Of {len(claims)} claims {count['holds']} hold, {count['fails']} {fail}, {count['not shown']} could not be "
-        f"settled, and {count['depends']} hold in part: the sentence beside each says in which. Of those that hold "
-        f"{exact} are algebra or counting, which a single counterexample would have ended. The others rest on "
-        "experiments with small nets, and are said of these."
+        f"settled, and {count['depends']} depend: on the case, or on the processor. Of those that hold {exact} are "
+        "algebra or counting, where one counterexample would have been enough. The others rest on experiments with "
+        "small nets, and are said of these."
     )
     return "\n".join(textwrap.wrap(words, 120, initial_indent="# ", subsequent_indent="# "))
 
@@ -151,11 +142,10 @@ def benchmark_table() -> str:
 
 def filled(path: Path) -> str:
     """Return a file's text with each marked block as it should be."""
-    lines = {f"claims {number}": functools.partial(claims_line, number, file) for number, _, file in notes()}
     of_file: dict[str, dict[str, Callable[[], str]]] = {
         README.name: {"notes": note_table, "findings": findings, "benchmarks": benchmark_table},
         CONTRIBUTING.name: {"sizes": size_table},
-        INDEX.name: {"tally": tally, "glossary": glossary_table, "credits": credits_table, **lines},
+        INDEX.name: {"tally": tally, "glossary": glossary_table, "credits": credits_table},
     }
     blocks, text = of_file[path.name], path.read_text()
     lead = "# " if path.name == INDEX.name else ""

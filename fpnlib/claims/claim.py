@@ -288,7 +288,10 @@ class Claim:
         return asked | ({"control": self.control.text} if self.control else {})
 
     def judge(self, measurement: Measurement) -> Judgement:
-        """Return the verdicts. A part that fails is "not shown" where the instrument's control does not hold."""
+        """Return the verdicts; the whole "depends" where the parts differ.
+
+        A part that fails is "not shown" where the instrument's control does not hold.
+        """
         control = self.control.judge(measurement) if self.control else None
         parts: dict[str, Verdict] = {}
         for name, criterion in self.parts.items():
@@ -296,6 +299,4 @@ class Claim:
             unproven = found == "fails" and not criterion.exact and control != "holds"
             parts[name] = "not shown" if unproven else found
         kinds = set(parts.values())
-        if len(kinds) == 1:
-            return Judgement(kinds.pop(), parts, control)
-        return Judgement("depends" if kinds & {"holds", "depends"} else "not shown", parts, control)
+        return Judgement(kinds.pop() if len(kinds) == 1 else "depends", parts, control)

@@ -13,6 +13,8 @@ from fpnlib.claims.claim import Criterion, Measurement
 from fpnlib.claims.store import Result, Row, all_claims, ledger
 from fpnlib.validation import require
 
+NOTES = {"PR": "01", "PD": "02", "SH": "03", "FP": "04", "WU": "05", "BN": "06", "AC": "07", "SD": "08", "RS": "09"}
+"""Which note a claim belongs to, by the letters of its id."""
 _ORDER = {"source": "What the source says", "field": "What the field says", "us": "What we say"}
 _ON_DATA = "on a reader's VOC or COCO"
 _CHECKS = "Definitions and checks, which cannot fail and are no claims"
@@ -55,10 +57,10 @@ def _details(row: Row, *, opened: bool) -> str:
     """A claim as an element that opens."""
     assert row.result
     claim, m = row.claim, row.result.measurement
-    found = claim.told.get(row.verdict or "depends", "")
+    found = claim.told.get(row.verdict or "depends", "").rstrip(".")
     head = (
         f"{claim.id} · “{html.escape(claim.says.rstrip('.'))}.”<br>{_MARKS[row.verdict or 'depends']} "
-        f"<b>{outcome(row)}</b>{f': {html.escape(found)}' if found else ''}"
+        f"<b>{outcome(row)}</b>{f': {html.escape(found)}.' if found else ''}"
     )
     notes = [f"Who says it: {claim.said}."]
     many = f"{len(row.result.seeds)} seeds" if row.result.seeds else f"{m.n} instances" if m.n > 1 else ""
@@ -142,9 +144,14 @@ def group(row: Row) -> str:
 
 
 def sorted_rows(rows: Sequence[Row]) -> list[Row]:
-    """The rows by who says it: the source, the field, us, and the checks last."""
-    order = [*_ORDER.values(), _CHECKS]
-    return sorted(rows, key=lambda row: order.index(group(row)))
+    """The rows by who says it, the source, the field, us, and the checks last, and by note."""
+    order, notes = [*_ORDER.values(), _CHECKS], list(NOTES)
+
+    def place(row: Row) -> tuple[int, int]:
+        letters = row.claim.id.partition("-")[0]
+        return order.index(group(row)), notes.index(letters) if letters in notes else len(notes)
+
+    return sorted(rows, key=place)
 
 
 def verdicts(note: str = "") -> Verdicts:

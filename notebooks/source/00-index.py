@@ -1,18 +1,43 @@
 # %% [markdown]
 # # Deep into the space
 #
-# Nine interactive notes on deep learning for images. They grew from one page of this title, notes that a learner took
-# in Chinese; we call that page *the source* and quote it in its own words beside a translation. Each note takes sayings
-# that people in the field repeat, lets you see what they mean on real data, and then **measures whether they are
-# true**. Where we cannot tell, the note says so.
+# Nine interactive notes on deep learning for images. They grew out of one page of this title, which a learner wrote in
+# Chinese; we call it *the source*. Each note takes sayings that people in the field repeat, lets you see on real data
+# what they mean, and then **measures whether they are true**. Where we cannot tell, the note says so.
+#
+# Here is a taste. A classifier looks for one digit, and flags what scores above the line. Half of all examples are
+# that digit, and nearly all that it flags is right. **Now let the digit become rare, one in a hundred, with the same
+# classifier and the same threshold. How much of what it flags is right then: a half, a third, a seventh? And which of
+# the two curves will move? Guess first, then drag the slider on the left to its end.**
+
+# %%
+from fpnlib.notes.precision_recall.explorers import prevalence
+
+prevalence(ratio=1, threshold=-1.5)
+
+# %% [markdown]
+# A seventh, and the ROC curve has not moved at all. Nothing is wrong with the classifier: among so many negatives even
+# rare false alarms outnumber what there is to find. [Note 01](01-precision-recall.ipynb) says what to do about it.
+#
+# Some of what we did not expect when we began:
+#
+# - **Adam's moments are not why our nets need warm-up**, although that is the usual explanation. We let them settle
+#   while the weights stood still, and it saved no net. ([05](05-warmup.ipynb#Measure))
+# - **A 3×3 convolution as the last layer does not train restlessly.** What the source says of it is true in another
+#   sense, and only with batch norm before it. ([03](03-segmentation-head.ipynb#Measure))
+# - **The top-down path of a feature pyramid can be worth nothing, or everything**: it depends on how far from an object
+#   that lies which tells what it is. ([04](04-fpn.ipynb#Measure))
+# - **Two maps whose channels do not match are better not added.** To throw one of them away can be the better choice.
+#   ([07](07-add-vs-concat.ipynb#Measure))
+# - **At the right border of a photo a net without padding can be blind**: if the code divides boxes by the stride, it
+#   reads nothing but zeros there. ([02](02-padding-pitfall.ipynb#Measure))
 #
 # *For whom:* you have met convolutions and gradients, and you read some Python and PyTorch. A laptop without a graphics
-# card is enough. If you have one hour, begin with 01 or with 06. To install, see the `README`; without installing you
-# can read the notes as web pages, where the pictures move too.
+# card is enough. If you have one hour, begin with 06, or with the first half of 01. To install, see the `README`;
+# without installing you can read the notes as web pages, where the pictures move too.
 #
 # *How to read:* open a note, choose Run → Run All Cells, and move the sliders, with the mouse or with Tab and the arrow
-# keys. In most pictures you can also drag the thing itself: the line, the dot, the box. The text under a picture says
-# what it shows. The pictures you see before running are saved ones.
+# keys. In most pictures you can also drag the thing itself: the line, the dot, the box.
 
 # %% [markdown]
 # ## The notes
@@ -20,42 +45,31 @@
 # ![Nine boxes, one for each note, with arrows from a note to those that it helps with: from 01 to 04 and 08, from 03
 # to 08, from 04 to 07](../images/map.png)
 #
-# An arrow from one note to another means that it helps to have read the first. Most notes stand alone.
+# An arrow from one note to another means that it helps to have read the first. The others stand alone.
 #
 # ### [01 · Precision and recall](01-precision-recall.ipynb)
 #
 # [![Histograms of two classes with a threshold line, a confusion matrix, a precision-recall curve and a ROC
 # curve](../images/01-precision-recall.png)](01-precision-recall.ipynb)
 #
-# What a threshold trades and where to put it when errors have a price, why rare positives ruin precision and leave ROC
-# alone, what AP does not see, and when a box counts as right. *An hour and a quarter; no earlier note needed.*
+# A threshold trades one kind of error for the other. Where should it lie when errors have a price? Why do rare
+# positives ruin precision and leave ROC alone? What does AP not see, and when does a box count as right? *An hour and a
+# quarter.*
 #
-# You will be able to read any PR curve, to choose a threshold by costs, to say which AP a paper means, and to put your
-# own model's scores or boxes into the same explorers.
-#
-# <!-- begin: claims 01 -->
-#
-# [2 claims](01-precision-recall.ipynb#Measure) measured here (PR): 1 holds, 1 depends, 2 checks.
-#
-# <!-- end: claims 01 -->
+# You will be able to read any precision-recall curve, to choose a threshold by costs, to say which AP a paper means,
+# and to put your own model's scores or boxes into the same pictures.
 #
 # ### [02 · The padding pitfall](02-padding-pitfall.ipynb)
 #
 # [![A strip of pixels with the units of three layers above it and a region of interest that shrinks to a point at the
 # border](../images/02-padding-pitfall.png)](02-padding-pitfall.ipynb)
 #
-# In a small network without padding, a region of interest at the border lands on the feature map as a line or a point.
-# The exact width below which it does, a real face detector that loses a face, how much padding brings it
-# back, and what the padding inside a large network does. *An hour; no earlier note needed.*
+# In a small network without padding a box at the border lands on the feature map as a line, a point or nothing. Below
+# which width does that happen? A real face detector loses a face there; how much padding brings it back? And what does
+# the padding inside a large network do? *An hour.*
 #
 # You will be able to compute the receptive field of any chain of layers by hand, to project a box to a feature map
-# under the convention your library uses, and to say how much padding a border object needs.
-#
-# <!-- begin: claims 02 -->
-#
-# [9 claims](02-padding-pitfall.ipynb#Measure) measured here (PD): 2 hold, 5 depend, 2 not shown.
-#
-# <!-- end: claims 02 -->
+# under the convention that your library uses, and to say how much padding an object at the border needs.
 #
 # ### [03 · The segmentation head](03-segmentation-head.ipynb)
 #
@@ -63,64 +77,41 @@
 # IoU](../images/03-segmentation-head.png)](03-segmentation-head.ipynb)
 #
 # Is a single 3×3 convolution a bad last layer? Five heads on a pretrained backbone, three learning rates, with and
-# without batch norm, and enough seeds to tell a difference from luck. *Half an hour; no earlier note needed.*
+# without batch norm, and enough seeds to tell a difference from luck. *Twenty minutes.*
 #
-# You will be able to say what "unsteady" can mean, to measure it, and to ask for the control that is missing.
-#
-# <!-- begin: claims 03 -->
-#
-# [One claim](03-segmentation-head.ipynb#Measure) measured here (SH): 1 depends.
-#
-# <!-- end: claims 03 -->
+# You will be able to say whether one way of training is really less stable than another, or only had bad luck.
 #
 # ### [04 · The feature pyramid](04-fpn.ipynb)
 #
 # [![A photo, one map of a feature pyramid in colours, and all maps at their true
 # size](../images/04-fpn.png)](04-fpn.ipynb)
 #
-# From one photo to P5: the backbone's maps, the laterals, the way down, the 3×3; and what each part is worth to a small
-# detector, measured by leaving it out. *One hour; precision and recall helps.*
+# How one photo becomes the maps of a feature pyramid, step by step, and what each step is worth to a small detector,
+# measured by leaving it out. *An hour.*
 #
 # You will be able to write a feature pyramid that is right at odd sizes, to say what each part is for, and to look at
 # your own network's maps on your own photo.
-#
-# <!-- begin: claims 04 -->
-#
-# [6 claims](04-fpn.ipynb#Measure) measured here (FP): 2 hold, 4 depend.
-#
-# <!-- end: claims 04 -->
 #
 # ### [05 · Learning-rate warm-up](05-warmup.ipynb)
 #
 # [![A map of how training ends over learning rate and length of warm-up, and the loss curves of one
 # cell](../images/05-warmup.png)](05-warmup.ipynb)
 #
-# Why training starts slowly: schedules without the usual off-by-one, a map of learning rate against warm-up over many
-# seeds, and the curvature of the loss along the way. *An hour; no earlier note needed.*
+# Why one begins to train with a small learning rate: the schedules and their traps, a map of learning rate against
+# warm-up over many seeds, and how sharply the loss is curved along the way. *An hour.*
 #
-# You will be able to design a schedule that resumes, and to say when warm-up helps and when it does not.
-#
-# <!-- begin: claims 05 -->
-#
-# [8 claims](05-warmup.ipynb#Measure) measured here (WU): 1 holds, 1 fails, 6 depend, 1 check.
-#
-# <!-- end: claims 05 -->
+# You will be able to design a schedule that survives a restart, and to say when warm-up helps and when it does not.
 #
 # ### [06 · Batch normalisation](06-batch-norm.ipynb)
 #
 # [![The computation graph of batch normalisation with values and gradients of a tiny
 # batch](../images/06-batch-norm.png)](06-batch-norm.ipynb)
 #
-# The three gradients, derived line by line beside the code, the bookkeeping that many tutorials get wrong, and what
-# small batches and large rates do. *Fifty minutes; no earlier note needed.*
+# The three gradients, derived node by node on a graph that you can drag, the bookkeeping that many tutorials get wrong,
+# and what small batches and large rates do. *Two sittings of an hour.*
 #
-# You will be able to write the backward pass, to tell wrong versions by their tests, and to fold it into a convolution.
-#
-# <!-- begin: claims 06 -->
-#
-# [7 claims](06-batch-norm.ipynb#Measure) measured here (BN): 6 hold, 1 depends.
-#
-# <!-- end: claims 06 -->
+# You will be able to write the backward pass, to tell wrong versions of it by their tests, and to fold the layer into a
+# convolution.
 #
 # ### [07 · Add or concatenate](07-add-vs-concat.ipynb)
 #
@@ -128,64 +119,48 @@
 # concatenating](../images/07-add-vs-concat.png)](07-add-vs-concat.ipynb)
 #
 # When adding is the same as concatenating, what each costs, and when either is better, in FPN, ResNet, an LSTM, edge
-# detection and attention. *An hour; the feature pyramid helps.*
+# detection and attention. *An hour.*
 #
-# You will be able to prove the identity, to count what a fusion costs, and to say what decides between them.
-#
-# <!-- begin: claims 07 -->
-#
-# [12 claims](07-add-vs-concat.ipynb#Measure) measured here (AC): 4 hold, 8 depend, 1 check.
-#
-# <!-- end: claims 07 -->
+# You will be able to prove the identity, to count what a fusion costs, and to say what decides between the two.
 #
 # ### [08 · What is hard in semantic segmentation](08-segmentation-difficulties.ipynb)
 #
 # [![A café with the wrong pixels of a thin error marked, and three measures of
 # it](../images/08-segmentation-difficulties.png)](08-segmentation-difficulties.ipynb)
 #
-# Thin errors and wrong regions, two kinds of mean, masks in boxes, coarse grids, CRFs, superpixels, scribbles: what
-# makes labelling every pixel hard, and what helps. *An hour and a quarter; notes 01 and 03 help.*
+# What makes it hard to label every pixel, and what helps: thin errors and wrong regions, two kinds of mean, masks cut
+# out of boxes, coarse grids, CRFs, superpixels, scribbles. *An hour and a quarter.*
 #
-# You will be able to choose a measure that sees what you care about, and to say what a box or a stride costs at best.
+# You will be able to choose a measure that sees what you care about, and to say what a box or a stride costs at the
+# least.
 #
-# <!-- begin: claims 08 -->
-#
-# [12 claims](08-segmentation-difficulties.ipynb#Measure) measured here (SD): 2 hold, 10 depend, 2 checks.
-#
-# <!-- end: claims 08 -->
-#
-# ### [09 · On doing research](09-research.ipynb)
+# ### [09 · Planning a paper, measuring a claim](09-research.ipynb)
 #
 # [![Twelve plans of three bars, one for each month a project can begin in, with a yearly deadline
 # above](../images/09-research.png)](09-research.ipynb)
 #
-# The year of a first paper as a planner: three lengths, a start, a deadline. *Five minutes; no earlier note needed.*
+# The year of a first paper as a planner, and what this book learnt about measuring, mostly by doing it wrong. *Ten
+# minutes.*
 #
-# You will be able to say when a project must begin, and which of the source's remarks no notebook can test.
-#
-# <!-- begin: claims 09 -->
-#
-# [No claim](09-research.ipynb#Measure) measured here (RS): 1 check.
-#
-# <!-- end: claims 09 -->
+# You will be able to say by when a project must begin, and what to check before you believe a number.
 
 # %% [markdown]
 # ## What was measured
 #
 # <!-- begin: tally -->
 #
-# Of 57 claims 18 hold, 1 fails, 2 could not be settled, and 36 hold in part: the sentence beside each says in which. Of
-# those that hold 9 are algebra or counting, which a single counterexample would have ended. The others rest on
-# experiments with small nets, and are said of these.
+# Of 57 claims 18 hold, 1 fails, 1 could not be settled, and 37 depend: on the case, or on the processor. Of those that
+# hold 9 are algebra or counting, where one counterexample would have been enough. The others rest on experiments with
+# small nets, and are said of these.
 #
 # <!-- end: tally -->
 #
-# Below, a claim *holds* if it passed its test. It *fails* if it did not, although a control experiment shows that we
-# would have seen the effect. It is *not shown* if we cannot tell, because the interval is too wide or the control did
-# not work. And it *depends* if some parts of it hold and others do not. The two letters name the note: PR is 01, PD 02,
-# SH 03, FP 04, WU 05, BN 06, AC 07, SD 08 and RS 09.
+# A claim *holds* if it passed its test. It *fails* if it did not, although a control experiment shows that we would
+# have seen the effect. It is *not shown* if we cannot tell, because the interval is too wide or the control did not
+# work. And it *depends* if its parts, or two kinds of processor, give different answers. The two letters name the note:
+# PR is 01, PD 02, SH 03, FP 04, WU 05, BN 06, AC 07, SD 08 and RS 09.
 #
-# **Open a line to see who says it, what was measured, and what it had to be.**
+# **Open a line to see what was measured, what it had to be, and who says it.**
 
 # %%
 from fpnlib.claims import verdicts
@@ -193,29 +168,30 @@ from fpnlib.claims import verdicts
 verdicts()
 
 # %% [markdown]
-# Each test was written down before the measurement that is stored; where we had seen a trial by then, or changed a test
-# after an earlier measurement, the note says so. All intervals are $95$ % intervals, by Student's t below twenty seeds
-# and by the bootstrap from there on. With so many intervals a few miss the truth by chance, so lean on no single narrow
-# one.
+# ### How far to trust this
 #
-# Two things could have made the verdicts ours alone, so we looked.
+# The tests were written down before the measurements that are stored. Where we had seen a trial by then, or changed a
+# test after an earlier measurement, the note says so. In brackets stand $95$ % intervals, by Student's t below twenty
+# seeds and by the bootstrap from there on ([how that works](01-precision-recall.ipynb)). With so many of them a few
+# miss the truth by chance, so lean on no single narrow one.
 #
-# - **The processor.** Two kinds of processor may add the same numbers in a different order, and a training at the edge
-#   of stability can make a large difference of the last digit. So every experiment in which chance plays a part was
-#   repeated on a second kind: short ones whole, long ones with some of their seeds, by whose mean change all the others
-#   were then moved. Where that tips a verdict the claim *depends*, and its table has a column for it.
-# - **The backbone.** Most nets of these notes learn on the maps of a backbone that stays as ImageNet left it. Their
-#   claims were measured again with one that learns, on a GPU, by the same criteria and with fewer seeds, eight or four.
-#   Their tables have a column for that too. Few seeds leave wide intervals: where a part *fails* on the frozen backbone
-#   and is *not shown* on the other, look at the numbers before you call that a difference.
+# **Another processor** adds the same numbers in another order, and where training is at the edge of stability, the last
+# digit can grow into a large difference. So every experiment in which chance plays a part was run again on a second
+# kind of processor: short ones whole, long ones with a few of their seeds, and we took it that the others change as
+# these did on average. Where that tips a verdict the claim *depends*, and its table has a column for it.
 #
-# And one thing is for you: six claims of note 08 can be measured on your own copy of PASCAL VOC or COCO, by
-# `python -m fpnlib.claims SD-7 --data voc=/path/to/VOC2012`. Where it says *nobody yet*, nobody has sent in a result.
+# **Another backbone.** Most nets of these notes learn on the maps of a backbone that stays frozen after its training on
+# ImageNet. Their claims were measured again with one that learns, on a GPU, by the same tests and with fewer seeds,
+# eight or four; their tables have a column for that too. Few seeds leave wide intervals: where a part *fails* on the
+# frozen backbone and is *not shown* on the other, look at the numbers before you call that a difference.
 #
-# The numbers are stored in `fpnlib/results/`, with their seeds, versions, processors and commands. In a terminal
-# `python -m fpnlib.claims` prints them, and with `--recompute` it measures them again on your machine. The tests of
-# this repository do so at every change. On your machine they recompute algebra and counting exactly, compare stable
-# trainings seed by seed and long ones in their first steps, and compare chaotic ones only by their distribution.
+# **Your own data.** Six claims of note 08 can be measured on your own copy of PASCAL VOC or COCO, by
+# `python -m fpnlib.claims SD-7 --data voc=/path/to/VOC2012`. So far nobody has sent in a result.
+#
+# **Your own machine.** The numbers are stored in `fpnlib/results/`, with their seeds, versions, processors and
+# commands. In a terminal `python -m fpnlib.claims` prints them, and with `--recompute` it measures them again. The
+# tests of this repository measure again what they can at every change: algebra and counting exactly, stable trainings
+# seed by seed, long ones in their first steps, and chaotic ones by their distribution.
 
 # %% [markdown]
 # ## Words
@@ -247,32 +223,33 @@ verdicts()
 # | computation graph | 计算图 | which value is made of which | [06] |
 # | concatenate | 拼接 | one map's channels after the other's | [07] |
 # | conditional random field, CRF; mean field | 条件随机场；平均场 | near and alike pixels want one label | [08] |
+# | convex hull of the ROC curve | ROC 凸包 | its corners are the thresholds that are best for some slope | [01] |
 # | deadline | 截稿日期 | the last day on which a venue takes papers | [09] |
 # | decade | 数量级 | a factor of ten | [07] |
 # | decay | 衰减 | how the rate falls after its peak | [05] |
-# | dilated convolution | 空洞卷积 | a kernel whose taps lie some cells apart | [04] |
+# | dilated convolution | 空洞卷积 | a kernel whose weights lie some cells apart | [04] |
 # | edge of stability | 稳定性边缘 | the sharpness climbs to the limit and hovers there | [05] |
 # | F-score | F 值 | the weighted harmonic mean of precision and recall; recall weighs β² times as much | [01] |
 # | false positive rate | 假阳性率 | of the negatives, the share that was flagged | [01] |
 # | feature map, unit | 特征图、单元 | the output of a layer; one of its places | [02] |
 # | feature pyramid, FPN | 特征金字塔 | maps of several strides and equal channels, with what coarser ones know | [04] |
 # | fine-tuning | 微调 | going on with training from a trained net, on other data | [06] |
-# | first author | 第一作者 | who did most of the work, named first | [09] |
+# | first author | 第一作者 | named first; in computer vision, who did most of the work | [09] |
 # | folding | 折叠（融合） | one layer in place of two | [06] |
 # | forget gate | 遗忘门 | what an LSTM's cell state is multiplied by | [07] |
 # | frozen batch norm | 冻结的批归一化 | eval mode in training too | [06] |
 # | gate | 门控 | a weight that the data itself sets | [07] |
 # | gradient, backward pass | 梯度、反向传播 | how the loss changes with each value, from the last to the first | [06] |
 # | graph cut | 图割 | two labels of lowest energy, found as a minimum cut | [08] |
-# | group, layer, instance normalisation | 组、层、实例归一化 | over one image's channels: in groups, all, one | [06] |
+# | group, layer, instance normalisation | 组、层、实例归一化 | over one image: some channels, all, or one | [06] |
 # | head | 头部 | the last layers, which turn features into the answer | [03] |
 # | Hessian | 海森矩阵 | the matrix of second derivatives of the loss | [05] |
 # | internal covariate shift | 内部协变量偏移 | what a layer receives drifts while the layers before it learn | [06] |
 # | intersection over union | 交并比 | area two boxes share, over the area they cover together | [01] |
 # | label shift | 标签偏移 | only the mix of the classes changes, each class keeps its scores | [01] |
 # | lateral connection | 横向连接 | the 1×1 from a backbone map to the pyramid | [04] |
-# | learning rate | 学习率 | how far one step goes along the gradient | [03] [05] |
-# | line of equal cost | 等代价线 | points of the ROC plane that lose the same; its slope is r / c | [01] |
+# | learning rate | 学习率 | how far a step goes for a given gradient | [03] [05] |
+# | line of equal cost, iso-performance line | 等代价线 | points that lose the same; its slope is r / c | [01] |
 # | linear scaling rule | 线性缩放规则 | with a batch $k$ times as large, a rate $k$ times as large | [05] |
 # | log odds | 对数几率 | the logarithm of the probability of yes over that of no | [01] |
 # | logits | 逻辑值 | the numbers before softmax, one per class | [03] |
@@ -320,10 +297,11 @@ verdicts()
 # | stride | 步幅 | pixels from one unit's field to the next one's | [02] [04] |
 # | superpixel | 超像素 | a small region of similar colour | [08] |
 # | synchronised batch norm | 跨卡同步批归一化 | batch norm over the batches of all graphics cards | [06] |
+# | technical route | 技术路线 | the method one means to try, step by step | [09] |
 # | temperature | 温度 | what log odds are divided by, to make them less sure | [01] |
 # | things, stuff | 可数物体、不可数区域 | what can be counted, and what cannot: people, sky | [08] |
 # | threshold | 阈值 | the score from which an example is flagged | [01] |
-# | training mode, eval mode | 训练模式、推理模式 | by the batch's own statistics; by the running ones | [06] |
+# | training mode, eval mode | 训练模式、评估模式 | by the batch's own statistics; by the running ones | [06] |
 # | upsampling | 上采样 | enlarging a map | [04] |
 # | valid convolution | 无填充卷积 | a convolution without padding: the map is smaller than the image | [02] |
 # | void | 忽略区域 | pixels without a label, which a score leaves out | [08] |

@@ -3,6 +3,7 @@
 import json
 import shutil
 
+import nbformat
 import pytest
 from support.site import SitePage, Stored, apart, served, unhinted
 
@@ -12,7 +13,7 @@ from pages.offered import OFFERED
 
 pytestmark = pytest.mark.browser
 NOTE, NAME = "09-research", "research_planner"
-FEW = {"route": (2, 3.5, 6), "start": ("January", "September"), "deadline": ("May", "November")}
+FEW = {"method": (2, 3.5, 6), "start": ("January", "September"), "deadline": ("May", "November")}
 FAR = 64  # of 255; nearer than that the stored pictures are to the kernel's
 
 
@@ -105,11 +106,11 @@ def test_every_step_works_from_the_keyboard(stored, opened):
     (one,) = page.explorers().values()
     one.wake()
     assert "Run All Cells" not in page.page.inner_text("article")
-    control = one.controls()["route"]
+    control = one.controls()["method"]
     control.focus()
     page.page.keyboard.press("Home")
-    for value in stored.offered["route"]:
-        one.wait_for("route", value)
+    for value in stored.offered["method"]:
+        one.wait_for("method", value)
         code = one.root.locator("code").inner_text()
         assert one.readout.inner_text() == next(one["readout"] for one in stored.states if one["code"] == code)
         page.page.keyboard.press("ArrowRight")
@@ -140,17 +141,18 @@ def test_what_was_read_can_be_read_again_without_a_network(opened):
     page.page.reload()
     (one,) = page.explorers().values()
     one.wake()
-    control = one.controls()["route"]
+    control = one.controls()["method"]
     control.focus()
     page.page.keyboard.press("End")
-    one.wait_for("route", json.loads(control.get_attribute("aria-valuetext")))
+    one.wait_for("method", json.loads(control.get_attribute("aria-valuetext")))
 
 
 @pytest.mark.parametrize("damage", ["index", "states-0", "parts-0", "manifest.json"])
 def test_damage_is_told_in_its_place_and_the_rest_works(site, opened, tmp_path, damage):
     copy = tmp_path / "site"
     shutil.copytree(site, copy)
-    (path,) = (path for path in (copy / "live").rglob("*.*") if path.name.startswith(damage))
+    live_files = [copy / "live" / "manifest.json", *(copy / "live" / NAME).iterdir()]
+    (path,) = (path for path in live_files if path.name.startswith(damage))
     path.write_bytes(path.read_bytes()[:-1] + b"?")
     with served(copy) as base:
         page = opened(base=base, service_workers="block")
@@ -165,3 +167,24 @@ def test_every_call_in_the_book_is_found_and_has_its_states():
     shown = [one.name for one in book.explorers(book.notes())]
     assert len(shown) == len(set(shown))
     assert set(shown) == set(OFFERED)
+
+
+def notebook_that_shows(folder, name, *calls):
+    data = [{"image/png": "", "text/plain": f"{call}\nwords"} for call in calls]
+    cells = [nbformat.v4.new_code_cell("", outputs=[nbformat.v4.new_output("display_data", one)]) for one in data]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), folder / name)
+    return folder / name
+
+
+def test_what_two_pages_show_is_stored_once(tmp_path):
+    one = notebook_that_shows(tmp_path, "one.ipynb", "prevalence(ratio=1)", "calibration()", "detection([1])")
+    two = notebook_that_shows(tmp_path, "two.ipynb", "box_error()", "prevalence(ratio=1)")
+    assert [shown.name for shown in book.explorers([one, two])] == ["prevalence", "calibration", "box_error"]
+
+
+@pytest.mark.bad_input
+def test_what_two_pages_show_starts_in_one_state(tmp_path):
+    calls = ("prevalence(ratio=1)", "prevalence()")
+    paths = [notebook_that_shows(tmp_path, f"{place}.ipynb", call) for place, call in enumerate(calls)]
+    with pytest.raises(ValueError, match=r"prevalence: got \{\}, allowed: the same state wherever it is shown"):
+        book.explorers(paths)

@@ -34,7 +34,7 @@ def note(prose, output="7 boxes, AP 0.25, 12,345 pixels, off by 3.1e-09 or 8.88e
         "The arrow runs from 01 to 04.",
         "It costs 3e-9 and 8.9e-15.",
         "# 01 · Heading",
-        "<!-- begin: claims 01 -->\n31 claims\n<!-- end: claims 01 -->",
+        "<!-- begin: tally -->\n31 claims\n<!-- end: tally -->",
         "## References\nSmith 2017, pages 3 and 4.",
     ],
 )
@@ -54,7 +54,7 @@ def test_sourced_prose_passes(stored, prose):
         ("It costs 777.\n\n## References\nSmith 2017.", "777 has no source"),
         ("It falls by 31 %.", "31 % has no source"),
         ("It falls by 12,346.", "12,346 has no source"),
-        ("<!-- begin: claims 01 -->\n4 claims\n<!-- end: claims 01 -->\nIt falls by 31.", "31 has no source"),
+        ("<!-- begin: tally -->\n4 claims\n<!-- end: tally -->\nIt falls by 31.", "31 has no source"),
         ("<!-- begin: of no generator -->\n31 claims\n<!-- end: of no generator -->", "31 has no source"),
     ],
 )

@@ -4,18 +4,16 @@ from typing import Any
 
 PATHS: dict[str, list[dict[str, Any]]] = {
     "precision_recall": [
-        {"threshold": -5.0},
+        {"threshold": -1.5},
+        {"whole": True},
         *({"threshold": value} for value in (0.5, 0.6, 0.7, 0.8)),
         {"threshold": 4.7},
         {"beta": 4.0},
         {"threshold": -1.0},
     ],
-    "prevalence": [{"ratio": 100}, {"ratio": 1}],
+    "prevalence": [{"ratio": 100}],
     "operating_point": [
         {"best": True},
-        {"ratio": 10},
-        {"ratio": 100},
-        {"cost": 2.0},
         {"cost": 1.0, "ratio": 9},
         {"cost": 10.0, "ratio": 90},
     ],
@@ -27,9 +25,9 @@ PATHS: dict[str, list[dict[str, Any]]] = {
         {"offset": 0.0, "temperature": 1.0},
         {"bins": 20},
     ],
-    "interpolations": [*({"rank": rank} for rank in range(9, 0, -1)), {"missed": 1}, {"missed": 10}],
-    "box_error": [{"error": 20}, {"iou": 0.3}, {"iou": 0.5, "error": 13}, {"error": 14}],
-    "detection": [{"iou": 0.55}, {"iou": 0.95}, {"iou": 0.5, "score": 0.94}, {"score": 0.97}],
+    "interpolations": [{"item": 3, "rank": 2}, {"item": 10, "rank": 10}, {"rank": 9}, {"missed": 1}, {"missed": 10}],
+    "box_error": [{"error": 20}, {"error": 13}, {"error": 14}],
+    "detection": [{"iou": 0.75}, {"shifted": True}, {"score": 0.94}, {"score": 0.97}],
     "geometry": [
         {"position": 3},
         {"position": 1},
@@ -141,7 +139,7 @@ PATHS: dict[str, list[dict[str, Any]]] = {
         {"x1": -0.5},
     ],
     "norm_family": [
-        {"size": 1},
+        {"size": 4},
         {"size": 8},
         {"norm": "layer"},
         {"norm": "instance"},
@@ -231,9 +229,10 @@ PATHS: dict[str, list[dict[str, Any]]] = {
     "weak_labels": [*({"count": count} for count in (32, 64, 128)), {"hand": 1}, {"kind": "box"}],
     "shared_fields": [*({"apart": apart} for apart in (3, 4, 5, 6)), {"stride": 4}, {"stride": 32}],
     "research_planner": [
-        {"start": "October", "deadline": "May"},
-        {"route": 4.0},
-        {"start": "January", "deadline": "November", "route": 3.5},
-        *({"route": route} for route in (4.0, 4.5, 5.0, 5.5, 6.0)),
+        {"reading": 4.0},
+        {"method": 4.0},
+        {"writing": 4.0},
+        *({"times": times} for times in (2, 3, 4)),
+        {"start": "September"},
     ],
 }

@@ -19,6 +19,7 @@ from nbformat import NotebookNode
 from PIL import Image
 
 from fpnlib.explore import all_explorers
+from fpnlib.validation import require
 from notebooks import NOTEBOOKS
 from pages.live import Shown
 from pages.offered import DEFAULT_DATA
@@ -60,9 +61,18 @@ def shown_by(output: NotebookNode) -> tuple[Shown, str] | None:
 
 
 def explorers(notebooks: Iterable[Path]) -> list[Shown]:
-    """Return the explorers of some notes, in the order in which they are shown."""
+    """Return the explorers of some notes, each once, in the order in which they are first shown.
+
+    Raises:
+        ValueError: two notes show one in different states, of which only one could be its start.
+    """
+    shown: dict[str, Shown] = {}
     found = [shown_by(output) for path in notebooks for output in _outputs(nbformat.read(path, as_version=4))]
-    return [one[0] for one in found if one]
+    for one in found:
+        if one:
+            known = shown.setdefault(one[0].name, one[0])
+            require(known == one[0], one[0].name, one[0].state, f"the same state wherever it is shown: {known.state}")
+    return list(shown.values())
 
 
 def write_source(notebooks: list[Path], folder: Path, manifest: Mapping[str, Any]) -> None:

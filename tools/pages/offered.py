@@ -18,13 +18,13 @@ DEFAULT_DATA = {"price_of_a_line"}
 
 # What the notes ask a reader to try is in it; tests/site/paths.py walks there.
 OFFERED: dict[str, Wanted] = {
-    "precision_recall": {"threshold": ..., "beta": (0.25, 1, 4)},
+    "precision_recall": {"threshold": ..., "beta": (1, 4), "whole": ...},
     "prevalence": {"ratio": 26, "threshold": 19},
     "operating_point": {"threshold": 19, "cost": (0.1, 1, 2, 10, 20), "ratio": (1, 9, 10, 90, 100), "best": ...},
     "calibration": {"temperature": 25, "offset": 13, "bins": (5, 10, 20)},
     "interpolations": {"item": ..., "rank": ..., "missed": (0, 1, 3, 10)},
     "box_error": {"iou": 10, "error": ...},
-    "detection": {"iou": ..., "score": (0.5, 0.7, 0.9, 0.94, 0.97, 0.99)},
+    "detection": {"iou": ..., "score": (0.5, 0.7, 0.9, 0.94, 0.97, 0.99), "shifted": ...},
     "geometry": {
         "position": (0, 1, 2, 3, 5, 8, 11, 14, 17, 20, 23, 26, 29, 30, 31, 32, 33, 34, 36, 39),
         "width": (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 15, 20),
@@ -37,7 +37,7 @@ OFFERED: dict[str, Wanted] = {
         "width": (1, 3, 6, 12, 30, 60),
         "height": (1, 6, 20, 40, 60),
     },
-    "face_at_border": {"distance": ..., "padding": (0, 2, 6, 12), "mode": ...},
+    "face_at_border": {"distance": ..., "padding": (0, 2, 6, 12), "mode": ..., "hundred": ...},
     "padding_in": {"padding": ..., "map": ..., "missing": ..., "threshold": ...},
     "receptive_fields": {"layers": ..., "kernel": ..., "stride": ..., "dilation": ..., "padding": (0, 1, 2)},
     "head_stability": {"head": ..., "rate": ..., "before": ..., "net": 8},
@@ -118,9 +118,11 @@ OFFERED: dict[str, Wanted] = {
     },
     "shared_fields": {"stride": ..., "apart": ...},
     "research_planner": {
-        "route": (2, 3, 3.5, 4, 4.5, 5, 5.5, 6),
-        "start": ...,
-        "deadline": ("January", "March", "May", "July", "September", "November"),
+        "reading": (3, 3.5, 4),
+        "method": (3, 3.5, 4),
+        "writing": (3, 3.5, 4),
+        "start": ("January", "March", "May", "July", "September", "November"),
+        "times": ...,
     },
 }
 

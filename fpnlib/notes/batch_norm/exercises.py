@@ -321,9 +321,7 @@ def _all_frozen(net: nn.Module) -> nn.Module:
 
 
 _FREEZE_FAULTS = {
-    "The running statistics still move. `train()` sets every module of the net, also those that were in eval mode.": (
-        _wakes
-    ),
+    "The running statistics still move. The hints say how to see why.": (_wakes),
     "The running statistics stay, but batch norm is in training mode: it normalises by the batch all the same, so an "
     "image's output still hangs on its neighbours.": _only_parameters,
     "Batch norm is frozen, but so is dropout: the rest of the net is in eval mode too.": _all_eval,

@@ -193,7 +193,7 @@ def _examine_border(answer: Answer) -> str | None:
 
 
 def pooled_row(row: np.ndarray, start: float, end: float, bins: int) -> np.ndarray:
-    """Return RoIAlign of a row of cells, one sample in the middle of each bin; cell k covers k to k + 1."""
+    """Return RoIAlign of a row of units, one sample in the middle of each bin; unit k covers k to k + 1."""
     width = (end - start) / bins
     places = start + (np.arange(bins) + 0.5) * width
     return np.interp(places - 0.5, np.arange(len(row)), row)
@@ -221,13 +221,13 @@ def _nearest(row: np.ndarray, start: float, end: float, bins: int) -> np.ndarray
 
 
 _HALF_FAULTS = {
-    "All that you read lies half a cell too far to the right: cell k covers k to k + 1, so its value belongs at "
-    "k + ½.": _missing_half,
-    "You added the half cell. Now it is a whole cell that is wrong: take it off.": _half_added,
+    "Pool the row 10, 20, 30 from 0 to 3 into three bins. Each bin lies on one unit, so the row itself should come "
+    "out. What does?": _missing_half,
+    "You added the half unit. Now it is a whole unit that is wrong: take it off.": _half_added,
     "You took the half out of the bins. A sample stands in the middle of its bin, and with one bin as wide as the row "
-    "yours reads cell 0.": _edges_of_bins,
+    "yours reads unit 0.": _edges_of_bins,
     "You moved the box's start and left its end, so the box has become wider. Move both.": _only_start,
-    "You took the value of the cell in which the sample lies. RoIAlign interpolates between two.": _nearest,
+    "You took the value of the unit in which the sample lies. RoIAlign interpolates between two.": _nearest,
 }
 
 
@@ -322,21 +322,21 @@ EXERCISES = (
     Exercise(
         "half a cell",
         "Mend f(row, start, end, bins), RoIAlign along one row of a map, with one sample in the middle of each bin. "
-        "Cell k covers k to k + 1; start and end count cells and lie on the map.",
+        "Start and end count units and lie on the map: a box from 0 to 3 covers the first three.",
         _examine_half,
         pooled_row,
         (
-            (_missing_half, "too far to the right"),
-            (_half_added, "whole cell"),
+            (_missing_half, "the row itself"),
+            (_half_added, "whole unit"),
             (_edges_of_bins, "middle of its bin"),
             (_only_start, "wider"),
             (_nearest, "interpolates"),
         ),
         (
-            "Pool a row of three cells from 0 to 3 into three bins. What should come out, and what does?",
-            "Each bin then lies on one cell, so the row itself should come out. Where does np.interp think that the "
-            "value of cell 0 belongs, and where is the middle of what cell 0 covers?",
-            "The values belong at ½, 1½, 2½. Take half a cell off the places where you look, all of them.",
+            "Where does np.interp think that the value of unit 0 belongs, and where is the middle of what unit 0 "
+            "covers?",
+            "Unit k covers k to k + 1, so the values belong at ½, 1½, 2½. Take half a unit off the places where you "
+            "look, all of them.",
         ),
     ),
 )

@@ -143,8 +143,8 @@ def _examine_ratio(answer: Answer) -> str | None:
 
 
 def twice_found(n: int) -> float:
-    """Return AP, not interpolated, of n objects that are all found twice, each duplicate right below its first box."""
-    # Above the k-th right box lie k − 1 others, each with its duplicate.
+    """Return AP, not interpolated, of n objects that are all found twice, each duplicate next after its first box."""
+    # Before the k-th correct box come k − 1 others, each with its duplicate.
     k = np.arange(1, n + 1)
     return float((k / (2 * k - 1)).mean())
 
@@ -207,8 +207,9 @@ def _one_of_each(scores: np.ndarray, targets: np.ndarray) -> float:
 
 
 _TIE_FAULTS = {
-    "The same examples in another order get another AP: among equal scores yours goes by the order given. No threshold "
-    "parts equal scores, so they are flagged together.": _in_the_order_given,
+    'The same examples in another order get another AP. For which scores can that happen? hint("tied scores") helps.': (
+        _in_the_order_given
+    ),
     "Among equal scores you take the positives first, which flatters: no threshold can do that.": _positives_first,
     "Among equal scores you take the positives last. That no longer goes by the order given, but no threshold parts "
     "them; flag them together.": _positives_last,
@@ -268,7 +269,7 @@ EXERCISES = (
     Exercise(
         "found twice",
         "Write f(n) that returns AP, not interpolated, when a detector finds all n objects twice, the duplicate each "
-        "time directly below the right box.",
+        "time next in the ranking after the correct box.",
         _examine_twice,
         twice_found,
         (
@@ -285,11 +286,11 @@ EXERCISES = (
     ),
     Exercise(
         "tied scores",
-        "Mend f(scores, targets), which is to return AP without interpolation; equal scores are flagged together.",
+        "Mend f(scores, targets), which is to return AP without interpolation.",
         _examine_ties,
         tied_average_precision,
         (
-            (_in_the_order_given, "order given"),
+            (_in_the_order_given, "another order"),
             (_positives_first, "flatters"),
             (_positives_last, "positives last"),
             (_one_of_each, "dropped"),

@@ -213,7 +213,7 @@ def test_padding_in_takes_the_readers_network():
     beyond = sum(field.first(unit) < 0 for unit in range(len(cells)))
     assert (cells[len(cells) // 2] > 1e-6)[:8].tolist() == [unit < beyond for unit in range(8)]
     assert explorer.data.reach <= beyond
-    assert "cells deep" in explorer.readout
+    assert "units deep" in explorer.readout
     explorer.close()
     classifier = padding_in(resnet18(width=8, num_classes=3), np.zeros((130, 150, 3), np.uint8) + 90)
     assert classifier.controls()["map"].options == ("stride 2", "stride 4", "stride 8", "stride 16", "stride 32")

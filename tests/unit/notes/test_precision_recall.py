@@ -8,11 +8,14 @@ from scipy.special import expit
 from sklearn.calibration import calibration_curve
 from sklearn.metrics import average_precision_score, brier_score_loss, precision_score, recall_score
 
+from fpnlib.claims import ledger
+from fpnlib.data import digits
 from fpnlib.metrics import detection_average_precision
 from fpnlib.notes.precision_recall.experiments.class_ratio import precision_at_ratio
 from fpnlib.notes.precision_recall.experiments.contact_sheet import contact_sheet, sheet_by_photo, sheet_detections
 from fpnlib.notes.precision_recall.experiments.costs import best_by_slope, losses, upper_hull
 from fpnlib.notes.precision_recall.experiments.digits import digit_scores
+from fpnlib.notes.precision_recall.experiments.moved_boxes import IOU_THRESHOLDS, overlaps
 from fpnlib.notes.precision_recall.explorers import (
     box_error,
     calibration,
@@ -22,6 +25,8 @@ from fpnlib.notes.precision_recall.explorers import (
     precision_recall,
     prevalence,
 )
+from fpnlib.notes.precision_recall.explorers.examples import Examples
+from fpnlib.notes.precision_recall.explorers.precision_recall import _trail
 
 SCORERS = [precision_recall, prevalence, operating_point, calibration, interpolations]
 
@@ -268,6 +273,61 @@ def test_the_lost_bottle_costs_a_class_of_four():
     explorer = box_error(iou=0.5)
     before, after = (explorer.set(error=pixels).data.at_iou for pixels in (13, 14))
     assert before - after == pytest.approx(1 / 4)
+
+
+def test_a_box_moved_by_a_third_of_its_width_has_an_iou_of_one_half():
+    # As note 01 says: the bottle is forty pixels wide.
+    for pixels in (0, 13, 14):
+        overlaps = box_error(error=pixels).data.overlaps
+        assert overlaps.best_iou == pytest.approx((40 - pixels) / (40 + pixels), rel=1e-3)
+        (shared,) = overlaps.best_shared
+        assert np.ptp(shared, 0)[0] == pytest.approx(40 - pixels)
+
+
+def test_overlaps_class_by_class():
+    boxes = torch.tensor([[0.0, 0, 10, 10], [0, 0, 10, 10]])
+    labelled = {"boxes": torch.tensor([[0.0, 5, 10, 15]]), "labels": torch.tensor([2])}
+    found = {"boxes": boxes, "labels": torch.tensor([1, 2]), "scores": torch.tensor([0.9, 0.8])}
+    both = overlaps(found, labelled)
+    assert both.ious.tolist() == pytest.approx([0, 1 / 3])
+    assert both.best_pair == []  # the best box is of another class
+    assert both.best_iou == 0
+    one = overlaps(found | {"scores": torch.tensor([0.1, 0.8])}, labelled)
+    assert one.best_shared[0].tolist() == [[0, 5], [10, 5], [10, 10], [0, 10]]
+    assert [corners.tolist()[0] for corners in one.best_pair] == [[0, 0], [0, 5]]
+
+
+def test_labels_moved_in_the_picture_are_those_of_the_claim():
+    data = detection(shifted=True).data
+    numbers = ledger(["PR-4"])[0].result.measurement.numbers
+    for iou, name in ((0.5, "ap_50_labels_moved"), (0.75, "ap_75_labels_moved")):
+        assert data.per_iou[IOU_THRESHOLDS.index(iou)] == pytest.approx(numbers[name])
+
+
+def test_the_corners_of_the_table_show_the_next_digits():
+    images = np.arange(5.0)[:, None, None]
+    scores, targets = np.array([0.1, 0.2, 0.3, 0.4, 0.5]), np.array([0, 1, 0, 1, 1], bool)
+    examples = Examples(images, scores, targets)
+    data = precision_recall(scores, targets).set(threshold=0.25).data
+    assert [examples.nearest(name, data).item() for name in ("TP", "FN", "FP", "TN")] == [3, 1, 2, 0]
+    data = precision_recall(scores, targets).set(threshold=0.45).data
+    assert np.isnan(examples.nearest("FP", data).item())
+
+
+def test_most_false_alarms_are_ones_nines_and_threes():
+    # As note 01 says, where nine of ten eights are found.
+    scores, targets = digit_scores()
+    mistaken = digits()[1][(scores >= -1.5) & ~targets]
+    counts = mistaken.bincount(minlength=10)
+    assert set(counts.argsort(descending=True)[:3].tolist()) == {1, 9, 3}
+    assert counts[[1, 9, 3]].sum() > 0.7 * len(mistaken)
+
+
+def test_a_threshold_draws_the_curves_as_far_as_it_has_come():
+    data = precision_recall(whole=False).data
+    recall = np.array([1.0, data.recall, 0.2, 0.0])
+    assert _trail(data, recall, recall)[0].tolist() == [data.recall, 0.2, 0.0]
+    assert _trail(precision_recall().data, recall, recall)[0].tolist() == recall.tolist()
 
 
 def test_photo_by_photo_the_sheet_is_the_same():

@@ -38,11 +38,11 @@ class FamilyData:
     mean: float
     std: float
     middle: float
-    outputs: np.ndarray  # (4, N), by each norm in a batch of 1, 2, … images
+    outputs: np.ndarray  # (4, size), by each norm in a batch of 1, 2, … images, up to this one
 
     @property
     def of_norm(self) -> np.ndarray:
-        """The chosen norm's outputs, (N,)."""
+        """The chosen norm's outputs, (size,)."""
         return self.outputs[NORMS.index(self.norm)]
 
 
@@ -73,7 +73,7 @@ class FamilyExplorer(Explorer[FamilyData]):
             "groups": choice("groups of group norm", divisors, divisors[len(divisors) // 2]),
             "image": slider("image", min(4, images - 1), 0, images - 1, 1),
             "channel": slider("channel", min(11, channels - 1), 0, channels - 1, 1),
-            "size": slider("batch size", min(4, images), 1, images, 1),
+            "size": slider("batch size", 1, 1, images, 1),
             "after": toggle("show what comes out"),
         }
 
@@ -99,7 +99,7 @@ class FamilyExplorer(Explorer[FamilyData]):
             mean=mean[0, channel].item(),
             std=variance[0, channel].sqrt().item(),
             middle=self._maps[image, channel, height // 2, width // 2].item(),
-            outputs=middle_outputs(self._maps, groups, image, channel),
+            outputs=middle_outputs(self._maps, groups, image, channel)[:, :size],
         )
 
     def build(self, figure: Figure) -> None:
@@ -115,14 +115,13 @@ class FamilyExplorer(Explorer[FamilyData]):
         values.upright(lambda data: data.mean, color=BLUE)
         values.strokes(lambda data: [[(data.mean - data.std, 1.06), (data.mean + data.std, 1.06)]], color=INK, lw=1.5)
         values.dot(lambda data: (data.middle, 0.0))
-        steps = np.arange(1, images + 1)
         sizes = self.panel(
             axes["sizes"], title="The dot's output", xlabel="batch size", ylabel="(x − mean) / deviation"
         )
-        sizes.axes.set(xlim=(0.8, images + 0.2), ylim=(-_SPAN, _SPAN), xticks=steps, yticks=range(-4, 5, 2))
-        sizes.strokes(lambda data: [np.stack([steps, one], 1) for one in data.outputs], colors=MUTED, linewidths=1.5)
-        sizes.line(lambda data: (steps, data.of_norm), color=BLUE, lw=3)
-        sizes.dot(lambda data: (data.size, data.of_norm[data.size - 1]), grab={"size": lambda value: (value, None)})
+        sizes.axes.set(xlim=(0.8, images + 0.2), xticks=range(1, images + 1), ylim=(-_SPAN, _SPAN), yticks=(-4, 0, 4))
+        sizes.strokes(lambda data: [[*enumerate(one, 1)] for one in data.outputs], colors=MUTED, linewidths=1.5)
+        sizes.line(lambda data: (range(1, data.size + 1), data.of_norm), color=BLUE, lw=3)
+        sizes.dot(lambda data: (data.size, data.of_norm[-1]), grab={"size": lambda value: (value, None)})
         sizes.names(lambda data: data.outputs[:, -1], NORMS, [MUTED] * len(NORMS), fontsize=9)
 
     def describe(self, data: FamilyData) -> str:
@@ -134,7 +133,7 @@ class FamilyExplorer(Explorer[FamilyData]):
             f"{data.norm.capitalize()} norm, {self._names[data.image]}, channel {data.channel}, batch of {data.size}: "
             f"{counted(int(lit.sum()), 'map')} of {counted(int(lit.any(1).sum()), 'image')} averaged, {data.count} "
             f"values. Mean {number(data.mean)}, standard deviation {number(data.std)}; the dot's {number(data.middle)} "
-            f"becomes {number(data.of_norm[data.size - 1])}. Over all batch sizes: {', '.join(words)} "
+            f"becomes {number(data.of_norm[-1])}. Up to this batch size: {', '.join(words)} "
             f"(in {counted(data.groups, 'group')}).\nWhat {'comes out' if data.after else 'goes in'}: the batch's maps "
             f"have means from {number(data.means[0])} to {number(data.means[1])}."
         )

@@ -16,11 +16,11 @@ HEIGHTS = (-1.65, 4.35)
 _ROWS = (3.4, 2.6, 1.8, 1.0)
 _LOW = -0.35  # height of the statistics
 _COLUMNS = {"x": 0.0, "centered": 2.1, "normalized": 4.2, "y": 6.3}
-_STATISTICS = {"mean": 0.35, "variance": 2.45, "inverse_std": 4.0, "weight": 6.3}
-_HEADS = ("x", "x − mean", "x̂", "y = γ x̂ + β"), ("mean", "variance", "1 / √(variance + ε)", "γ")
+_STATISTICS = {"mean": 0.35, "variance": 2.45, "inverse_std": 4.0, "bias": 5.35, "weight": 6.3}
+_HEADS = ("x", "x − mean", "x̂", "y = γ x̂ + β"), ("mean", "variance", "1 / √(variance + ε)", "β", "γ")
 _FIXED_EDGES = [
     [(_COLUMNS[a] + 0.5, row), (_COLUMNS[b] - 0.5, row)] for row in _ROWS for a, b in itertools.pairwise(_COLUMNS)
-] + [[(4.0, _LOW + 0.45), (4.15, 0.6)], [(6.3, _LOW + 0.45), (6.3, 0.6)]]
+] + [[(4.0, _LOW + 0.45), (4.15, 0.6)], [(5.4, _LOW + 0.45), (6.1, 0.6)], [(6.3, _LOW + 0.45), (6.3, 0.6)]]
 _CUT_EDGES = (  # to the mean and to the variance, and the derivations that cut them
     ([[(0.05, 0.6), (0.3, _LOW + 0.45)], [(0.6, _LOW + 0.45), (1.85, 0.6)]], (CONSTANT_STATISTICS, CONSTANT_MEAN)),
     ([[(2.2, 0.6), (2.42, _LOW + 0.45)], [(2.95, _LOW), (3.5, _LOW)]], (CONSTANT_STATISTICS, CONSTANT_VARIANCE)),

@@ -24,7 +24,7 @@ HIDDEN = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5)  # share of a face's width beyond the bo
 _LFW_SIDE = 25
 _AROUND = 6  # pixels kept above and below a face
 _RESAMPLES = 2000
-ONE_FACE = "one face of the hundred lost or won, the least that can be counted"
+ONE_FACE = "a convention: as if one face of the hundred fell from above all other photos to below them"
 
 
 @functools.cache
@@ -212,7 +212,7 @@ CLAIMS = (
         faces_at_the_border,
         control=exceeds(0.01, "the area under ROC lost, padding or not, to cutting off half", of="lost_to_cutting"),
         told={
-            "depends": "As long as little of a face is cut off P-Net finds it without padding; where about half is "
+            "depends": "As long as little of a face is cut off, padding adds next to nothing; where about half is "
             "gone, a few black pixels bring many faces back."
         },
     ),
@@ -228,9 +228,7 @@ CLAIMS = (
         },
         amounts,
         control=PNET_GAIN,
-        told={
-            "depends": "A thin black frame does as much as a thick one; a mirror image needs half the receptive field."
-        },
+        told={"depends": "A thin black frame does as much as a thick one; a mirror image needs more than two pixels."},
     ),
     Claim(
         "PD-7",

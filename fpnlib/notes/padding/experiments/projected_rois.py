@@ -232,6 +232,9 @@ CLAIMS = (
             "with the units that were there before unchanged": within(EXACT, "an old unit", of="unit_change"),
         },
         padded_first,
-        told={"holds": "Pad the image by what the receptive field asks for, and an RoI at the border is whole again."},
+        told={
+            "holds": "Pad the image by what the receptive field asks for, and a projected RoI at the border is "
+            "whole again."
+        },
     ),
 )

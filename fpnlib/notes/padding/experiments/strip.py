@@ -28,6 +28,12 @@ class Strip:
     right_limit: float  # and at the right border
     read: int  # units that RoIPool reads if the box is divided by the stride
     asked: int  # and those that it asks for, whether the map has them or not
+    places: np.ndarray  # of these, in pixels
+
+    @property
+    def top(self) -> int:
+        """The last layer."""
+        return len(self.centers) - 1
 
 
 def strip_of(position: int, width: int, layers: int, kernel: int, stride: int, padding: int) -> Strip:
@@ -61,4 +67,5 @@ def strip_of(position: int, width: int, layers: int, kernel: int, stride: int, p
         right_limit=float(degenerate_width(field, image_size=(PIXELS, PIXELS))),  # type: ignore[arg-type]
         read=max(0, min(last + 1, units) - first),
         asked=last + 1 - first,
+        places=axis.center(0) + 0.5 + axis.stride * np.arange(first, last + 1),
     )

@@ -7,11 +7,14 @@ from ipywidgets import Widget
 from jaxtyping import UInt8
 from matplotlib.figure import Figure
 
-from fpnlib.explore import Explorer, choice, number, slider
+from fpnlib.claims import Result
+from fpnlib.explore import Explorer, choice, number, slider, toggle
 from fpnlib.explore.style import BLUE, FAINT, ORANGE
 from fpnlib.models import PNet
 from fpnlib.notes.padding.experiments.leaving_face import FACE, MOST_PADDING, OUTSIDE, LeavingFace
 from fpnlib.notes.padding.experiments.padded import MODES, Mode
+
+_SQUARES = "squares: a hundred faces, area under ROC,\nwithout padding and with six black pixels"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,6 +31,7 @@ class FaceData:
     plain_best: float
     plain_box: np.ndarray
     curve: np.ndarray  # best score at every distance
+    hundred: bool  # whether the hundred faces are shown
 
 
 class FaceExplorer(Explorer[FaceData]):
@@ -38,6 +42,8 @@ class FaceExplorer(Explorer[FaceData]):
 
     def __init__(self, photo: UInt8[np.ndarray, "h w 3"], face: tuple[float, float, float, float]) -> None:
         self._leaving = LeavingFace(photo, face)
+        numbers = Result.load("PD-3").measurement.numbers
+        self._hidden, *self._areas = (np.array(numbers[name]) for name in ("hidden", "area_plain", "area_padded"))
         super().__init__()
 
     def make_controls(self) -> dict[str, Widget]:
@@ -48,17 +54,16 @@ class FaceExplorer(Explorer[FaceData]):
             ),
             "padding": slider("padding (pixels)", 6, 0, MOST_PADDING, PNet.stride),
             "mode": choice("padded with", MODES),
+            "hundred": toggle("a hundred faces too"),
         }
 
-    def compute(self, distance: int, padding: int, mode: Mode) -> FaceData:
+    def compute(self, distance: int, padding: int, mode: Mode, hundred: bool) -> FaceData:
         """Look up P-Net's answers; without padding, all modes are one."""
         plain = self._leaving.answers(0, MODES[0])
         padded = self._leaving.answers(padding, mode) if padding else plain
         at = distance + OUTSIDE
         return FaceData(
-            distance=distance,
-            padding=padding,
-            mode=mode,
+            *(distance, padding, mode),
             photo=padded.photos[at],
             scores=padded.scores[at],
             best=float(padded.best[at]),
@@ -66,6 +71,7 @@ class FaceExplorer(Explorer[FaceData]):
             plain_best=float(plain.best[at]),
             plain_box=plain.boxes[at],
             curve=padded.best,
+            hundred=hundred,
         )
 
     def build(self, figure: Figure) -> None:
@@ -93,25 +99,33 @@ class FaceExplorer(Explorer[FaceData]):
         curve.axes.set(xlabel="left edge of the face to the border", xlim=(distances[0] - 0.5, distances[-1] + 0.5))
         curve.axes.set(xticks=range(-OUTSIDE, int(distances[-1]) + 1, 4), yticks=np.linspace(0, 1, 6))
         curve.upright(0, color=FAINT, lw=1, zorder=0)
-        plain = self._leaving.answers(0, MODES[0]).best
-        curve.line((distances, plain), ":", color=BLUE, label="no padding")
+        curve.line((distances, self._leaving.answers(0, MODES[0]).best), ":", color=BLUE, label="no padding")
         curve.line(lambda data: (distances, data.curve), color=ORANGE, label="padded")
         curve.dot(lambda data: (data.distance, data.plain_best), ms=8, color=BLUE)
         curve.dot(lambda data: (data.distance, data.best))
+        curve.line(lambda data: self._squares(data, 0), "s", color=BLUE)
+        curve.line(lambda data: self._squares(data, 1), "s", color=ORANGE)
+        curve.text(lambda data: _SQUARES * data.hundred, -OUTSIDE, -0.12, fontsize=8.5)
         # Each beside its dot, where the curves leave room.
         curve.text("padded", at=lambda data: (max(data.distance - 0.4, -5), data.best + 0.04), ha="right")
         curve.text("no padding", at=lambda data: (min(data.distance + 0.5, 4), data.plain_best - 0.04), va="top")
         curve.grab(distance=lambda value: (value, None))
 
+    def _squares(self, data: FaceData, way: int) -> tuple[np.ndarray, np.ndarray]:
+        shown = slice(None if data.hundred else 0)
+        return -FACE * self._hidden[shown], self._areas[way][shown]
+
     def describe(self, data: FaceData) -> str:
-        """Say both scores."""
+        """Say both scores, and what a hundred faces say."""
+        plain, six = (number(areas[-2]) for areas in self._areas)
+        faces = f"\nA hundred faces, 40% cut off: area under ROC {plain} without padding, {six} with six black pixels."
         where = f"{abs(data.distance)} pixels {'beyond' if data.distance < 0 else 'inside'} the left border"
         means = f"{number(data.curve.mean())} over all distances"
         padded = f"padded by {data.padding} pixels ({data.mode})" if data.padding else f"no padding yet ({data.mode})"
         return (
             f"The face's left edge is {where}; the face is about {FACE} pixels in size. Best score without padding "
             f"{number(data.plain_best)}, {padded} {number(data.best)}; the latter on average {means}."
-        )
+        ) + (faces if data.hundred else "")
 
     def invariants(self, data: FaceData) -> dict[str, bool]:
         """Check scores, and that padding by whole strides keeps every old window."""

@@ -5,7 +5,7 @@ from ipywidgets import Widget
 from matplotlib.figure import Figure
 
 from fpnlib.explore import Explorer, counted, number, slider
-from fpnlib.explore.style import BLUE, FAINT, INK, MUTED, ORANGE, SKY
+from fpnlib.explore.style import BLUE, FAINT, INK, MUTED, ORANGE, PAPER, SKY
 from fpnlib.notes.padding.experiments.strip import PIXELS, Strip, strip_of
 
 MOST_LAYERS = 3
@@ -19,7 +19,7 @@ _ROWS = (
     "RoI on the image, in pixels",
     "RoI / S, in units",
     "what the map keeps of it",
-    "units by box / S, on the map",
+    "by box / S (▲), on the map",
     "An RoI is a point up to a width of",
     "left border:",
     "right border:",
@@ -61,7 +61,7 @@ class GeometryExplorer(Explorer[Strip]):
         strip.strokes([[(0, y), (PIXELS, y)] for y in (-_CELL, _CELL)], colors=MUTED, linewidths=1.2)
         strip.text("centres of units", PIXELS + 1.5, 1, va="center")
         strip.areas(self._first_field, color=SKY, alpha=0.35)
-        strip.text("unit 0 and what it sees", at=lambda data: (data.centers[-1][0], _top(data) + 0.27), ha="center")
+        strip.text("unit 0 and\nwhat it sees", at=_beside_first, ha="right", va="center")
         strip.strokes(
             lambda data: [
                 [(x, level - 0.2), (x, level + 0.2)] for level, row in enumerate(data.centers) if level for x in row
@@ -75,18 +75,14 @@ class GeometryExplorer(Explorer[Strip]):
             linewidths=7,
         )
         strip.line(self._points, "D", ms=10, color=ORANGE, mec=INK)
+        strip.line(lambda data: (data.places, [data.top - 0.32] * data.asked), "^", ms=7, color=PAPER, mec=INK)
+        strip.line(lambda data: (data.places[: data.read], [data.top - 0.32] * data.read), "^", ms=7, color=INK)
         strip.text("RoI", at=lambda data: ((data.begin + data.end) / 2, -0.45), ha="center", va="top", weight="bold")
-        strip.text(
-            lambda data: _units(data.kept) if data.kept else "a point",
-            at=lambda data: (data.clipped[-1, 1] + 1.7, _top(data)),
-            va="center",
-            weight="bold",
-        )
+        strip.text(_kept, at=lambda data: (data.clipped[-1].mean(), data.top + 0.27), ha="center", weight="bold")
         strip.grab(layers=lambda value: (None, value))
-        far_end = {"width": lambda width, data: (min(data.begin + width, PIXELS), 0)}
-        strip.dot(lambda data: (data.end, 0), ms=7, grab=far_end)
+        strip.dot(lambda data: (data.end, 0), ms=7)
+        strip.grab(width=lambda width, data: (min(data.begin + width, PIXELS), 0))
         strip.grab(position=lambda value: (value, None))
-
         words = self.panel(both[1], xlim=(0, 1), ylim=(len(_ROWS) - 0.4, -0.6))
         words.axes.set_axis_off()
         for row, name in enumerate(_ROWS):
@@ -96,7 +92,7 @@ class GeometryExplorer(Explorer[Strip]):
     @staticmethod
     def _first_field(data: Strip) -> list[list[tuple[float, float]]]:
         first, half = data.centers[-1][0], data.size / 2
-        return [[(first - half, _CELL), (first + half, _CELL), (first, _top(data))]]
+        return [[(first - half, _CELL), (first + half, _CELL), (first, data.top)]]
 
     @staticmethod
     def _points(data: Strip) -> tuple[np.ndarray, np.ndarray]:
@@ -112,9 +108,9 @@ class GeometryExplorer(Explorer[Strip]):
 
     def describe(self, data: Strip) -> str:
         """Say where the RoI lies and what the map keeps of it."""
-        shape = "a point" if data.kept == 0 else f"{_units(data.kept)} wide"
+        shape = "a point" if data.kept == 0 else f"{_kept(data)} wide"
         return (
-            f"{counted(_top(data), 'layer')}: receptive field {data.size}, stride {data.stride}, the middle "
+            f"{counted(data.top, 'layer')}: receptive field {data.size}, stride {data.stride}, the middle "
             f"of unit 0 at {number(data.start + 0.5)}. The RoI from {data.begin} to {data.end} should be "
             f"{_units(data.whole)} wide; on the feature map it is {shape}.\n"
             f"A point up to a width of: {_limit(data, 0)} at the left border, {_limit(data, 1)} at the right one. "
@@ -142,9 +138,13 @@ def _limit(data: Strip, side: int) -> str:
     return (f"{number(limit)} pixels" if limit > 0 else "never") if here else "?"
 
 
+def _beside_first(data: Strip) -> tuple[float, int]:
+    return max(data.centers[-1][0] - 1.5, -6), data.top
+
+
+def _kept(data: Strip) -> str:
+    return _units(data.kept) if data.kept else "a point"
+
+
 def _units(count: float) -> str:
     return f"{number(count)} unit{'' if count == 1 else 's'}"
-
-
-def _top(data: Strip) -> int:
-    return len(data.centers) - 1

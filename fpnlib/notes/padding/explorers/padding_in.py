@@ -17,7 +17,7 @@ _LEAST, _MOST = 1e-3, 3.0  # differences that the picture tells apart
 
 @dataclasses.dataclass(frozen=True)
 class PaddingInData:
-    """How the cells of one map differ between the crop alone and the crop within the photo."""
+    """How the units of one map differ between the crop alone and the crop within the photo."""
 
     padding: str
     map: str
@@ -27,8 +27,8 @@ class PaddingInData:
     difference: np.ndarray  # (h, w), in root mean squares of the whole map
     places: np.ndarray  # (w,), the middle of each column in pixels
     profiles: np.ndarray  # (ways to pad, w)
-    reach: int  # cells
-    share: float  # of the cells that differ by more than the threshold
+    reach: int  # units
+    share: float  # of the units that differ by more than the threshold
 
     @property
     def chosen(self) -> np.ndarray:
@@ -37,9 +37,9 @@ class PaddingInData:
 
 
 class PaddingInExplorer(Explorer[PaddingInData]):
-    """The crop in its photo, the difference of every cell, and that of the columns for every way to pad."""
+    """The crop in its photo, the difference of every unit, and that of the columns for every way to pad."""
 
-    title = "A crop within a photo, how much each cell of a map differs when the crop stands alone, and by column"
+    title = "A crop within a photo, how much each unit of a map differs when the crop stands alone, and by column"
     size = (1000, 380)
 
     def __init__(self, borders: BordersInside) -> None:
@@ -83,9 +83,9 @@ class PaddingInExplorer(Explorer[PaddingInData]):
         photo.image(self._borders.photo, (0, 0, whole, whole))
         photo.areas(lambda data: _zeros(data.missing, side // 2, side), color="grey")
         photo.box((side / 2, side / 2, 1.5 * side, 1.5 * side))
-        cells = self.panel(middle, bare=True, title="Crop alone, crop in photo: difference")
-        cells.axes.set(xlim=(0, side), ylim=(side, 0), xlabel="darkest: a thousandth; brightest: three")
-        cells.image(
+        units = self.panel(middle, bare=True, title="Crop alone, crop in photo: difference")
+        units.axes.set(xlim=(0, side), ylim=(side, 0), xlabel="darkest: a thousandth; brightest: three")
+        units.image(
             lambda data: (
                 np.log10(data.difference.clip(_LEAST, _MOST)),
                 (0, 0, *np.multiply(data.difference.shape[::-1], data.stride)),
@@ -119,27 +119,26 @@ class PaddingInExplorer(Explorer[PaddingInData]):
     def describe(self, data: PaddingInData) -> str:
         """Say how deep the padding reaches, and how much it changes at the sides and in the middle."""
         beside = f", {data.missing} pixels of zeros at the right and below" if data.missing else ""
-        middle = data.chosen[len(data.chosen) // 2]
+        middle, every = data.chosen[len(data.chosen) // 2], np.sqrt(np.square(data.chosen).mean())
         deep = (
-            f"reaches {counted(data.reach, 'cell')} deep, {data.reach * data.stride} pixels"
+            f"reaches {counted(data.reach, 'unit')} deep, {data.reach * data.stride} pixels"
             if data.reach
             else "is nowhere"
         )
-        sizes = np.sqrt(np.square(data.profiles).mean(1))
-        others = [f"{name} {number(size, 2)}" for name, size in zip(PADDINGS, sizes, strict=True)]
         return (
             f"Map of {data.map}, padded with {data.padding}{beside}. A difference above "
-            f"{number(data.threshold)} {deep}: {number(100 * data.share, 2)}% of the {data.difference.size} cells. "
+            f"{number(data.threshold)} {deep}: {number(100 * data.share, 2)}% of the {data.difference.size} units. "
             f"The first column differs by {number(data.chosen[0], 2)}, the middle one by {number(middle, 2)}, the "
-            f"last by {number(data.chosen[-1], 2)}.\nOver all columns: {', '.join(others)}."
+            f"last by {number(data.chosen[-1], 2)}, all together by {number(every, 2)}, "
+            "in root mean squares of the map."
         )
 
     def invariants(self, data: PaddingInData) -> dict[str, bool]:
-        """Check that the reach is that of the cells that are shown."""
+        """Check that the reach is that of the units that are shown."""
         deep = data.difference[data.reach : len(data.difference) - data.reach, data.reach : -data.reach or None]
         return {
-            "no cell deeper than the reach differs": bool((deep <= data.threshold).all()),
-            "a reach has a cell": (data.reach > 0) == (data.share > 0),
+            "no unit deeper than the reach differs": bool((deep <= data.threshold).all()),
+            "a reach has a unit": (data.reach > 0) == (data.share > 0),
         }
 
 

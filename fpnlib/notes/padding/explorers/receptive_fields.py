@@ -89,8 +89,8 @@ class FieldsExplorer(Explorer[FieldsData]):
         fields.axes.spines[["left", "bottom"]].set_visible(False)
         fields.areas(lambda data: data.bars(0), facecolors=BLUE, alpha=0.55)
         fields.areas(lambda data: data.bars(data.apart), facecolors=ORANGE, alpha=0.55)
-        fields.line(lambda data: (_ruler(data.span)[1], [-0.55, -0.55]), color=INK, lw=1.5, marker="|", ms=9)
-        fields.text(lambda data: counted(_ruler(data.span)[0], "pixel"), 0.5, -0.98, ha="center")
+        fields.line(lambda data: (_ruler(data.span)[1], [-0.75, -0.75]), color=INK, lw=1.5, marker="|", ms=9)
+        fields.text(lambda data: f"scale: {counted(_ruler(data.span)[0], 'pixel')}", 0.02, -1.05)
         fields.dot(
             lambda data: (data.middle(data.apart), 0),
             ms=8,
@@ -132,6 +132,6 @@ class FieldsExplorer(Explorer[FieldsData]):
 
 
 def _ruler(span: float) -> tuple[int, list[float]]:
-    """A round length in pixels, at most a quarter of `span` but at least 1, and its ends on the picture."""
+    """A round length in pixels, at most a quarter of `span` but at least 1, and its ends in the picture's corner."""
     length = max([m * 10**power for power in range(4) for m in (1, 2, 5) if m * 10**power <= span / 4], default=1)
-    return length, [0.5 - length / span / 2, 0.5 + length / span / 2]
+    return length, [0.0, length / span]

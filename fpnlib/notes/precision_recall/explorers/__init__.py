@@ -3,15 +3,17 @@
 import numpy as np
 import torch
 
-from fpnlib.data import labelled_photo
+from fpnlib.data import digits, labelled_photo
 from fpnlib.data.detections import read_detections, read_images
 from fpnlib.explore import explorer
 from fpnlib.metrics.arrays import ArrayLike
 from fpnlib.notes.precision_recall.experiments.averages import EXAMPLE
 from fpnlib.notes.precision_recall.experiments.contact_sheet import contact_sheet, sheet_detections
+from fpnlib.notes.precision_recall.experiments.detector import moved_sheet_labels
 from fpnlib.notes.precision_recall.experiments.digits import digit_scores
 from fpnlib.notes.precision_recall.explorers.calibration import CalibrationExplorer
 from fpnlib.notes.precision_recall.explorers.detection import DetectionExplorer
+from fpnlib.notes.precision_recall.explorers.examples import Examples
 from fpnlib.notes.precision_recall.explorers.interpolations import RankingExplorer
 from fpnlib.notes.precision_recall.explorers.operating_point import OperatingPointExplorer
 from fpnlib.notes.precision_recall.explorers.precision_recall import ThresholdExplorer
@@ -35,7 +37,10 @@ def precision_recall(scores: ArrayLike | None = None, targets: ArrayLike | None 
         scores: one number per example, higher means more likely positive; logits will do. By default the book's.
         targets: True or 1 where the example is positive.
     """
-    return ThresholdExplorer(*_scores_or_digits(scores, targets))
+    examples = None
+    if scores is None and targets is None:
+        examples = Examples(digits()[0].numpy(), *(column.numpy() for column in digit_scores()))
+    return ThresholdExplorer(*_scores_or_digits(scores, targets), examples)
 
 
 @explorer
@@ -83,7 +88,9 @@ def detection(predictions: object = None, targets: object = None, image: object 
         image: the photo to draw under the boxes, (H, W, 3) or a path, or a list of one per image; grey without.
     """
     if predictions is None and targets is None:
-        predictions, targets, image = sheet_detections(), contact_sheet().targets, contact_sheet().image
+        sheet, boxes = contact_sheet(), sheet_detections()
+        found, wanted = read_detections(boxes, sheet.targets)
+        return DetectionExplorer(found, wanted, [sheet.image], read_detections(boxes, moved_sheet_labels())[1])
     if predictions is None or targets is None:
         raise ValueError("predictions, targets: got only one of the two, allowed: both or neither")
     found, wanted = read_detections(predictions, targets)
@@ -96,7 +103,7 @@ def box_error() -> DetectionExplorer:
     cafe = labelled_photo("cafe")
     labels = {"boxes": cafe.boxes, "labels": cafe.labels}
     perfect = labels | {"scores": torch.ones(len(cafe.boxes))}
-    return DetectionExplorer(*read_detections(perfect, labels), [cafe.image], error=10)
+    return DetectionExplorer(*read_detections(perfect, labels), [cafe.image])
 
 
 EXPLORERS = (precision_recall, prevalence, operating_point, calibration, interpolations, detection, box_error)

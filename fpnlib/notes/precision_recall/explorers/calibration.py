@@ -91,11 +91,11 @@ class CalibrationExplorer(Explorer[CalibrationData]):
             panel.axes.set_xticks([0.2, 0.5, 1, 2, 5], ["0.2", "0.5", "1", "2", "5"], minor=False)
             panel.axes.minorticks_off()
             panel.upright(lambda data: data.temperature, color=INK, lw=1, grab="temperature")
-        ranks.axes.set(title="The order's numbers", ylim=(0, 1.08))
+        ranks.axes.set(title="What reads the order", ylim=(0, 1.08))
         ranks.line(lambda data: _gone(data, self._orders[0]), color=BLUE)
         ranks.line(lambda data: _gone(data, self._orders[1]), color=MUTED)
         ranks.dot(lambda data: ([data.temperature] * 2, data.order), color=BLUE, ms=7)
-        brier.axes.set(title="The probabilities' number", xlabel="temperature", ylim=(0, top))
+        brier.axes.set(title="What reads the probabilities", xlabel="temperature", ylim=(0, top))
         brier.line(lambda data: _gone(data, data.by_temperature[0]), color=GREEN)
         brier.line(lambda data: _gone(data, data.by_temperature[1]), color=RED)
         brier.dot(lambda data: (data.temperature, min(data.brier, top)), color=GREEN)
@@ -118,7 +118,7 @@ class CalibrationExplorer(Explorer[CalibrationData]):
             f"At temperature {number(data.temperature)} the mean probability is {number(data.mean)}, the share of "
             f"positives {number(self._prevalence)}; in {counted(data.bins, 'bin')} the mean gap is "
             f"{number(curve.expected_error)}.\nBrier score {number(data.brier)}:{said}.\n"
-            f"Unmoved: average precision {number(data.order[0])}, area under ROC {number(data.order[1])}."
+            f"Average precision {number(data.order[0])}, area under ROC {number(data.order[1])}."
         )
 
     def invariants(self, data: CalibrationData) -> dict[str, bool]:

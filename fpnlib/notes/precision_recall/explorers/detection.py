@@ -1,8 +1,5 @@
 """When does a box count?"""
 
-import dataclasses
-import functools
-import math
 import operator
 from collections.abc import Sequence
 from typing import Any
@@ -12,11 +9,12 @@ import torch
 from ipywidgets import Widget
 from matplotlib.figure import Figure
 
-from fpnlib.explore import Explorer, counted, number, slider
+from fpnlib.explore import Explorer, counted, number, slider, toggle
 from fpnlib.explore.controls import scale
-from fpnlib.explore.style import BLUE, GREEN, ORANGE, RED, faded
+from fpnlib.explore.style import BLUE, GREEN, INK, ORANGE, RED, faded
 from fpnlib.notes.precision_recall.experiments import moved_boxes
-from fpnlib.notes.precision_recall.experiments.moved_boxes import Boxes, Judged
+from fpnlib.notes.precision_recall.experiments.moved_boxes import Boxes
+from fpnlib.notes.precision_recall.explorers.detected import Detected, DetectionData
 
 _LOOKS: dict[str, dict[str, Any]] = {
     "right": {"colors": GREEN, "linewidths": 3.0},
@@ -25,40 +23,26 @@ _LOOKS: dict[str, dict[str, Any]] = {
 }
 
 
-@dataclasses.dataclass(frozen=True)
-class DetectionData:
-    """The kept boxes of one picture by what they count as; average precision is over all boxes of all pictures."""
-
-    picture: int
-    iou: float
-    error: int
-    boxes: Judged
-    per_iou: np.ndarray
-    at_iou: float
-
-    @property
-    def mean(self) -> float:
-        """Mean average precision from IoU .5 to .95."""
-        return float(self.per_iou[-10:].mean())
-
-
 class DetectionExplorer(Explorer[DetectionData]):
     """Boxes on a picture, coloured by what they count as, and average precision against the IoU threshold.
 
-    Takes what `fpnlib.data.detections` reads, and by how many pixels the boxes are moved at first.
+    Takes what `fpnlib.data.detections` reads, and other labels for the same pictures if there are such. Of the box with
+    the best score the area that it shares with its label is filled, and the rest of the area that both cover.
     """
 
     title = "Detected boxes on a picture, right, wrong and missed, and average precision against the IoU threshold"
     size = (960, 430)
 
     def __init__(
-        self, predictions: Sequence[Boxes], targets: Sequence[Boxes], images: Sequence[np.ndarray], error: int = 0
+        self,
+        predictions: Sequence[Boxes],
+        targets: Sequence[Boxes],
+        images: Sequence[np.ndarray],
+        shifted: Sequence[Boxes] | None = None,
     ) -> None:
-        self._error = error
+        self._detected = Detected(predictions, targets, shifted)
         self._predictions, self._targets, self._images = predictions, targets, images
-        self._average_precision = functools.lru_cache(maxsize=64)(
-            functools.partial(moved_boxes.average_precisions, predictions, targets)
-        )
+        self._can_shift = shifted is not None
         super().__init__()
 
     def make_controls(self) -> dict[str, Widget]:
@@ -72,15 +56,13 @@ class DetectionExplorer(Explorer[DetectionData]):
             low, high, step = scale(float(scores.min()), float(scores.max()), 50)
             start = low + int((float(scores.quantile(0.75)) - low) / step) * step
             controls["score"] = slider("score from which a box is kept", start, low, high, step)
-        return controls | {"error": slider("move every box by (px)", self._error, 0, 40, 1)}
+        if self._can_shift:
+            controls["shifted"] = toggle("move the labels to where the detector draws")
+        return controls | {"error": slider("move every box by (px)", 0, 0, 40, 1)}
 
-    def compute(self, iou: float, error: int, score: float = -math.inf, picture: int = 1) -> DetectionData:
+    def compute(self, **state: Any) -> DetectionData:
         """Move the boxes, match those that are kept class by class, and sum up the whole ranking."""
-        given = moved_boxes.moved(self._predictions, error)[picture - 1]
-        keep = given["scores"] >= score
-        shown = moved_boxes.judged({key: value[keep] for key, value in given.items()}, self._targets[picture - 1], iou)
-        at_iou = float(self._average_precision(error, (iou,))[0])
-        return DetectionData(picture, iou, error, shown, self._average_precision(error), at_iou)
+        return self._detected.data(**state)
 
     def build(self, figure: Figure) -> None:
         """Lay out the picture, the curve and the counts."""
@@ -96,14 +78,22 @@ class DetectionExplorer(Explorer[DetectionData]):
             return shown, (0, 0, *shown.shape[1::-1])
 
         photo.image(page if len(pages) > 1 else pages[0], (0, 0, width, height))
+        photo.boxes(lambda data: data.labels, colors=INK, linewidths=0.7)
+        photo.areas(lambda data: data.overlaps.best_pair, color=ORANGE, alpha=0.3, lw=0)
+        photo.areas(lambda data: data.overlaps.best_shared, color=ORANGE, alpha=0.5, lw=0)
         words = self.panel(axes["words"], bare=True, xlim=(0, 1), ylim=(3.5, -0.5))
         for row, (kind, look) in enumerate(_LOOKS.items()):
             photo.boxes(operator.attrgetter(f"boxes.{kind}"), **look)
             words.strokes([[(0, row), (0.07, row)]], **look)
+        words.strokes(
+            lambda data: [[(0, 3), (0.07, 3)]] if data.overlaps.best_pair else [], colors=ORANGE, linewidths=9
+        )
         words.table(self._in_words, (0.1, 0.46), range(4), ha="left")
         if len(pages) == 1 and len(self._predictions[0]["boxes"]):
             # All boxes move with the one with the best score, which is always kept.
-            photo.dot(lambda data: self._middle_of_best(data.error), ms=8, grab={"error": self._middle_of_best})
+            middle = self._detected.middle_of_best
+            photo.dot(lambda data: middle(data.error), ms=6, grab={"error": middle})
+        photo.line(lambda data: data.overlaps.middles, ".", ms=1, color=INK, says=_iou)
 
         curve = self.panel(axes["curve"], title="Average precision", xlabel="IoU at which a box counts", ylabel="AP")
         curve.axes.set(xlim=(0.03, 0.97), ylim=(-0.02, 1.05))
@@ -118,24 +108,20 @@ class DetectionExplorer(Explorer[DetectionData]):
             (f"{right} right (TP)", f"precision {number(data.boxes.precision)}"),
             (f"{wrong} wrong (FP)", f"recall {number(data.boxes.recall)}"),
             (f"{missed} missed (FN)", f"AP {number(data.at_iou)} at this IoU"),
-            ("", f"AP {number(data.mean)}, mean of .5 to .95"),
+            (_pair(data), f"AP {number(data.mean)}, mean of .5 to .95"),
         ]
-
-    def _middle_of_best(self, error: int) -> tuple[float, float]:
-        best = int(self._predictions[0]["scores"].argmax())
-        x0, y0, x1, y1 = moved_boxes.moved(self._predictions, error)[0]["boxes"][best].tolist()
-        return (x0 + x1) / 2, (y0 + y1) / 2
 
     def describe(self, data: DetectionData) -> str:
         """Say the counts and the average precision."""
         right, wrong, missed = data.boxes.counts
+        pair = f" The filled pair has IoU {number(data.overlaps.best_iou)}." if data.overlaps.best_pair else ""
         by = f", each box moved by {counted(data.error, 'pixel')}" if data.error else ""
         where = f"On picture {data.picture}, with" if len(self._images) > 1 else "With"
         return (
             f"{where} IoU {number(data.iou)} asked for{by}, {counted(right, 'box', 'boxes')} of those kept "
             f"{'is' if right == 1 else 'are'} right and {wrong} wrong; {counted(missed, 'object')} "
             f"{'is' if missed == 1 else 'are'} missed. Precision {number(data.boxes.precision)}, recall "
-            f"{number(data.boxes.recall)}.\nAverage precision, whatever the score"
+            f"{number(data.boxes.recall)}.{pair}\nAverage precision, whatever the score"
             f"{', over all pictures' if len(self._images) > 1 else ''}: {number(data.at_iou)} at this IoU, "
             f"{number(data.mean)} as the mean from .5 to .95."
         )
@@ -148,3 +134,11 @@ class DetectionExplorer(Explorer[DetectionData]):
             "a stricter IoU never raises AP": bool((np.diff(data.per_iou) <= 1e-12).all()),
             "AP lies between 0 and 1": bool(data.per_iou.min() >= 0 and data.per_iou.max() <= 1),
         }
+
+
+def _pair(data: DetectionData) -> str:
+    return f"filled: IoU {number(data.overlaps.best_iou)}" if data.overlaps.best_pair else ""
+
+
+def _iou(data: DetectionData, place: int) -> str:
+    return f"IoU {number(data.overlaps.ious[place])}"

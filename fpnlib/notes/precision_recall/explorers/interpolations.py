@@ -32,10 +32,7 @@ class RankingData:
 
 
 class RankingExplorer(Explorer[RankingData]):
-    """The ranking as a strip; under it four panels, each with the area or the samples that its AP sums.
-
-    Equal scores keep their order, as in COCO.
-    """
+    """The ranking as a strip, equal scores in their order; under it what each of four AP sums: an area or samples."""
 
     title = "One ranking as a strip, and four ways to turn its precision-recall points into one number"
     size = (1000, 430)
@@ -77,7 +74,7 @@ class RankingExplorer(Explorer[RankingData]):
         """Lay out the strip and four panels."""
         axes = figure.subplot_mosaic([["strip"] * 4, list(INTERPOLATIONS)], height_ratios=[0.6, 3])
         n, positives = len(self._ranking), int(self._ranking.sum())
-        title = "The ranking, best score first (orange: positive)"
+        title = "The ranking, best score first; in each positive (orange) the precision down to it"
         strip = self.panel(axes["strip"], bare=True, title=title, xlim=(0.5, n + 0.5), ylim=(-0.4, 1.4))
         strip.axes.set_xticks([1, n] if n > 40 else range(1, n + 1))
         strip.axes.tick_params(length=0)
@@ -85,6 +82,7 @@ class RankingExplorer(Explorer[RankingData]):
         strip.image(lambda data: data.ranking[None].astype(float), (0.5, 0, n + 0.5, 1), aspect="auto", **colours)
         if n <= 40:
             strip.strokes(lambda data: [[(edge + 0.5, 0), (edge + 0.5, 1)] for edge in range(1, n)], colors=PAPER)
+            strip.table(_precisions, range(1, n + 1), [0.5], ha="center", weight="bold")
         pointer: dict[str, Any] = {"color": INK, "ms": 8, "clip_on": False}
         strip.line(lambda data: (data.moved_from, -0.2), "^", grab={"item": lambda item: (item, -0.2)}, **pointer)
         strip.line(lambda data: (data.moved_to, 1.2), "v", grab={"rank": lambda rank: (rank, 1.2)}, **pointer)
@@ -128,22 +126,25 @@ class RankingExplorer(Explorer[RankingData]):
 
     def describe(self, data: RankingData) -> str:
         """Say the ranking's four numbers."""
-        found = int(data.ranking.sum())
         kind = "positive" if data.ranking[data.moved_to - 1] else "negative"
-        moved = (
-            "none was moved" if data.moved_from == data.moved_to else f"a {kind} one was put at rank {data.moved_to}"
-        )
+        still = data.moved_from == data.moved_to
+        moved = "none was moved" if still else f"a {kind} one was put at rank {data.moved_to}"
         values = ", ".join(f"{title} {number(data.average_precision[name])}" for name, title in INTERPOLATIONS.items())
-        return f"{found} of {data.num_positives} positives are in the ranking; {moved}.\nAverage precision: {values}."
+        ranked = f"{data.ranking.sum()} of {data.num_positives} positives are in the ranking"
+        return f"{ranked}; {moved}.\nAverage precision: {values}."
 
     def invariants(self, data: RankingData) -> dict[str, bool]:
         """Check each number against what its panel draws."""
         ap = data.average_precision
         steps = np.diff(data.recall, prepend=0)
         return {
-            "no items are lost": int(data.ranking.sum()) == int(self._ranking.sum()),
             "none: the area of the steps": bool(np.isclose(ap["none"], (steps * data.precision).sum())),
             "all: the area under the envelope": bool(np.isclose(ap["all"], (steps * data.envelope).sum())),
             "samples: their mean": all(bool(np.isclose(ap[name], s.mean())) for name, s in data.samples.items()),
             "the envelope never lowers": ap["all"] >= ap["none"] - 1e-12,
         }
+
+
+def _precisions(data: RankingData) -> list[list[str]]:
+    """In each positive's place, how many are positive down to it, and of how many."""
+    return [[f"{data.ranking[:k].sum()}/{k}" if right else "" for k, right in enumerate(data.ranking, 1)]]

@@ -14,6 +14,7 @@ from fpnlib.notes.precision_recall.experiments.costs import best_by_slope, losse
 from fpnlib.notes.precision_recall.explorers.scored import Scored
 
 _TOP = 2.0  # of the panel of losses; what is more lies on its edge
+_HIDDEN = "  with the best threshold\n  a curve is shown here"
 _SLOPES = (0.04, 1200)
 _BEST: dict[str, Any] = {"ms": 8, "color": GREEN, "mec": INK, "clip_on": False}
 
@@ -88,6 +89,7 @@ class OperatingPointExplorer(Explorer[OperatingPointData]):
         loss.line(lambda data: _shown(data, (self._xs[data.best], data.losses[data.best])), "D", **_BEST)
         loss.dot(lambda data: (data.threshold, min(data.loss, _TOP)))
         loss.text(_both_losses, self._scored.ends[0], 1.7)
+        loss.text(lambda data: "" if data.best_shown else _HIDDEN, self._scored.ends[0], 0.06, color=MUTED)
         self._show_slopes(slopes)
 
     def _show_slopes(self, panel: Panel) -> None:
@@ -98,9 +100,7 @@ class OperatingPointExplorer(Explorer[OperatingPointData]):
         panel.line(lambda data: _shown(data, (steps, np.repeat(self._xs[self._corners], 2))), color=GREEN)
         odds = np.log(np.array(_SLOPES) / self._scored.ratio)
         panel.line(lambda data: _shown(data, (_SLOPES, odds)), color=MUTED, lw=1.5, ls="--")
-        top = self._scored.ends[1] - 0.02 * np.ptp(self._scored.ends)
-        panel.line(lambda data: ([data.ratio, data.slope], [top, top]), color=MUTED, lw=1, ls=":")
-        panel.line(lambda data: (data.ratio, top), "v", ms=9, color=INK, grab={"ratio": lambda ratio: (ratio, top)})
+        panel.text(lambda data: "" if data.best_shown else _HIDDEN, 0.06, self._scored.ends[0] + 1, color=MUTED)
         panel.dot(lambda data: (data.slope, data.threshold), grab={"cost": _by_cost, "threshold": lambda t: (None, t)})
 
     def describe(self, data: OperatingPointData) -> str:

@@ -1,17 +1,18 @@
 """A threshold over scores."""
 
 import dataclasses
-from typing import Any
+import operator
+from collections.abc import Callable
 
 import numpy as np
 from ipywidgets import Widget
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
 
-from fpnlib.explore import Explorer, Panel, counted, number, slider
-from fpnlib.explore.style import BLUE, INK, MUTED
+from fpnlib.explore import Explorer, counted, number, slider, toggle
+from fpnlib.explore.style import BLUE, MUTED
 from fpnlib.metrics import average_precision, f_score, precision_recall_curve, roc_auc
 from fpnlib.metrics.arrays import ArrayLike
+from fpnlib.notes.precision_recall.explorers.examples import Examples, tile
 from fpnlib.notes.precision_recall.explorers.scored import UNIT, Scored
 
 
@@ -29,6 +30,7 @@ class ThresholdData:
     false_positive_rate: float
     beta: float
     f: float
+    whole: bool
 
 
 class ThresholdExplorer(Explorer[ThresholdData]):
@@ -37,26 +39,27 @@ class ThresholdExplorer(Explorer[ThresholdData]):
     title = "Score histograms, confusion matrix, precision-recall and ROC curves at one threshold"
     size = (1000, 600)
 
-    def __init__(self, scores: ArrayLike, targets: ArrayLike) -> None:
-        self._scored = Scored(scores, targets)
+    def __init__(self, scores: ArrayLike, targets: ArrayLike, examples: Examples | None = None) -> None:
+        self._scored, self._examples = Scored(scores, targets), examples
         self._curve = precision_recall_curve(scores, targets)
         self._ap = average_precision(scores, targets)
         self._auc = roc_auc(scores, targets)
         super().__init__()
 
     def make_controls(self) -> dict[str, Widget]:
-        """Return the threshold in the scores' own unit, and β of the F-score."""
+        """Return the threshold in the scores' own unit, β of the F-score, and whether curves go on beyond."""
         return {
             "threshold": self._scored.slider(),
             "beta": slider("β (recall weighs β² times)", 1.0, 0.25, 4.0, 0.25),
+            "whole": toggle("show the whole curves", True),
         }
 
-    def compute(self, threshold: float, beta: float) -> ThresholdData:
+    def compute(self, threshold: float, beta: float, whole: bool) -> ThresholdData:
         """Count at the threshold."""
         tp, fp, fn, tn = self._scored.counts(threshold)
-        precision, recall, false_positive_rate = tp / (tp + fp), tp / (tp + fn), fp / (fp + tn)
+        precision, recall, fpr = tp / (tp + fp), tp / (tp + fn), fp / (fp + tn)
         f = float(f_score(precision, recall, beta))
-        return ThresholdData(threshold, tp, fp, fn, tn, precision, recall, false_positive_rate, beta, f)
+        return ThresholdData(threshold, tp, fp, fn, tn, precision, recall, fpr, beta, f, whole)
 
     def _on_curve(self, threshold: float) -> tuple[float, float]:
         """Return recall and precision."""
@@ -79,61 +82,55 @@ class ThresholdExplorer(Explorer[ThresholdData]):
         table.axes.set_yticks([0, 1], ["positive", "negative"], rotation=90, va="center")
         table.axes.tick_params(length=0)
         for place, (name, pair) in enumerate({"TP": "fn", "FN": "tp", "FP": "tn", "TN": "fp"}.items()):
-            self._tile(table, place % 2, place // 2, name, pair)
+            tile(table, place % 2, place // 2, name, pair, self._examples)
 
-        curve = self.panel(axes["pr"], title=f"Precision and recall: AP {number(self._ap)}", **UNIT)
-        curve.axes.set(xlabel="recall", ylabel="precision")
-        curve.line((self._curve.recall, self._curve.precision), color=BLUE, drawstyle="steps-pre")
+        curve = self.panel(axes["pr"], title="Precision and recall", xlabel="recall", ylabel="precision", **UNIT)
+        points = self._curve.recall.numpy(), self._curve.precision.numpy()
+        curve.line(lambda data: _trail(data, *points), color=BLUE, drawstyle="steps-pre")
+        curve.text(lambda data: f"AP {number(self._ap)}" if data.whole else "", 0.04, 0.04)
         curve.dot(lambda data: (data.recall, data.precision), grab={"threshold": self._on_curve})
-        self._scored.show_roc(self.panel(axes["roc"], title=f"ROC: area {number(self._auc)}"))
+        roc = self.panel(axes["roc"], title="ROC")
+        self._scored.show_roc(roc, lambda data: _trail(data, self._scored.recall, self._scored.fpr)[::-1])
+        roc.text(lambda data: f"area {number(self._auc)}" if data.whole else "", 0.96, 0.04, ha="right")
 
         words = self.panel(axes["formulas"], title="The same in numbers")
         words.formulas(
             [
-                ("precision = TP / (TP + FP)", lambda data: _fraction(data.tp, data.fp, data.precision)),
-                ("recall = TP / (TP + FN)", lambda data: _fraction(data.tp, data.fn, data.recall)),
-                (
-                    "false positive rate = FP / (FP + TN)",
-                    lambda data: _fraction(data.fp, data.tn, data.false_positive_rate),
-                ),
+                ("precision = TP / (TP + FP)", _share("tp", "fp", "precision")),
+                ("recall = TP / (TP + FN)", _share("tp", "fn", "recall")),
+                ("false positive rate = FP / (FP + TN)", _share("fp", "tn", "false_positive_rate")),
                 ("F = (1 + β²) P R / (β² P + R)", lambda data: f"{number(data.f)}   (β = {number(data.beta)})"),
             ],
             fontsize=9.5,
         )
         words.text("flagged: score ≥ threshold", 0, 0.02, color=MUTED, fontsize=9)
 
-    @staticmethod
-    def _tile(table: Panel, x: int, y: int, name: str, other: str) -> None:
-        """A count of the confusion matrix; the darker, the larger its share of the row."""
-
-        def count(data: ThresholdData) -> int:
-            return int(getattr(data, name.lower()))
-
-        table.add(
-            table.axes.add_patch(Rectangle((x - 0.5, y - 0.5), 1, 1)),
-            lambda tile, data: tile.set_facecolor((INK, 0.45 * count(data) / (count(data) + getattr(data, other)))),
-        )
-        table.text(lambda data: f"{name} {count(data)}", x, y, ha="center", va="center", fontsize=13)
-
     def describe(self, data: ThresholdData) -> str:
-        """Say the counts and the three rates."""
+        """Say the counts and the three rates; of the whole curves their areas."""
+        areas = f"\nAverage precision {number(self._ap)}, area under ROC {number(self._auc)}." if data.whole else ""
         return (
             f"At threshold {number(data.threshold)}, {counted(data.tp + data.fp, 'example')} flagged: {data.tp} "
             f"rightly, {data.fp} wrongly; {counted(data.fn, 'positive')} missed.\n"
             f"Precision {number(data.precision)}, recall {number(data.recall)}, false positive rate "
-            f"{number(data.false_positive_rate)}, F {number(data.f)}."
+            f"{number(data.false_positive_rate)}, F {number(data.f)}.{areas}"
         )
 
     def invariants(self, data: ThresholdData) -> dict[str, bool]:
         """Check the counts against the whole and the point against the curve."""
-        rates: Any = (data.precision, data.recall, data.false_positive_rate, data.f)
         on_curve = np.isclose(self._curve.recall, data.recall) & np.isclose(self._curve.precision, data.precision)
         return {
             "every example is counted once": data.tp + data.fp + data.fn + data.tn == self._scored.size,
-            "rates lie between 0 and 1": all(0 <= rate <= 1 for rate in rates),
+            "rates lie between 0 and 1": all(0 <= one <= 1 for one in (data.precision, data.recall, data.f)),
             "the point lies on the curve": bool(on_curve.any()),
         }
 
 
-def _fraction(part: int, rest: int, value: float) -> str:
-    return f"{part} / ({part} + {rest}) = {number(value)}"
+def _trail(data: ThresholdData, recall: np.ndarray, other: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """A curve, or what of it belongs to thresholds as high as the present one."""
+    shown = recall <= (1 if data.whole else data.recall + 1e-12)
+    return recall[shown], other[shown]
+
+
+def _share(part: str, rest: str, share: str) -> Callable[[ThresholdData], str]:
+    counts = operator.attrgetter(part, rest, share)
+    return lambda data: "{0} / ({0} + {1}) = {2}".format(*counts(data)[:2], number(counts(data)[2]))

@@ -91,11 +91,11 @@ class PrevalenceExplorer(Explorer[PrevalenceData]):
         return recall, recall / (recall + data.ratio * fpr)
 
     def describe(self, data: PrevalenceData) -> str:
-        """Say what sank and what stayed."""
+        """Say the rates at this ratio."""
         return (
             f"One positive for {counted(data.ratio, 'negative')}: precision {number(data.precision)}, "
             f"average precision {number(data.average_precision)}.\n"
-            f"Unmoved by the ratio: recall {number(data.recall)}, false positive rate "
+            f"Recall {number(data.recall)}, false positive rate "
             f"{number(data.false_positive_rate)}, area under ROC {number(self._auc)}."
         )
 

@@ -84,9 +84,9 @@ class Scored:
         crowd.box(lambda data: (data.threshold, 0, self._high, 1.18 * top), fill=True, color=INK, alpha=0.08, lw=0)
         crowd.upright(lambda data: data.threshold, color=INK, grab="threshold")
 
-    def show_roc(self, roc: Panel) -> None:
-        """Fill a panel with the ROC curve and the threshold's point on it."""
+    def show_roc(self, roc: Panel, curve: Any = None) -> None:
+        """Fill a panel with the ROC curve, or a `curve` that follows the data, and the threshold's point on it."""
         roc.axes.set(xlabel="false positive rate", ylabel="recall", **UNIT)
         roc.line(([0, 1], [0, 1]), color=FAINT, lw=1, zorder=0)
-        roc.line((self.fpr, self.recall), color=BLUE)
+        roc.line(curve or (self.fpr, self.recall), color=BLUE)
         roc.dot(lambda data: (data.false_positive_rate, data.recall), grab={"threshold": self.rates})

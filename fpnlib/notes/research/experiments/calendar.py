@@ -49,14 +49,17 @@ class Plan:
         first, second, _ = self.lengths
         return self.start + first, self.start + first + second, self.start + self.total
 
-    def slack(self, deadline: int) -> float:
+    def slack(self, deadline: int, times: int = 1) -> float:
         """Return the months between the end and the next deadline, which falls on the last day of its month.
 
+        With several `times` a year the deadlines are equally far apart.
+
         Raises:
-            ValueError: `deadline` is no month from 0 to 11.
+            ValueError: `deadline` is no month from 0 to 11, or `times` does not divide twelve.
         """
         require(0 <= deadline < YEAR, "deadline", deadline, f"a month from 0 to {YEAR - 1}")
-        return (deadline + 1 - self.ends[-1]) % YEAR
+        require(times in range(1, YEAR + 1) and YEAR % times == 0, "times", times, "a number that divides 12")
+        return (deadline + 1 - self.ends[-1]) % (YEAR // times)
 
 
 def day_at(months: float) -> str:

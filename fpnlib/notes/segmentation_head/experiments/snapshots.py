@@ -33,7 +33,6 @@ def take(name: str, norm: bool, rate: float, after: tuple[int, ...] = AFTER) -> 
     """Train SH-1's first net of a cell and return what was seen on the way, each (snapshots, ...).
 
     - `logits`: (classes, 32, 32) uint8, of the scene, in steps of `scale` from `low` on.
-    - `weight`: the root mean square of the last layer's weights.
     - `moved`: how far the step just made moved the scene's logits through the last layer alone: the root mean square
       over pixels and classes, less what all classes share.
     """
@@ -71,7 +70,6 @@ def _look(model: Segmenter, last: nn.Conv2d, before: dict[str, Tensor]) -> dict[
         "logits": ((logits - low) / scale).round().byte(),
         "low": low,
         "scale": scale,
-        "weight": last.weight.square().mean().sqrt(),
         "moved": (moved - moved.mean(1, keepdim=True)).square().mean().sqrt(),
     }
 

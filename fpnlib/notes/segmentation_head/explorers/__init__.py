@@ -13,7 +13,7 @@ def head_stability() -> StabilityExplorer:
 
 @explorer
 def inside_the_head() -> InsideExplorer:
-    """Go through the training of a 3×3 and a 3×3→1×1 head: labels, margins, the last layer's weights and steps."""
+    """Go through the training of a 3×3 and a 3×3→1×1 head: labels, margins, how far steps move a logit."""
     return InsideExplorer()
 
 
