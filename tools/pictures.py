@@ -23,10 +23,10 @@ THUMBNAILS: dict[str, tuple[str, dict[str, Any]]] = {
     "02-padding-pitfall": ("geometry", {"position": 0, "width": 12}),
     "03-segmentation-head": ("head_stability", {}),
     "04-fpn": ("pyramid", {"image": "astronaut", "level": 2}),
-    "05-warmup": ("rate_map", {}),
+    "05-warmup": ("rate_map", {"whole": True}),
     "06-batch-norm": ("passes", {}),
     "07-add-vs-concat": ("add_is_tied_concat", {"tie": False}),
-    "08-segmentation-difficulties": ("thin_or_region", {}),
+    "08-segmentation-difficulties": ("thin_or_region", {"pixels": 6}),
     "09-research": ("research_planner", {}),
 }
 

@@ -129,7 +129,7 @@ prevalence(ratio=1, threshold=-1.5)
 # it](../images/08-segmentation-difficulties.png)](08-segmentation-difficulties.ipynb)
 #
 # What makes it hard to label every pixel, and what helps: thin errors and wrong regions, two kinds of mean, masks cut
-# out of boxes, coarse grids, CRFs, superpixels, scribbles. *An hour and a quarter.*
+# out of boxes, coarse grids, CRFs, superpixels, scribbles. *An hour and a half, in three parts.*
 #
 # You will be able to choose a measure that sees what you care about, and to say what a box or a stride costs at the
 # least.

@@ -99,7 +99,7 @@ PATHS: dict[str, list[dict[str, Any]]] = {
         {"rate": 0.2, "u": 1.0, "v": 1.0},
         {"momentum": 0.9},
     ],
-    "live_training": [{"train": "both"}, {"rate": 0.1}, {"rate": 0.4}],
+    "live_training": [{"train": "both"}, {"shown": "all 200 steps"}, {"heard": True}, {"rate": 0.1}, {"rate": 0.4}],
     "schedule_designer": [
         {"warmup": 80},
         {"delay": True},
@@ -108,6 +108,7 @@ PATHS: dict[str, list[dict[str, Any]]] = {
         {"mode": "exponential"},
     ],
     "rate_map": [
+        {"whole": True},
         *({"warmup": warmup} for warmup in (10, 40, 80, 0)),
         {"optimizer": "Adam"},
         *({"warmup": warmup} for warmup in (10, 40, 80, 0)),
@@ -118,7 +119,7 @@ PATHS: dict[str, list[dict[str, Any]]] = {
         {"place": 3},
         *({"schedule": name} for name in ("one-cycle", "warm-up, cosine", "cosine", "constant")),
     ],
-    "range_test": [*({"net": net} for net in range(1, 8)), {"place": 29}, {"place": 37}, {"times": 2}, {"times": 16}],
+    "range_test": [{"shown": True}, *({"net": net} for net in range(1, 8)), {"batch_norm": True}],
     "sharpness": [{"warmup": 0}, {"batch_norm": True}],
     "jump_to_full_rate": [*({"moment": moment} for moment in range(2, 9)), {"way": "the small rate, 0.02"}],
     "distribution": [
@@ -195,6 +196,7 @@ PATHS: dict[str, list[dict[str, Any]]] = {
         {"x": 20},
     ],
     "thin_or_region": [
+        *({"pixels": pixels} for pixels in (1, 2, 1)),
         *({"void": void} for void in range(1, 6)),
         {"void": 0, "kind": "one wrong region of that area, called chair"},
         {"kind": "one wrong region of that area, called person"},
@@ -208,10 +210,10 @@ PATHS: dict[str, list[dict[str, Any]]] = {
         *({"grown": grown} for grown in (-1, -2, -3, -4)),
         {"photo": "bin"},
     ],
-    "box_limited_mask": [*({"across": across} for across in (11, 12, 13, 14)), {"grown": 20}],
-    "stride_ceiling": [{"stride": 32}, {"stride": 4}, {"instance": 0}],
+    "box_limited_mask": [*({"across": across} for across in (1, 2, 3, 10)), {"grown": 20}],
+    "stride_ceiling": [{"stride": 8}, {"stride": 16}, {"stride": 32}, {"instance": 0}],
     "crf": [
-        *({"iterations": iterations} for iterations in (0, 1, 2, 10)),
+        *({"iterations": iterations} for iterations in (1, 2, 5, 10)),
         {"color": 40.0},
         {"scene": 2},
         {"net": "output stride 32"},
@@ -221,8 +223,8 @@ PATHS: dict[str, list[dict[str, Any]]] = {
         *({"line": line, "void": void} for line, void in ((3, 0), (1, 0), (1, 1), (2, 2), (2, 5))),
     ],
     "drawn_labels": [
+        *({"draw": draw} for draw in (1, 2)),
         *({"sweeps": sweeps} for sweeps in (0, 1, 2, 8)),
-        *({"draw": draw} for draw in (2, 3)),
         {"weight": 0.0},
     ],
     "superpixels": [{"side": 12}, {"side": 6}, {"side": 48}, {"net": "output stride 32"}],
