@@ -12,7 +12,6 @@ from PIL import Image, ImageDraw
 
 from book_map import book_map
 from fpnlib.explore import all_explorers
-from fpnlib.notes.fpn.explorers.diagram import diagram
 from repository import ROOT, write_if_changed
 
 IMAGES = ROOT / "images"
@@ -24,10 +23,10 @@ THUMBNAILS: dict[str, tuple[str, dict[str, Any]]] = {
     "02-padding-pitfall": ("geometry", {"position": 0, "width": 12}),
     "03-segmentation-head": ("head_stability", {}),
     "04-fpn": ("pyramid", {"image": "astronaut", "level": 2}),
-    "05-warmup": ("rate_map", {}),
+    "05-warmup": ("rate_map", {"whole": True}),
     "06-batch-norm": ("passes", {}),
     "07-add-vs-concat": ("add_is_tied_concat", {"tie": False}),
-    "08-segmentation-difficulties": ("thin_or_region", {}),
+    "08-segmentation-difficulties": ("thin_or_region", {"pixels": 6}),
     "09-research": ("research_planner", {}),
 }
 
@@ -40,7 +39,7 @@ _MOVING_WIDTH = 720
 _POINTER = np.array([(0, 0), (0, 17), (4, 13), (7, 20), (10, 18.5), (7, 12), (12, 12)])
 
 # Pictures that a note shows in its text.
-DIAGRAMS: dict[str, Callable[[], bytes]] = {"04-fpn-architecture": diagram, "map": book_map}
+DIAGRAMS: dict[str, Callable[[], bytes]] = {"map": book_map}
 
 
 def path_of(name: str) -> Path:

@@ -77,7 +77,7 @@ prevalence(ratio=1, threshold=-1.5)
 # IoU](../images/03-segmentation-head.png)](03-segmentation-head.ipynb)
 #
 # Is a single 3×3 convolution a bad last layer? Five heads on a pretrained backbone, three learning rates, with and
-# without batch norm, and enough seeds to tell a difference from luck. *Half an hour.*
+# without batch norm, and enough seeds to tell a difference from luck. *Twenty minutes.*
 #
 # You will be able to say whether one way of training is really less stable than another, or only had bad luck.
 #
@@ -107,8 +107,8 @@ prevalence(ratio=1, threshold=-1.5)
 # [![The computation graph of batch normalisation with values and gradients of a tiny
 # batch](../images/06-batch-norm.png)](06-batch-norm.ipynb)
 #
-# The three gradients, derived line by line beside the code, the bookkeeping that many tutorials get wrong, and what
-# small batches and large rates do. *Fifty minutes.*
+# The three gradients, derived node by node on a graph that you can drag, the bookkeeping that many tutorials get wrong,
+# and what small batches and large rates do. *Two sittings of an hour.*
 #
 # You will be able to write the backward pass, to tell wrong versions of it by their tests, and to fold the layer into a
 # convolution.
@@ -118,8 +118,8 @@ prevalence(ratio=1, threshold=-1.5)
 # [![Two small inputs, their kernels, and the difference between adding and
 # concatenating](../images/07-add-vs-concat.png)](07-add-vs-concat.ipynb)
 #
-# When adding is the same as concatenating, what each costs, and when either is better, in systems that run: FPN, CPN,
-# edge detection, ResNet, LSTM, U-Net and DenseNet. *One to two hours.*
+# When adding is the same as concatenating, what each costs, and when either is better, in FPN, ResNet, an LSTM, edge
+# detection and attention. *An hour.*
 #
 # You will be able to prove the identity, to count what a fusion costs, and to say what decides between the two.
 #
@@ -129,7 +129,7 @@ prevalence(ratio=1, threshold=-1.5)
 # it](../images/08-segmentation-difficulties.png)](08-segmentation-difficulties.ipynb)
 #
 # What makes it hard to label every pixel, and what helps: thin errors and wrong regions, two kinds of mean, masks cut
-# out of boxes, coarse grids, CRFs, superpixels, scribbles. *An hour and a quarter.*
+# out of boxes, coarse grids, CRFs, superpixels, scribbles. *An hour and a half, in three parts.*
 #
 # You will be able to choose a measure that sees what you care about, and to say what a box or a stride costs at the
 # least.
@@ -227,7 +227,7 @@ verdicts()
 # | deadline | 截稿日期 | the last day on which a venue takes papers | [09] |
 # | decade | 数量级 | a factor of ten | [07] |
 # | decay | 衰减 | how the rate falls after its peak | [05] |
-# | dilated convolution | 空洞卷积 | a kernel whose taps lie some cells apart | [04] |
+# | dilated convolution | 空洞卷积 | a kernel whose weights lie some cells apart | [04] |
 # | edge of stability | 稳定性边缘 | the sharpness climbs to the limit and hovers there | [05] |
 # | F-score | F 值 | the weighted harmonic mean of precision and recall; recall weighs β² times as much | [01] |
 # | false positive rate | 假阳性率 | of the negatives, the share that was flagged | [01] |

@@ -29,7 +29,7 @@ distribution()
 # %% [markdown]
 # The two dots land on plus one and minus one, whether they lay far apart or close together (unless they are equal, and
 # both become zero). $3$ and $100$ become $-1$ and $1$, and so do $3$ and $4$. All that is left of two values is which
-# of them is larger: what comes out depends on the company.
+# is larger: what comes out depends on the company.
 #
 # **Now move γ and β, and let the batch grow.**
 #
@@ -69,12 +69,12 @@ from fpnlib.notes.batch_norm.explorers import passes
 passes()
 
 # %% [markdown]
-# Nothing arrives. The four outputs always sum to four times β, whatever the x are, so no x can raise their sum.
+# Nothing arrives. The four outputs always sum to four times β, so no x can raise their sum.
 #
 # - **Statistics as constants.** Only the gradient with respect to x is wrong. A test of outputs alone does not find
 #   it.
-# - **Mean as a constant, variance as a constant.** One term is missing. Without the variance's the gradient still
-#   sums to zero, so the last check stays green; without the mean's it does not.
+# - **Mean as a constant, variance as a constant.** One term is missing, and the second check is red. Without the
+#   variance's term the gradients still sum to zero, so the last check stays green; without the mean's they do not.
 # - **Running variance biased.** All gradients are right; what is stored for later is too small (see *The
 #   bookkeeping*).
 # - **Variance as E[x²] − E[x]².** On paper it is the same. Add $5000$ to all x, and two large numbers cancel: the
@@ -122,8 +122,7 @@ passes()
 #   - \underbrace{\hat x_i \, \frac1n \sum_j \hat g_j \hat x_j}_{\text{through the variance}} \Big)$$
 #
 # It is a projection: what remains is the gradient without its part along the vector of ones and without its part along
-# $\hat x$. Moves along these change the mean or the variance, and the layer undoes them; so (up to ε) they cannot
-# matter to the loss.
+# $\hat x$. Moves along these change the mean or the variance, and the layer undoes them.
 #
 # A gradient has $n$ directions to point in, and two of them are lost. If its direction is random, $(n - 2) / n$ of its
 # squared length is left on average. With two values nothing is: their outputs are stuck at γ above and below β, and the
@@ -175,8 +174,8 @@ running_statistics()
 # %% [markdown]
 # Of these, $0.1$ keeps up. At $0.01$ the running mean trails behind, and the plain average never forgets; a large
 # momentum is noisy. The panel on the right shows how differently the two modes treat the same value. With two values
-# per batch they differ a great deal, and no momentum mends this, since the batch's own statistics are what is noisy.
-# Untick *unbiased*, and at two values the running variance comes out at about half.
+# per batch they differ a great deal, and no momentum mends this: the batch's own statistics are noisy. Untick
+# *unbiased*, and there the running variance comes out at about half.
 
 # %% [markdown]
 # ### The family
@@ -251,7 +250,7 @@ norm_family()
 #   and β bring back: they are two numbers for each channel, the same for all photos.
 #
 # One trap: in a vision transformer, and in ConvNeXt, *layer norm* averages over the channels of one place only,
-# `nn.LayerNorm(C)` on maps with the channels last. The layer norm of this picture is `nn.GroupNorm(1, C)`.
+# `nn.LayerNorm(C)` with the channels last. Ours is `nn.GroupNorm(1, C)`.
 #
 # Now spoil one photo. The next cell multiplies all maps of one neighbour by ten, as if it were overexposed. **Guess
 # what becomes of the dot's output as the batch grows. Then drag, and change the photo and the factor.**
@@ -292,8 +291,10 @@ for training in (True, False):
     for step in range(100):
         norm(maps[[step % 8, (step + 3) % 8]])
     moved = (norm.running_mean - before) / norm.running_var.sqrt()
-    print(f"training={training}: three neighbours change an output by {apart.abs().max():.1f},")
-    print(f"    a hundred batches move the running mean by {moved.abs().max():.2f} deviations")
+    print(
+        f"training={training}: three others move an output by {apart.abs().max():.1f} deviations,"
+    )
+    print(f"    a hundred batches move the running mean by {moved.abs().max():.2f}")
 
 # %% [markdown]
 # `requires_grad` concerns parameters, and the running statistics are not parameters. In training mode the forward pass
@@ -301,8 +302,8 @@ for training in (True, False):
 #
 # Frozen statistics are those of other photos. Where yours look very different, as X-rays do, measure the statistics
 # again (*precise* batch norm): `reset_running_stats()`, then once over your photos in training mode, with
-# `momentum=None` and without learning. In small batches add the variance of the batches' means to what is stored, which
-# is only the mean of the variances within them.
+# `momentum=None` and without learning. If batches are small, add the variance of their means, since what is stored is
+# only the mean of the variances within them.
 #
 # **When something is wrong with batch norm in your own net:**
 #

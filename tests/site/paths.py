@@ -100,7 +100,7 @@ PATHS: dict[str, list[dict[str, Any]]] = {
         {"rate": 0.2, "u": 1.0, "v": 1.0},
         {"momentum": 0.9},
     ],
-    "live_training": [{"train": "both"}, {"rate": 0.1}, {"rate": 0.4}],
+    "live_training": [{"train": "both"}, {"shown": "all 200 steps"}, {"heard": True}, {"rate": 0.1}, {"rate": 0.4}],
     "schedule_designer": [
         {"warmup": 80},
         {"delay": True},
@@ -109,6 +109,7 @@ PATHS: dict[str, list[dict[str, Any]]] = {
         {"mode": "exponential"},
     ],
     "rate_map": [
+        {"whole": True},
         *({"warmup": warmup} for warmup in (10, 40, 80, 0)),
         {"optimizer": "Adam"},
         *({"warmup": warmup} for warmup in (10, 40, 80, 0)),
@@ -119,7 +120,7 @@ PATHS: dict[str, list[dict[str, Any]]] = {
         {"place": 3},
         *({"schedule": name} for name in ("one-cycle", "warm-up, cosine", "cosine", "constant")),
     ],
-    "range_test": [*({"net": net} for net in range(1, 8)), {"place": 29}, {"place": 37}, {"times": 2}, {"times": 16}],
+    "range_test": [{"shown": True}, *({"net": net} for net in range(1, 8)), {"batch_norm": True}],
     "sharpness": [{"warmup": 0}, {"batch_norm": True}],
     "jump_to_full_rate": [*({"moment": moment} for moment in range(2, 9)), {"way": "the small rate, 0.02"}],
     "distribution": [
@@ -171,9 +172,10 @@ PATHS: dict[str, list[dict[str, Any]]] = {
     ],
     "fusion_costs": [*({"maps": maps} for maps in (3, 4, 5)), {"channels": 256}, {"kernel": 7}],
     "alignment": [
-        *({"alignment": value} for value in (0.75, 0.5, 0.25, 0.0)),
+        *({"alignment": value} for value in (1.0, 0.75, 0.25, 0.0)),
         {"data": "a network's channels, two scales"},
         {"equal": "equal parameters"},
+        {"whole": True},
     ],
     "edge_fusion": [{"side_1": 0.0, "side_5": 0.0}, {"side_2": 0.0, "side_4": 0.0}],
     "gradient_highway": [
@@ -183,8 +185,8 @@ PATHS: dict[str, list[dict[str, Any]]] = {
         {"start": "torch's, with batch norm"},
         {"scale": 0.0},
     ],
-    "lstm_memory": [{"forget": 0.95}, {"forget": 1.0}, {"burn_in": 0}],
-    "what_skips_carry": [{"training": 1}, {"training": 2}, {"training": 3}],
+    "lstm_memory": [{"forget": 0.95}, {"forget": 1.0}],
+    "small_pyramids": [{"training": 1}, {"training": 2}, {"training": 3}],
     "fusion_kin": [
         {"strength": 0.0},
         *({"kind": kind} for kind in ("add", "residual stream", "weighted add", "concat, then a 1×1")),
@@ -195,6 +197,7 @@ PATHS: dict[str, list[dict[str, Any]]] = {
         {"x": 20},
     ],
     "thin_or_region": [
+        *({"pixels": pixels} for pixels in (1, 2, 1)),
         *({"void": void} for void in range(1, 6)),
         {"void": 0, "kind": "one wrong region of that area, called chair"},
         {"kind": "one wrong region of that area, called person"},
@@ -208,10 +211,10 @@ PATHS: dict[str, list[dict[str, Any]]] = {
         *({"grown": grown} for grown in (-1, -2, -3, -4)),
         {"photo": "bin"},
     ],
-    "box_limited_mask": [*({"across": across} for across in (11, 12, 13, 14)), {"grown": 20}],
-    "stride_ceiling": [{"stride": 32}, {"stride": 4}, {"instance": 0}],
+    "box_limited_mask": [*({"across": across} for across in (1, 2, 3, 10)), {"grown": 20}],
+    "stride_ceiling": [{"stride": 8}, {"stride": 16}, {"stride": 32}, {"instance": 0}],
     "crf": [
-        *({"iterations": iterations} for iterations in (0, 1, 2, 10)),
+        *({"iterations": iterations} for iterations in (1, 2, 5, 10)),
         {"color": 40.0},
         {"scene": 2},
         {"net": "output stride 32"},
@@ -221,8 +224,8 @@ PATHS: dict[str, list[dict[str, Any]]] = {
         *({"line": line, "void": void} for line, void in ((3, 0), (1, 0), (1, 1), (2, 2), (2, 5))),
     ],
     "drawn_labels": [
+        *({"draw": draw} for draw in (1, 2)),
         *({"sweeps": sweeps} for sweeps in (0, 1, 2, 8)),
-        *({"draw": draw} for draw in (2, 3)),
         {"weight": 0.0},
     ],
     "superpixels": [{"side": 12}, {"side": 6}, {"side": 48}, {"net": "output stride 32"}],

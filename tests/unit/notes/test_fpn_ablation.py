@@ -207,13 +207,32 @@ def test_the_explorer_shows_the_stored_accuracies():
     stored, explorer = Result.load("FP-3"), cue_distance()
     data = explorer.set(distance=18, path="with the top-down path", backbone="ImageNet's weights, frozen").data
     assert data.accuracy == stored.number("imagenet_full_18")
-    assert data.other == stored.number("imagenet_none_18")
+    assert "76.8 % with the top-down path, 48.3 % without it" in explorer.readout
     assert data.field == (0, cue.SIDE - 1, 0, cue.SIDE - 1)
     unseen = explorer.set(path="without it", backbone="small ResNet, trained with it").data
     y, x = unseen.middle
     assert unseen.field == (max(0, y - 17), min(63, y + 17), max(0, x - 17), min(63, x + 17))
     assert "not as far as the square" in explorer.readout
     assert "not as far" not in explorer.set(distance=12).readout
+
+
+def test_curves_end_at_the_square_until_it_is_moved_on():
+    explorer = cue_distance()
+    for distance in (12, 24):
+        with explorer.set(distance=distance).drawn(explorer.data, "light") as canvas:
+            curves = {line.get_label(): line for line in canvas.figure.axes[1].lines}
+            for path in ("with the top-down path", "without it"):
+                assert max(curves[path].get_xdata()) == distance
+
+
+def test_of_detectors_only_the_chosen_one_and_the_full_pyramid_have_a_recall():
+    explorer = detections()
+    with explorer.set(net="C4 alone").drawn(explorer.data, "light") as canvas:
+        axes = next(one for one in canvas.figure.axes if one.get_ylabel() == "AR")
+        heights = [line.get_ydata() for line in axes.lines]
+    stored = Result.load("FP-6")
+    for net, shown in zip(("full", "c4"), heights, strict=True):
+        np.testing.assert_allclose(shown, [stored.number(f"{net}_ar_{size}") for size in AREA_RANGES])
 
 
 def test_of_the_larger_detector_no_recall_is_shown():

@@ -26,7 +26,6 @@ from fpnlib.notes.fpn.experiments.spectrum import RINGS, fine_share, sum_energie
 from fpnlib.notes.fpn.explorers import architecture, level_assignment, pyramid, top_down_step
 from fpnlib.notes.fpn.explorers.architecture import BACKBONES
 from fpnlib.notes.fpn.explorers.colours import components, heat
-from fpnlib.notes.fpn.explorers.diagram import LEVELS, SIZE, diagram
 
 OF_PHOTOS = (pyramid, top_down_step, level_assignment)
 
@@ -508,10 +507,13 @@ def test_the_architectures_numbers_are_the_modules(backbone, size):
     assert macs == [data.lateral_macs, data.smoothing_macs]
 
 
-def test_the_diagram_is_a_picture_that_says_every_level():
-    drawn = Image.open(io.BytesIO(diagram()))
-    assert drawn.size == SIZE
-    assert LEVELS == (2, 3, 4, 5)
+def test_the_sheet_shows_no_stage_after_the_chosen_one():
+    sheet = pyramid(picture()).data.sheet
+    rows = len(sheet.cells) // 3
+    for stages, stage in enumerate("CMP", 1):
+        shown = sheet.up_to(stage)
+        np.testing.assert_array_equal(shown[: stages * rows], sheet.cells[: stages * rows])
+        assert not shown[stages * rows :].any()
 
 
 def test_a_library_offers_the_readers_own_first():

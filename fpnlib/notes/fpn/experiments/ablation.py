@@ -80,7 +80,7 @@ def beside_the_paper(result: Result) -> str:
 
 
 NAMES = {
-    "full": "whole pyramid",
+    "full": "full pyramid",
     "no_top_down": "no top-down path",
     "no_lateral": "no laterals",
     "no_smooth": "no 3×3",
@@ -99,8 +99,8 @@ CLAIMS = (
         {
             words: exceeds(
                 MATTERS,
-                f"AR of small objects, the full pyramid's less that of {name}, at equal weights (within 5 %), steps "
-                "and images",
+                f"AR of small objects, the full pyramid's less that of the net with {NAMES[name]}, at equal weights "
+                "(within 5 %), steps and images",
                 of=f"gain_{name}_ar_small",
                 because=_BECAUSE,
             )
@@ -114,7 +114,7 @@ CLAIMS = (
         recheck=early_losses,
         told={
             "depends": "A small detector needs fine levels and their laterals to find small objects; the top-down path "
-            "costs it a little as long as no object depends on its surroundings."
+            "costs it a little, in scenes where no object depends on its surroundings."
         },
     ),
 )

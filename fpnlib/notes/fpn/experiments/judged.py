@@ -15,9 +15,9 @@ from fpnlib.data.scenes import VALIDATION_SEEDS, scene
 from fpnlib.metrics import match_detections
 from fpnlib.models.detector import AREA_RANGES, Detector
 
-LARGER = "larger, trained longer"
+WHOLE, LARGER = "full pyramid", "larger, trained longer"
 NETS = {
-    "full pyramid": "full",
+    WHOLE: "full",
     "no top-down path": "no_top_down",
     "no laterals": "no_lateral",
     "no 3×3": "no_smooth",

@@ -74,7 +74,7 @@ CLAIMS = (
         {
             "that the sum follows a shift of the photo less well than the lateral": exceeds(
                 _ERROR,
-                "shift error of M less that of the lateral, which is 0 by construction",
+                "shift error of M less that of the lateral, which is near 0",
                 of="error_of_adding",
                 because=_ERROR_BECAUSE,
             ),

@@ -211,18 +211,3 @@ def flow(neck: str, level: int, side: int, *, through_backbone: bool, scale: flo
         for further in range(place + 1, len(LEVELS)):
             maps[further] = stages[further](maps[further - 1])
     return [one[0].mean(0).numpy() for one in made(maps)]
-
-
-def beside_fpn(side: int = 4 * SIDE, channels: int = 256) -> str:
-    """A table of all nets: what they add to ResNet-50, and the ways from a cell of C3 to the coarsest output."""
-    lines = [f"{'':32}{'weights':>9}{'multiply-adds':>16}{'C3 to the top:':>18}{'with the backbone':>20}"]
-    for neck in NECKS:
-        made = graph(neck)
-        parameters, macs = added_cost(neck, channels, side)
-        ways = [made.ways("C3", through_backbone=through).get(made.outputs[-1]) for through in (False, True)]
-        alone, through = (way and (f"{way[0]}" if way[0] == way[1] else f"{way[0]} to {way[1]}") for way in ways)
-        lines.append(
-            f"{neck:32}{parameters / 1e6:7.2f} M{macs / 1e9:14.2f} G{alone or 'none':>18}{through or 'none':>20}"
-        )
-    own = backbone_macs(FPN_ALONE, side) / 1e9
-    return "\n".join([*lines, f"{'ResNet-50 itself':32}{'':9}{own:14.2f} G"])

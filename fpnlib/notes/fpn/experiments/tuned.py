@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from fpnlib.claims import Claim, Result, Said, all_of, exceeds, stays_within
+from fpnlib.claims import Claim, Said, all_of, exceeds, stays_within
 from fpnlib.notes.fpn.experiments import levels
 from fpnlib.notes.fpn.experiments.cue import CHANCE, accuracy, train
 
@@ -50,22 +50,6 @@ def tuned_and_frozen(seeds: Sequence[int]) -> dict[str, list[float]]:
 def first_losses(seeds: Sequence[int]) -> dict[str, list[float]]:
     """The loss of the first step, cue at 24 pixels."""
     return {"early_cue": train(seeds, "tuned", "full", 24, stop=1).losses[-1].tolist()}
-
-
-def beside_frozen(result: Result) -> str:
-    """FP-7's numbers, as lines of text: P2 on a frozen backbone and on one that learns, with the path and without."""
-    rows = [
-        ("cells of small objects classified correctly, frozen", "frozen_{}_small"),
-        ("the same, backbone learns too", "tuned_{}_small"),
-        ("mIoU, frozen", "frozen_{}_miou"),
-        ("mIoU, backbone learns too", "tuned_{}_miou"),
-        *((f"cue at {one} pixels, backbone learns too", f"cue_{{}}_{one}") for one in DISTANCES),
-    ]
-    lines = [f"{'':54}{'top-down':>10}{'none':>8}"]
-    for words, name in rows:
-        full, none = (result.number(name.format(path)) for path in _PATHS)
-        lines.append(f"{words:54}{full:>10.2f}{none:>8.2f}")
-    return "\n".join(lines)
 
 
 _BECAUSE = "as for FP-3: so much may two nets that guess differ by chance on as many objects"

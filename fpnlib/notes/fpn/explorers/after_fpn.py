@@ -98,9 +98,9 @@ class AfterExplorer(Explorer[AfterData]):
             ends.append(f"{name} after {steps} ({reached})" if reached else f"{name} not")
         return (
             f"{data.neck}, on ResNet-50 and an image of {data.side}×{data.side}: {weights_words(parameters)} and "
-            f"{number(macs / 1e9)} billion multiply-adds more than ResNet-50's own {number(data.backbone_macs / 1e9)}; "
-            f"the finest output is {data.graph.outputs[0]}, {channels}×{cells}×{cells}.\nOne cell of {data.start} "
-            f"reaches, {how}: {', '.join(ends)}."
+            f"{number(macs / 1e9)} billion multiply-adds more than ResNet-50 alone, which has "
+            f"{number(data.backbone_macs / 1e9)} billion of these; the finest output is {data.graph.outputs[0]}, "
+            f"{channels}×{cells}×{cells}.\nOne cell of {data.start} reaches, {how}: {', '.join(ends)}."
         )
 
     def invariants(self, data: AfterData) -> dict[str, bool]:

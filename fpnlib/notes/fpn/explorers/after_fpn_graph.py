@@ -21,7 +21,7 @@ _HEAD = np.array([[0.0, 0.0], [-0.07, 0.055], [-0.07, -0.055]])  # of an arrow t
 def fill_graph(panel: Panel) -> None:
     """Put boxes, arrows and words into a panel, and beside the backbone a dot that is dragged from level to level."""
     panel.axes.set_axis_off()
-    panel.axes.set(xlim=(-0.55, 3.95), ylim=(1.65, 7.95))
+    panel.axes.set(xlim=(-1.05, 3.45), ylim=(1.65, 7.95))
     for lit, colour, width in ((False, MUTED, 1.0), (True, ORANGE, 2.2)):
         panel.strokes(partial(_ways, lit), colors=colour, lw=width)
         panel.areas(partial(_heads, lit), facecolors=colour)
@@ -42,7 +42,7 @@ def fill_graph(panel: Panel) -> None:
     for column in _COLUMNS:
         _heading(panel, column, **words)
     for row in ROWS:
-        panel.text(f"stride {2**row}", 3.95, row, ha="right", va="center", fontsize=8.5, color=MUTED)
+        panel.text(f"stride {2**row}", -0.52, row, ha="right", va="center", fontsize=8.5, color=MUTED)
 
     def beside(value: int, data: "AfterData") -> tuple[float, float]:
         column, row = data.graph.nodes[f"C{value}"]

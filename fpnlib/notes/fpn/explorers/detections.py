@@ -2,7 +2,6 @@
 
 import dataclasses
 from collections import Counter
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,7 @@ from fpnlib.data.scenes import SCENE_CLASSES
 from fpnlib.explore import Explorer, Panel, choice, counted, number, slider
 from fpnlib.explore.style import BLUE, FAINT, GREEN, MUTED, ORANGE, PURPLE, RED, faded
 from fpnlib.models.detector import AREA_RANGES
-from fpnlib.notes.fpn.experiments.judged import LARGER, LOWEST, NETS, SIDE, SIZES, Album, Kept, average_recall
+from fpnlib.notes.fpn.experiments.judged import LARGER, LOWEST, NETS, SIDE, SIZES, WHOLE, Album, Kept, average_recall
 
 _KINDS: dict[str, dict[str, Any]] = {
     "right": {"color": GREEN, "ls": "-", "lw": 3.0},
@@ -22,6 +21,9 @@ _KINDS: dict[str, dict[str, Any]] = {
     "missed": {"color": BLUE, "ls": ":", "lw": 3.0},
     "unjudged": {"color": PURPLE, "ls": "-", "lw": 2.0},
 }
+
+
+_PLACES = np.arange(len(SIZES))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,7 +65,7 @@ class DetectionsExplorer(Explorer[DetectionsData]):
         return DetectionsData(net, picture, score, self._album.pages[picture].image, kept, *recall)
 
     def build(self, figure: Figure) -> None:
-        """Lay out the picture, the boxes' scores, and the recalls of all nets."""
+        """Lay out the picture, the boxes' scores, and the recall of this net and of the full pyramid."""
         axes = figure.subplot_mosaic(
             [["picture", "recall"], ["picture", "scores"]], height_ratios=[2.4, 1], width_ratios=[1.15, 1]
         )
@@ -92,22 +94,23 @@ class DetectionsExplorer(Explorer[DetectionsData]):
         scores.text(lambda data: str(len(data.kept.boxes[kind]) or ""), 0.99, row, ha="right", **count)
 
     def _draw_recall(self, panel: Panel) -> None:
+        """Average recall of the chosen detector beside the full pyramid's; the others' stay hidden, to guess at."""
         panel.columns([f"{size}\n{edges}" for size, edges in zip(SIZES, _edges(), strict=True)])
-        panel.axes.set(ylim=(0, 1.08 * max(float(ends.max()) for _, ends in self._recall.values())))
-        panel.axes.set_xlabel("detectors from left to right as in the list")
-        for net, (ar, ends) in self._recall.items():
-            panel.intervals((_places(net), *ends), color=FAINT, lw=2)
-            panel.line((_places(net), ar), "o", ms=5, color=MUTED, mec="none", label=net)
-        panel.intervals(lambda data: (_places(data.net)[: len(data.ar)], *data.ar_interval), color=ORANGE, lw=3)
-        panel.dot(lambda data: (_places(data.net)[: len(data.ar)], data.ar), ms=9)
-        for words, colour, y in (("this detector", ORANGE, 0.97), ("the others", MUTED, 0.88)):
-            panel.text(f"● {words}", 0.02, y, va="top", color=colour, transform=panel.axes.transAxes)
-        for place in range(len(SIZES)):
-            panel.grab(net=partial(lambda place, net: (float(_places(net)[place]), None), place))
+        panel.axes.set(ylim=(0, 1.25 * max(float(ends.max()) for _, ends in self._recall.values())))
+        full, ends = self._recall[WHOLE]
+        panel.intervals((_PLACES - 0.06, *ends), color=FAINT, lw=2)
+        panel.line((_PLACES - 0.06, full), "o", ms=8, color=MUTED, mec="none", label=WHOLE)
+        panel.intervals(lambda data: (_PLACES[: len(data.ar)] + 0.06, *data.ar_interval), color=ORANGE, lw=3)
+        panel.dot(lambda data: (_PLACES[: len(data.ar)] + 0.06, data.ar), ms=9)
+        look = {"va": "top", "transform": panel.axes.transAxes}
+        panel.text(
+            lambda data: f"● {data.net}" + ("" if len(data.ar) else ": not measured"), 0.02, 0.97, color=ORANGE, **look
+        )
+        panel.text(f"● {WHOLE}", 0.02, 0.88, color=MUTED, **look)
 
     def describe(self, data: DetectionsData) -> str:
         """Say what was found here, and what this net finds on many scenes."""
-        kept, (full, _) = data.kept, self._recall["full pyramid"]
+        kept, (full, _) = data.kept, self._recall[WHOLE]
         if any(kept.objects.values()):
             sizes = ", ".join(f"{kept.found[size]} of {count} {size}" for size, count in kept.objects.items() if count)
             wrong = len(kept.boxes["wrong"])
@@ -117,7 +120,7 @@ class DetectionsExplorer(Explorer[DetectionsData]):
             said = ", ".join(f"{count} {name}" for name, count in kinds.items()) or "none"
             here = f"nothing here is labelled, so none is right or wrong; by class: {said}."
         recalls = ", ".join(
-            f"{number(value, 2)} for {size}" + ("" if data.net == "full pyramid" else f" (full {number(whole, 2)})")
+            f"{number(value, 2)} for {size}" + ("" if data.net == WHOLE else f" (full {number(whole, 2)})")
             for size, value, whole in zip(SIZES, data.ar, full, strict=False)
         )
         average = f"on 256 scenes, eight trainings: {recalls} objects" if recalls else "of this one was not measured"
@@ -136,11 +139,6 @@ class DetectionsExplorer(Explorer[DetectionsData]):
             "an object is found or missed": objects - found == counts["missed"],
             "each right box has its own object": counts["right"] == found,
         }
-
-
-def _places(net: str) -> np.ndarray:
-    """Where a net's recalls stand, (3,): side by side at each size."""
-    return np.arange(len(SIZES)) + (list(NETS).index(net) - 2.5) / 12
 
 
 def _edges() -> tuple[str, ...]:

@@ -1,14 +1,12 @@
-"""The drawing of the architecture, with room for words: fixed ones for the picture, moving ones for the explorer."""
+"""The drawing of the architecture, with room for the words that `architecture` moves."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
-from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.patches import FancyArrowPatch, Rectangle
 
-from fpnlib.explore.canvas import Canvas
-from fpnlib.explore.style import BLUE, FAINT, GREEN, INK, MUTED, ORANGE, PAPER, STYLE
+from fpnlib.explore.style import BLUE, FAINT, GREEN, INK, MUTED, ORANGE, PAPER
 
 LEVELS = (2, 3, 4, 5)
 SIZE = (1000, 520)
@@ -68,20 +66,3 @@ def _arrow(axes: Axes, begin: tuple[float, float], end: tuple[float, float], col
     axes.add_patch(
         FancyArrowPatch(begin, end, arrowstyle="-|>", mutation_scale=12, lw=2, color=colour, shrinkA=0, shrinkB=0)
     )
-
-
-_WORDS: Mapping[str, str] = {
-    "image": "image",
-    "out": "every level: the same channels",
-    **{f"up{level}": "to the lateral's size" for level in (2, 3, 4)},
-}
-
-
-def diagram() -> bytes:
-    """The architecture as the paper tells it, as a PNG of few colours: left the strides, right what is done."""
-    with rc_context(STYLE):
-        canvas = Canvas(*SIZE)
-        canvas.figure.set_layout_engine("none")
-        axes = canvas.figure.add_axes((0, 0, 1, 1))
-        draw_architecture(axes, lambda name, x, y, **look: axes.text(x, y, _WORDS.get(name, ""), color=INK, **look))
-        return canvas.encode_saved(32)[1]

@@ -108,7 +108,7 @@ class AssignmentExplorer(Explorer[AssignmentData]):
         panel.image(lambda data: components(data.assigned.crops[place]), whole)
         panel.box(lambda data: whole if f"P{data.assigned.level}" == name else None, lw=5, clip_on=False)
         panel.text(
-            lambda data: "{}×{} cells".format(*(number(one, 2) for one in data.assigned.cells[place])),
+            lambda data: "{}×{} cells".format(*(number(one) for one in data.assigned.cells[place])),
             *(1, 1.06),
             transform=axes.transAxes,
             ha="right",

@@ -44,7 +44,7 @@ class PyramidData:
 
 
 class PyramidExplorer(Explorer[PyramidData]):
-    """The photo with a cursor, one map large, all maps at their true relative size, all channels at the cursor."""
+    """The photo with a cursor, one map large, all maps up to its stage at true relative size, channels at a cursor."""
 
     title = "A photo, one level of its feature pyramid, all levels at true relative size, and the channels at a cursor"
     size = (960, 470)
@@ -100,9 +100,9 @@ class PyramidExplorer(Explorer[PyramidData]):
         }
         for panel in (photo, chosen):
             panel.cross(lambda data: data.scale * (np.array(data.read.cursor) + 0.5), grab=cursor)
-        everything = self.panel(axes["all"], bare=True, title="All maps at one scale: rows C, M, P")
+        everything = self.panel(axes["all"], bare=True, title="All maps so far at one scale: C, M, P")
         everything.axes.set(xlim=(0, ROOM[0]), ylim=(ROOM[1], 0))
-        everything.image(lambda data: (data.sheet.cells, data.sheet.extent))
+        everything.image(lambda data: (data.sheet.up_to(data.read.stage), data.sheet.extent))
         framed = {
             "level": lambda level, data: (data.sheet.around(data.read.stage, level)[::2].mean(), None),
             "stage": lambda stage, data: (None, data.sheet.around(stage, data.read.level)[1::2].mean()),

@@ -34,6 +34,12 @@ class Sheet:
         scale = min(1.0, ROOM[0] / width, ROOM[1] / height)
         return 0.0, 0.0, scale * width, scale * height
 
+    def up_to(self, stage: Stage) -> UInt8[np.ndarray, "h w 4"]:
+        """The sheet without the rows of later stages, which a reader may guess at."""
+        shown = self.cells.copy()
+        shown[(STAGES.index(stage) + 1) * len(shown) // len(STAGES) :] = 0
+        return shown
+
     def around(self, stage: Stage, level: int) -> np.ndarray:
         """The frame x0 y0 x1 y1 around a map in that panel, or around that of the nearest level there is."""
         known = min((one for _, one in self.frames), key=lambda one: abs(one - level))

@@ -217,13 +217,13 @@ CLAIMS = (
             "field", "Goyal et al., Accurate, Large Minibatch SGD, 2017, section 2.1, for the rule; the limit is ours"
         ),
         {
-            f"at {words} the limit": stays_within(
+            f"at {words}the limit": stays_within(
                 MATTERS,
                 "loss after the large step over that after eight, in doublings",
                 of=f"over_{load:g}",
                 because=WHY_MATTERS,
             )
-            for load, words in ((0.25, "a quarter of"), (0.5, "half"), (1.0, "once"))
+            for load, words in ((0.25, "a quarter of "), (0.5, "half "), (1.0, ""))
         }
         | {
             "not at eight times the limit": exceeds(
@@ -236,7 +236,7 @@ CLAIMS = (
         scaling_rule,
         seeds=24,
         control=exceeds(
-            MATTERS, "doublings that eight steps lower the loss at once the limit", of="gain_1", because=WHY_MATTERS
+            MATTERS, "doublings that eight steps lower the loss at the limit", of="gain_1", because=WHY_MATTERS
         ),
         told={
             "holds": "Many small steps and one large one lower the loss alike, up to 2 / sharpness; far above it the "

@@ -200,8 +200,8 @@ CLAIMS = (
         control=saves("no warm-up, the three larger rates less the three smaller, both optimisers", "by_rate"),
         recheck=recheck_rate_map,
         told={
-            "depends": "Without batch norm, warm-up saves nets at large rates and wins even where both are tuned; with "
-            "it, few nets need it at the same rates."
+            "depends": "Without batch norm, warm-up saves nets at large rates and wins even where both ways are tuned; "
+            "with batch norm few nets need it at the same rates."
         },
     ),
     Claim(

@@ -9,7 +9,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from fpnlib.notes.warmup.experiments.kin import KIN, at_rates
-from fpnlib.notes.warmup.experiments.limits import range_test, scaling
+from fpnlib.notes.warmup.experiments.limits import range_test
 from fpnlib.notes.warmup.experiments.nets import digits
 from fpnlib.notes.warmup.experiments.rates import RATES
 from fpnlib.notes.warmup.experiments.recorded import decode, encode, thinned
@@ -18,9 +18,6 @@ from fpnlib.notes.warmup.experiments.runs import train_runs
 FILE = Path(__file__).parent / "kin.safetensors"
 SEEDS = range(100, 116)  # those of the live cell
 RANGE_SEEDS = range(100, 108)
-TIMES = (2, 4, 8, 16)  # small steps for a large one
-MOST = 1e4  # a net that diverges counts as this
-LARGE_RATES = torch.logspace(-4, 0.5, 37, dtype=torch.float64)  # of the large step
 
 
 @functools.cache
@@ -42,12 +39,6 @@ def tested(batch_norm: bool) -> tuple[Float[Tensor, "steps seeds"], Float[Tensor
 
 
 @functools.cache
-def scaled(batch_norm: bool) -> Float[Tensor, "times rates seeds 2"]:
-    """Return the loss after some small steps and after one large step, in losses before; at most `MOST`."""
-    return _file()[f"scaled_{batch_norm}"].double()
-
-
-@functools.cache
 def _file() -> dict[str, Tensor]:
     return load_file(FILE)
 
@@ -64,10 +55,6 @@ def record() -> None:
         test = range_test(RANGE_SEEDS, batch_norm=batch_norm)
         tensors[f"range_{batch_norm}"] = test.losses.float()
         tensors[f"sharpness_{batch_norm}"] = test.sharpness.float()
-        large = LARGE_RATES[:, None].expand(-1, len(RANGE_SEEDS))
-        pairs = [scaling(RANGE_SEEDS, large, times=times, batch_norm=batch_norm)[:2] for times in TIMES]
-        ratios = torch.stack([torch.stack(pair, -1) for pair in pairs]).nan_to_num(nan=MOST).clamp(max=MOST)
-        tensors[f"scaled_{batch_norm}"] = ratios.half().contiguous()
     save_file(tensors, FILE)
 
 

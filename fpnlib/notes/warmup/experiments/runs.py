@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from jaxtyping import Float
@@ -96,8 +96,12 @@ def advance(
     *,
     total: int = STEPS,
     progress: ProgressCallback | bool = False,
+    watch: Callable[[Ensemble], object] | None = None,
 ) -> None:
-    """Make `steps` further steps of `total`. A seed has its own order of the data, the same in all runs."""
+    """Make `steps` further steps of `total`. A seed has its own order of the data, the same in all runs.
+
+    `watch` is shown the members after each step.
+    """
     batches = minibatches(task.inputs, task.targets, size=BATCH, seed=[*seeds] * len(runs))
 
     @functools.lru_cache(maxsize=1)
@@ -105,7 +109,11 @@ def advance(
         factors = torch.tensor([run.factor(step, total) for run in runs], dtype=torch.float64)
         return factors.repeat_interleave(len(seeds))
 
-    members.fit(batches, cross_entropy, steps=steps, schedule=schedule, in_dims=0, progress=progress)
+    def stepped(step: int, losses: Tensor) -> None:
+        if watch is not None:
+            watch(members)
+
+    members.fit(batches, cross_entropy, steps=steps, schedule=schedule, in_dims=0, progress=progress, on_step=stepped)
 
 
 def train_runs(
@@ -117,10 +125,13 @@ def train_runs(
     batch_norm: bool = False,
     steps: int = STEPS,
     progress: ProgressCallback | bool = False,
+    watch: Callable[[Ensemble], object] | None = None,
 ) -> Outcome:
-    """Train every run with every seed."""
+    """Train every run with every seed; `watch` is shown the members before the first step and after each."""
     members = ensemble(task, runs, seeds, optimizer=optimizer, batch_norm=batch_norm)
-    advance(members, task, runs, seeds, steps, total=steps, progress=progress)
+    if watch is not None:
+        watch(members)
+    advance(members, task, runs, seeds, steps, total=steps, progress=progress, watch=watch)
     shape = len(runs), len(seeds)
     final = members.losses[-LAST:].mean(0).nan_to_num(nan=task.chance).clamp(max=task.chance).view(shape)
     error = members.evaluate(error_rate, task.test_inputs, task.test_targets).where(members.alive, 1.0)

@@ -43,7 +43,7 @@ def catapult() -> CatapultExplorer:
 
 @explorer
 def live_training() -> LiveExplorer:
-    """Train sixteen nets here, in a few seconds, with warm-up and without."""
+    """Train sixteen nets here, with warm-up and without, and count the ReLUs that fall silent."""
     return LiveExplorer()
 
 
@@ -55,7 +55,7 @@ def schedule_kin() -> KinExplorer:
 
 @explorer
 def range_test() -> RangeExplorer:
-    """Let the rate climb until the loss turns, and compare one large step with many small ones."""
+    """Let the rate climb until the loss turns, and see where it meets its limit."""
     return RangeExplorer()
 
 

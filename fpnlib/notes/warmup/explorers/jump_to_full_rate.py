@@ -1,6 +1,7 @@
 """Claim WU-4's jumps to the full rate, and which nets survive them."""
 
 import dataclasses
+import functools
 
 import numpy as np
 from ipywidgets import Widget
@@ -9,6 +10,7 @@ from matplotlib.figure import Figure
 from fpnlib.claims import Result
 from fpnlib.explore import Explorer, Panel, choice, counted, number, slider
 from fpnlib.explore.style import BLUE, FAINT, INK, MUTED, ORANGE, RED
+from fpnlib.notes.warmup.experiments.rates import LONGEST
 from fpnlib.notes.warmup.experiments.why import JUMPS, RATE, SMALL_RATE
 
 WAYS = {"a ramp of 80 steps": "ramp", f"the small rate, {SMALL_RATE}": "small"}
@@ -73,7 +75,7 @@ class JumpExplorer(Explorer[JumpData]):
         shares.axes.set(ylim=(-0.03, 1.03), ylabel="share", title="Share of nets that survive")
         for label, way in WAYS.items():
             colour, x, y, ha = _LOOKS[way]
-            shares.line((_PLACES, 1 - self._failed[way].mean(1)), "o-", color=colour, ms=4)
+            shares.line(functools.partial(_so_far, way=way), "o-", color=colour, ms=4)
             shares.text(label, x, y, ha=ha, color=colour, weight="bold", fontsize=9)
         shares.dot(lambda data: (data.place, data.survived[data.way][data.place]), ms=11)
 
@@ -89,17 +91,17 @@ class JumpExplorer(Explorer[JumpData]):
 
     def describe(self, data: JumpData) -> str:
         """Say who survives, above the limit and below."""
-        above, seeds = data.loads[data.place] > 1, len(data.failed)
+        above = data.loads[data.place] > 1
         before = "with a ramp" if data.way == "ramp" else f"at {SMALL_RATE}"
         parts = [
-            f"{int((side & ~data.failed).sum())} of the {int(side.sum())} {word} the limit"
+            f"{side.sum()} of {len(side)} nets are {word} the limit, and {(side & ~data.failed).sum()} of these survive"
             for side, word in ((above, "above"), (~above, "below"))
             if side.any()
         ]
+        arrived = " Here the ramp has arrived, and nothing jumps." if _arrived(data) else ""
         return (
-            f"{counted(JUMPS[data.place], 'step')} {before}, then the full rate, {RATE}: {int((~data.failed).sum())} "
-            f"of {seeds} nets survive: {' and '.join(parts)}. The median net stands at "
-            f"{number(float(np.median(data.loads[data.place])), 2)} times the limit."
+            f"{counted(JUMPS[data.place], 'step')} {before}, then the full rate, {RATE}: {'; '.join(parts)}. The "
+            f"median net stands at {number(float(np.median(data.loads[data.place])), 2)} times the limit.{arrived}"
         )
 
     def invariants(self, data: JumpData) -> dict[str, bool]:
@@ -118,3 +120,12 @@ def _dots(data: JumpData, fails: bool) -> tuple[np.ndarray, np.ndarray]:
     spread = data.place + np.linspace(-0.36, 0.36, len(data.failed))
     chosen = data.failed == fails
     return spread[chosen], data.loads[data.place][chosen]
+
+
+def _so_far(data: JumpData, way: str) -> tuple[np.ndarray, np.ndarray]:
+    """The shares of a way up to the chosen moment."""
+    return _PLACES[: data.place + 1], data.survived[way][: data.place + 1]
+
+
+def _arrived(data: JumpData) -> bool:
+    return data.way == "ramp" and JUMPS[data.place] == LONGEST

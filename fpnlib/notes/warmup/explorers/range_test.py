@@ -1,19 +1,20 @@
-"""A learning-rate range test, and one large step beside many small ones, each beside 2 / sharpness."""
+"""A learning-rate range test, and its rate beside 2 / sharpness."""
 
 import dataclasses
+import functools
 
 import numpy as np
 from ipywidgets import Widget
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from fpnlib.explore import Explorer, Panel, choice, number, slider, toggle
-from fpnlib.explore.style import BLUE, FAINT, INK, MUTED, ORANGE, SKY
+from fpnlib.explore import Explorer, Panel, number, slider, toggle
+from fpnlib.explore.style import BLUE, FAINT, MUTED, ORANGE, SKY
 from fpnlib.notes.warmup.experiments.limits import EVERY, TESTED, level_at, turning
-from fpnlib.notes.warmup.experiments.recorded_kin import LARGE_RATES, RANGE_SEEDS, TIMES, scaled, tested
+from fpnlib.notes.warmup.experiments.recorded_kin import RANGE_SEEDS, tested
 
-_RATES = LARGE_RATES.numpy()
 _MOMENTS = TESTED[::EVERY]
+_NOTHING = np.zeros(0), np.zeros(0)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,113 +22,102 @@ class RangeData:
     """What the chosen net met while the rate climbed, and where steps of the chosen kinds led."""
 
     net: int
-    times: int
-    place: int  # of the large step's rate
+    shown: bool  # whether the limits are
     losses: np.ndarray  # (nets, steps); only those that are known count
     known: np.ndarray
-    turn: float  # the rate
+    turns: list[int]  # at which of the rates each net's loss turns
+    turn: float  # the rate where that of the chosen one does
     load: np.ndarray  # (moments,): rate · sharpness / 2; only those that are known count
     load_known: np.ndarray
     at_turn: float  # rate · sharpness / 2 there
     limit: float  # 2 / sharpness of the start
-    small: np.ndarray  # (rates,): loss after the small steps, in losses before
-    large: np.ndarray
 
 
 class RangeExplorer(Explorer[RangeData]):
-    """Loss against rate, rate against limit, and a large step against small ones, over the same rates."""
+    """Loss against rate, and rate over limit, along the same rates."""
 
-    title = "Loss while the learning rate climbs, the rate beside its limit, and one large step beside many small ones"
-    size = (1000, 500)
+    title = "Loss while the learning rate climbs at every step, and the rate over its limit"
+    size = (1000, 380)
 
     def make_controls(self) -> dict[str, Widget]:
-        """Return the net, and the large step."""
+        """Return the net, and whether the limits are shown."""
         return {
             "net": slider("net", 0, 0, len(RANGE_SEEDS) - 1, 1),
             "batch_norm": toggle("batch norm"),
-            "times": choice("small steps for a large one", TIMES, 8),
-            "place": slider("rate of the large step, from the smallest to the largest", 25, 1, len(_RATES), 1),
+            "shown": toggle("show the rate over its limit"),
         }
 
-    def compute(self, net: int, batch_norm: bool, times: int, place: int) -> RangeData:
+    def compute(self, net: int, batch_norm: bool, shown: bool) -> RangeData:
         """Look up the net; find where its loss turns."""
         losses, levels = tested(batch_norm)
-        turn, level = turning(losses)[net], levels[:, net].numpy()
-        small, large = scaled(batch_norm)[TIMES.index(times), :, net].T.numpy()
+        turns, level = turning(losses), levels[:, net].numpy()
+        turn = turns[net]
         return RangeData(
-            *(net, times, place - 1),
+            net=net,
+            shown=shown,
             losses=np.nan_to_num(losses.T.numpy()),
             known=np.isfinite(losses.T.numpy()),
+            turns=turns,
             turn=float(TESTED[turn]),
             load=np.nan_to_num(_MOMENTS * level / 2),
             load_known=np.isfinite(level) & (level > 0),
             at_turn=float(TESTED[turn]) * level_at(turn, level) / 2,
             limit=float(2 / level[0]),
-            small=small,
-            large=large,
         )
 
     def build(self, figure: Figure) -> None:
-        """Lay out the test above the limit, and the steps beside both, where the large one's rate is dragged."""
-        axes = figure.subplot_mosaic([["losses", "steps"], ["load", "steps"]], width_ratios=[1.1, 1])
-        losses, load, steps = (self._panel(axes[name]) for name in ("losses", "load", "steps"))
+        """Lay out the test, and beside it the rate over both limits."""
+        losses, load = (self._panel(axes) for axes in figure.subplots(1, 2))
         losses.axes.set(ylabel="loss", ylim=(0.1, 100), title="Range test: the rate climbs at every step")
         losses.strokes(lambda data: _known(TESTED, data.losses, data.known), colors=SKY, linewidths=0.8, alpha=0.7)
         losses.line(lambda data: _known(TESTED, data.losses, data.known)[data.net].T, color=BLUE, lw=2)
-        load.axes.set(ylabel="rate / limit", ylim=(0.003, 300), xlabel="learning rate", title="Rate over limit")
+        losses.text("the loss turns", at=lambda data: (data.turn * 1.15, 55), color=ORANGE, weight="bold", fontsize=9)
+        losses.grab(net=lambda value, data: (TESTED[data.turns[value]], data.losses[value, data.turns[value]]))
+        load.axes.set(ylabel="rate / limit", ylim=(0.003, 300), title="The rate over its limit")
         load.level(1, color=MUTED, ls="--", lw=1.5)
-        load.line(lambda data: (_MOMENTS, _MOMENTS / data.limit), ":", color=MUTED, lw=1.8, label="limit of the start")
-        load.line(lambda data: (_MOMENTS[data.load_known], data.load[data.load_known]), "o-", color=BLUE, ms=3)
-        load.text("rate / limit at the start", 1.2e-4, 110, color=MUTED, fontsize=9)
-        load.text("rate / limit at that moment", 1.2e-4, 35, color=BLUE, fontsize=9, weight="bold")
-        load.dot(lambda data: (data.turn, data.at_turn))
+        for words, height, of, look in (
+            ("limit of the start", 110, _at_start, {"color": MUTED, "ls": ":"}),
+            ("limit of that moment", 45, _then, {"color": BLUE, "marker": "o", "ms": 3}),
+        ):
+            load.line(of, lw=1.8, label=words, **look)
+            name = functools.partial(_if_shown, words=f"rate / {words}")
+            load.text(name, 1.2e-4, height, color=look["color"], fontsize=9)
+        load.dot(lambda data: (data.turn, data.at_turn) if data.shown else ([], []))
         for panel in (losses, load):
             panel.upright(lambda data: data.turn, color=ORANGE, lw=1.2)
-        losses.text("the loss turns", at=lambda data: (data.turn * 1.15, 55), color=ORANGE, weight="bold", fontsize=9)
-        steps.axes.set(
-            ylabel="loss after, of that before", ylim=(0.08, 100), xlim=(1e-4, 3.2), xlabel="rate of the large step"
-        )
-        steps.axes.set_title("The same examples, in one step or in many")
-        steps.level(1, color=MUTED, lw=1)
-        steps.upright(lambda data: data.limit, color=MUTED, ls="--", lw=1.5)
-        steps.text("2 / sharpness", at=lambda data: (data.limit * 0.85, 55), ha="right", color=MUTED, fontsize=9)
-        steps.line(lambda data: (_RATES, data.small), color=BLUE, lw=2.2, label="many small steps")
-        steps.line(lambda data: (_RATES, data.large), color=ORANGE, lw=2.2, label="one large step")
-        steps.text(lambda data: f"{data.times} small steps", 1.2e-4, 0.2, color=BLUE, weight="bold")
-        steps.text("1 large step", 1.2e-4, 0.13, color=ORANGE, weight="bold")
-        steps.dot(
-            lambda data: (_RATES[data.place], data.large[data.place].clip(0.08, 100)),
-            grab={"place": lambda value: (_RATES[value - 1], None)},
-        )
-        steps.dot(lambda data: (_RATES[data.place], data.small[data.place].clip(0.08, 100)), color=BLUE, mec=INK)
 
     def _panel(self, axes: Axes) -> Panel:
         """Make a panel over the tested rates."""
         axes.grid(color=FAINT, lw=0.6)
-        return self.panel(axes, xscale="log", yscale="log", xlim=(1e-4, 10))
+        return self.panel(axes, xscale="log", yscale="log", xlim=(1e-4, 10), xlabel="learning rate")
 
     def describe(self, data: RangeData) -> str:
-        """Say where the loss turns beside the limits, and where the two kinds of steps lead."""
-        rate, small, large = _RATES[data.place], data.small[data.place], data.large[data.place]
-        return (
-            f"Net {data.net}, plain SGD: the loss turns at a rate of {number(data.turn, 2)}. That is "
-            f"{number(data.turn / data.limit, 2)} times 2 / sharpness of the start, {number(data.limit, 2)}, and "
-            f"{number(data.at_turn, 2)} times 2 / sharpness of that moment.\n"
-            f"From the start, {data.times} small steps at {number(rate / data.times, 2)} bring the loss to "
-            f"{number(small, 2)} of what it was, one step with "
-            f"{data.times} times the batch at {number(rate, 2)}, {number(rate / data.limit, 2)} times the limit, to "
-            f"{number(large, 2)}."
+        """Say where the loss turns and, where they are shown, beside which limits."""
+        limits = (
+            f" That is {number(data.turn / data.limit, 2)} times 2 / sharpness of the start, {number(data.limit, 2)}, "
+            f"and {number(data.at_turn, 2)} times 2 / sharpness of that moment."
         )
+        turns = f"Net {data.net}, plain SGD: the loss turns at a rate of {number(data.turn, 2)}."
+        return turns + (limits if data.shown else " Its limits are hidden.")
 
     def invariants(self, data: RangeData) -> dict[str, bool]:
-        """Check that all curves begin at the same net, and that the smallest rate changes next to nothing."""
+        """Check that all curves begin at the same net, and the load at that of the start."""
         return {
             "the first loss is known": bool(data.known[:, 0].all()),
-            "at the smallest rate both kinds of steps agree": bool(
-                abs(data.small[0] - data.large[0]) < 0.08 and abs(data.small[0] - 1) < 0.08
-            ),
             "the load begins at that of the start": bool(np.isclose(data.load[0], TESTED[0] / data.limit, rtol=1e-3)),
         }
+
+
+def _at_start(data: RangeData) -> tuple[np.ndarray, np.ndarray]:
+    return (_MOMENTS, _MOMENTS / data.limit) if data.shown else _NOTHING
+
+
+def _then(data: RangeData) -> tuple[np.ndarray, np.ndarray]:
+    return (_MOMENTS[data.load_known], data.load[data.load_known]) if data.shown else _NOTHING
+
+
+def _if_shown(data: RangeData, words: str) -> str:
+    return words if data.shown else ""
 
 
 def _known(x: np.ndarray, values: np.ndarray, known: np.ndarray) -> list[np.ndarray]:

@@ -8,7 +8,7 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
 from fpnlib.claims import Result
-from fpnlib.explore import Explorer, choice, counted, number, slider
+from fpnlib.explore import Explorer, choice, counted, number, slider, toggle
 from fpnlib.explore.style import BLUE, INK, PAPER, RED
 from fpnlib.notes.warmup.experiments.rates import RATES, WARMUPS
 from fpnlib.notes.warmup.experiments.recorded import EVERY, loss_curves
@@ -33,6 +33,7 @@ class RateMapData:
     losses: np.ndarray  # (seeds,), final
     curves: np.ndarray  # (seeds, points); only those that are known count
     known: np.ndarray  # (seeds, points), False after a run has diverged
+    whole: bool  # whether all cells are shown
 
 
 class RateMapExplorer(Explorer[RateMapData]):
@@ -60,9 +61,10 @@ class RateMapExplorer(Explorer[RateMapData]):
             "shown": choice("the map shows", list(SHOWN)),
             "place": slider("learning rate, from the smallest to the largest", 5, 1, _RATES, 1),
             "warmup": choice("warm-up (steps)", WARMUPS, WARMUPS[0]),
+            "whole": toggle("show the whole map"),
         }
 
-    def compute(self, optimizer: str, shown: str, place: int, warmup: int) -> RateMapData:
+    def compute(self, optimizer: str, shown: str, place: int, warmup: int, whole: bool) -> RateMapData:
         """Look up the map and the cell."""
         name, row, column = OPTIMIZERS[optimizer], WARMUPS.index(warmup), place - 1
         curves = loss_curves(name)[column, row].numpy()
@@ -76,15 +78,16 @@ class RateMapExplorer(Explorer[RateMapData]):
             losses=self._cells[name, "loss"][row, column],
             curves=np.nan_to_num(curves),
             known=np.isfinite(curves),
+            whole=whole,
         )
 
     def build(self, figure: Figure) -> None:
         """Lay out the map and the curves."""
         cells, curves = figure.subplots(1, 2, width_ratios=[1, 1.15])
-        ways = self.panel(cells, title="Mean of all seeds; the stronger the grey, the worse")
+        ways = self.panel(cells, title="Mean of sixteen runs; the stronger the grey, the worse")
         cells.set(xlabel="learning rate", ylabel="warm-up (of 200 steps)")
         worse = ways.heat_map(
-            lambda data: data.values,
+            lambda data: np.where(_open(data), data.values, 0),
             WARMUPS,
             range(_RATES),
             lambda data: (data.row, data.column),
@@ -93,7 +96,7 @@ class RateMapExplorer(Explorer[RateMapData]):
         )
         ways.add(worse, lambda image, data: image.set_clim(0, SHOWN[data.shown][1] / _INK))
         ways.table(
-            lambda data: [[f"{value:.2f}" for value in row] for row in data.values],
+            lambda data: np.where(_open(data), np.char.mod("%.2f", data.values), ""),
             range(_RATES),
             range(len(WARMUPS)),
             ha="center",
@@ -111,11 +114,15 @@ class RateMapExplorer(Explorer[RateMapData]):
         what = "share of failed runs" if most == "failed" else "mean final loss"
         steps = counted(WARMUPS[data.row], "step")
         diverged = int((~data.known).any(1).sum())
+        ends = (
+            f" Without warm-up it is {number(float(none), 2)}, with {WARMUPS[-1]} steps "
+            f"{number(float(data.values[-1, data.column]), 2)}."
+        )
         return (
             f"{data.optimizer}, learning rate {number(rate)}, {steps} of warm-up: {failed} of {counted(seeds, 'run')} "
-            f"failed, {diverged} of them diverged. Median final loss "
-            f"{number(float(np.median(data.losses)), 2)}.\nAt this rate the {what} is {number(float(none), 2)} without "
-            f"warm-up and {number(float(data.values[-1, data.column]), 2)} with {WARMUPS[-1]} steps."
+            f"failed, {diverged} of them diverged. Median final loss {number(float(np.median(data.losses)), 2)}.\n"
+            f"In this cell the {what} is {number(float(data.values[data.row, data.column]), 2)}."
+            f"{ends if data.whole else ''}"
         )
 
     def invariants(self, data: RateMapData) -> dict[str, bool]:
@@ -127,3 +134,10 @@ class RateMapExplorer(Explorer[RateMapData]):
             "a diverged run has failed": bool(data.failed[diverged].all()),
             "the curves end at the ledger's losses": bool(close[~diverged].all()),
         }
+
+
+def _open(data: RateMapData) -> np.ndarray:
+    """Which cells are shown."""
+    cells = np.full(data.values.shape, data.whole)
+    cells[data.row, data.column] = True
+    return cells

@@ -18,6 +18,7 @@ from fpnlib.notes.warmup.explorers.curves import POINTS, known_lines, loss_panel
 OPTIMIZERS = {"SGD": "sgd", "Adam": "adam"}
 _STEPS = np.arange(STEPS)
 _PLACES = range(6)
+_NAMES = ((130, 0.9), (85, 0.18), (2, 0.86), (62, 0.4), (103, 0.84), (30, 0.01))  # where each shape's name stands
 _END = 5  # points of a curve that its last loss is the mean of
 
 
@@ -60,7 +61,7 @@ class KinExplorer(Explorer[KinData]):
         return {
             "optimizer": choice("optimiser", list(OPTIMIZERS)),
             "schedule": choice("schedule", list(KIN), "cosine"),
-            "place": slider("learning rate, from the smallest to the largest", 5, 1, len(_PLACES), 1),
+            "place": slider("learning rate, from the smallest to the largest", 3, 1, len(_PLACES), 1),
         }
 
     def compute(self, optimizer: str, schedule: str, place: int) -> KinData:
@@ -79,9 +80,11 @@ class KinExplorer(Explorer[KinData]):
         """Lay out the shapes, the map, where the cell is dragged, and the runs."""
         axes = figure.subplot_mosaic([["shape", "runs"], ["share", "runs"]], width_ratios=[1.2, 1])
         shape = self.panel(axes["shape"], xlim=(-3, STEPS + 1), ylim=(-0.03, 1.08), xlabel="step")
-        shape.axes.set(ylabel="of the full rate", title="The six shapes; blue: the chosen one")
+        shape.axes.set(ylabel="of the full rate", title="The six shapes")
         shape.strokes([np.stack([_STEPS, one], 1) for one in self._factors], colors=MUTED, linewidths=1)
         shape.line(lambda data: (_STEPS, data.factors[data.schedule]), color=BLUE, lw=3)
+        for name, place in zip(KIN, _NAMES, strict=True):
+            shape.text(name, *place, fontsize=9, color=MUTED)
         share = self.panel(axes["share"], title="How many of the sixteen nets fail", xlabel="learning rate")
         shade = LinearSegmentedColormap.from_list("worse", [PAPER, INK])
         share.heat_map(

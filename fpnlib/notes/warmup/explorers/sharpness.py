@@ -71,7 +71,7 @@ class SharpnessExplorer(Explorer[SharpnessData]):
                 lambda data: known_lines(_MOMENTS, data.values, data.known)[data.seed].T, "o-", color=BLUE, ms=5
             )
             chosen.set_label("the chosen seed")
-            panel.line(_diverged, "X", color=RED, ms=8, label="diverges")
+            panel.line(_diverged, "X", color=RED, ms=9, zorder=9, label="diverges")
         start.set_ylabel("")
         shown = panels[0]
         shown.text("the limit, 2 (1 + momentum) / rate", 20, 2.2e3, color=ORANGE, weight="bold")
