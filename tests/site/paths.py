@@ -49,6 +49,7 @@ PATHS: dict[str, list[dict[str, Any]]] = {
         *({"missing": eights} for eights in (1, 2, 3)),
     ],
     "face_at_border": [
+        {"hundred": True},
         *({"distance": value} for value in range(-5, -9, -1)),
         {"mode": "mean"},
         {"mode": "reflect"},
