@@ -26,7 +26,7 @@ THUMBNAILS: dict[str, tuple[str, dict[str, Any]]] = {
     "05-warmup": ("rate_map", {"whole": True}),
     "06-batch-norm": ("passes", {}),
     "07-add-vs-concat": ("add_is_tied_concat", {"tie": False}),
-    "08-segmentation-difficulties": ("thin_or_region", {}),
+    "08-segmentation-difficulties": ("thin_or_region", {"pixels": 6}),
     "09-research": ("research_planner", {}),
 }
 

@@ -118,8 +118,8 @@ prevalence(ratio=1, threshold=-1.5)
 # [![Two small inputs, their kernels, and the difference between adding and
 # concatenating](../images/07-add-vs-concat.png)](07-add-vs-concat.ipynb)
 #
-# When adding is the same as concatenating, what each costs, and when either is better, in systems that run: FPN, CPN,
-# edge detection, ResNet, LSTM, U-Net and DenseNet. *One to two hours.*
+# When adding is the same as concatenating, what each costs, and when either is better, in FPN, ResNet, an LSTM, edge
+# detection and attention. *An hour.*
 #
 # You will be able to prove the identity, to count what a fusion costs, and to say what decides between the two.
 #
@@ -129,7 +129,7 @@ prevalence(ratio=1, threshold=-1.5)
 # it](../images/08-segmentation-difficulties.png)](08-segmentation-difficulties.ipynb)
 #
 # What makes it hard to label every pixel, and what helps: thin errors and wrong regions, two kinds of mean, masks cut
-# out of boxes, coarse grids, CRFs, superpixels, scribbles. *An hour and a quarter.*
+# out of boxes, coarse grids, CRFs, superpixels, scribbles. *An hour and a half, in three parts.*
 #
 # You will be able to choose a measure that sees what you care about, and to say what a box or a stride costs at the
 # least.

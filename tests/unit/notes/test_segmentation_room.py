@@ -162,7 +162,7 @@ def test_the_border_decides_what_a_line_costs():
     assert all(narrow >= wide for narrow, wide in itertools.pairwise(costs))
     assert costs[0] > 0.1
     assert costs[4] == costs[5] == 0
-    chair, person = (thin_or_region(kind=KINDS[place], void=5).data.values[1] for place in (2, 4))
+    chair, person = (thin_or_region(kind=KINDS[place], void=5, pixels=1).data.values[1] for place in (2, 4))
     assert chair < person < 1
 
 
@@ -208,12 +208,12 @@ def test_no_border_of_less_than_nothing():
 
 def test_own_label_maps():
     targets = [[[0, 1, 1, 0]], [[2, 2, 2, 1]]]
-    own = dataset_or_image(targets, ("road", "car", "tree"))
+    own = dataset_or_image(targets, ("road", "car", "tree"), share=100)
     assert own.state["lost"] == "car"
     answers = [[[0, 0, 0, 0]], targets[1]]
     expected = mean_iou(answers, targets, 3), mean_iou(answers, targets, 3, over="image")
     assert own.data.values[:2] == pytest.approx(expected)
-    assert dataset_or_image(targets).readout == own.readout.replace("car", "class 1")
+    assert dataset_or_image(targets, share=100).readout == own.readout.replace("car", "class 1")
 
 
 @pytest.mark.bad_input

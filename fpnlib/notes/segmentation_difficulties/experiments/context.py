@@ -204,7 +204,7 @@ SD_12 = Claim(
             ),
             stays_within(
                 reachable(1),
-                f"the same at {reach(1)} px",
+                f"the same share at {reach(1)} px, no better than a guess",
                 of="context_1",
                 because="where no patch holds the marker it is a guess between two",
             ),

@@ -191,7 +191,7 @@ SD_14 = Claim(
     recheck=functools.partial(early_losses, strides=(MENDED[0],)),
     tunes=True,
     told={
-        "depends": "Thin errors cost our nets next to nothing and large areas most of what they lacked; but large "
-        "errors reach to the boundaries, so mending all that is wrong beside those pays too."
+        "depends": "Thin errors cost our nets little, and areas more than eight pixels wide most of what they lacked; "
+        "but large errors reach to the boundaries, so mending all that is wrong beside those pays too."
     },
 )

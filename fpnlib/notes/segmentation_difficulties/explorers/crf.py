@@ -40,15 +40,15 @@ class CRFExplorer(Explorer[CRFData]):
     groups = (("near alone", ("smooth", "spread")),)
 
     def make_controls(self) -> dict[str, Widget]:
-        """Return scene, net and settings: those tuned for the net of stride 8, and a little weight of near alone."""
+        """Return scene, net and settings: those tuned for the net of stride 8, before the first iteration."""
         tuned = CRFS[8]
         return {
-            "scene": slider("scene", 1, 1, SCENES, 1),
-            "iterations": slider("iterations", tuned.iterations, 0, 10, 1),
+            "scene": slider("scene", 4, 1, SCENES, 1),
+            "iterations": slider("iterations", 0, 0, 10, 1),
             "weight": slider("weight of near and alike", tuned.bilateral_weight, 0.0, 24.0, 0.5),
             "color": slider("σ of alike (grey values)", tuned.bilateral_color_sigma, 2.0, 40.0, 1.0),
             "place": slider("σ of near (pixels)", tuned.bilateral_spatial_sigma, 4.0, 64.0, 2.0),
-            "smooth": slider("weight of near alone", 0.5, 0.0, 6.0, 0.5),
+            "smooth": slider("weight of near alone", 0.0, 0.0, 6.0, 0.5),
             "spread": slider("σ of near alone (pixels)", tuned.spatial_sigma, 1.0, 8.0, 0.5),
             "strength": slider("strength of the net's word", 1.0, 0.2, 3.0, 0.1),
             "net": choice("net", tuple(NETS), tuple(NETS)[-1]),

@@ -61,7 +61,7 @@ class MeansExplorer(Explorer[MeansData]):
         return {
             "image": slider("image", 1, 1, len(self._targets), 1),
             "lost": choice("class", [self._names[label] for label in self._present], self._names[here[0]]),
-            "share": slider("lost to the background (% of its pixels there)", 100, 0, 100, 5),
+            "share": slider("lost to the background (% of its pixels there)", 0, 0, 100, 5),
         }
 
     def compute(self, image: int, lost: str, share: int) -> MeansData:

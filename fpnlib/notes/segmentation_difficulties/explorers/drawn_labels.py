@@ -27,8 +27,9 @@ class DrawnData:
     weight: float
     sweeps: int
     likeliest: np.ndarray  # (h, w)
+    draw: int  # 0: nothing is drawn yet
     moments: np.ndarray  # (1 + SWEEPS, h, w) drawn: before the first sweep, and after each
-    differ: np.ndarray  # (1 + SWEEPS,) share of neighbours that differ
+    differ: np.ndarray  # (1 + SWEEPS,) share of neighbours that differ, 0 if nothing is drawn
     differ_likeliest: float
     differ_true: float
     right: tuple[float, float, float]  # shares of pixels: likeliest, drawn one by one, drawn together
@@ -46,13 +47,14 @@ class DrawnExplorer(Explorer[DrawnData]):
             "scene": slider("scene", 4, 1, SCENES, 1),
             "sweeps": slider("sweeps", SWEEPS // 2, 0, SWEEPS, 1),
             "weight": slider("weight of near and alike", CRFS[8].bilateral_weight, 0.0, 10.0, 1.0),
-            "draw": slider("draw", 1, 1, 8, 1),
+            "draw": slider("draw", 0, 0, 8, 1),
         }
 
     def compute(self, scene: int, sweeps: int, weight: float, draw: int) -> DrawnData:
-        """Draw, with the same chance for every weight."""
-        known, moments = given(scene - 1), drawn(scene - 1, weight, draw)
+        """Draw, with the same chance for every weight; nothing before the first draw, so that a reader may guess."""
+        known = given(scene - 1)
         likeliest = known.log_p.argmax(0)
+        moments = drawn(scene - 1, weight, draw) if draw else np.repeat(0 * likeliest[None], 1 + SWEEPS, 0)
         of_likeliest, of_truth = map(float, differ(np.stack([likeliest, known.truth])))
         likely, alone, together = (
             float((one == known.truth).mean()) for one in (likeliest, moments[0], moments[sweeps])
@@ -62,6 +64,7 @@ class DrawnExplorer(Explorer[DrawnData]):
             weight,
             sweeps,
             likeliest,
+            draw,
             moments,
             differ(moments),
             of_likeliest,
@@ -90,27 +93,37 @@ class DrawnExplorer(Explorer[DrawnData]):
         chart.axes.grid(color=FAINT, lw=0.6)
         chart.level(lambda data: 100 * data.differ_true, color=INK, lw=1, ls="--")
         chart.text("true", SWEEPS, at=lambda data: (SWEEPS, 100 * data.differ_true - 2), ha="right", fontsize=9)
-        chart.line(lambda data: (range(SWEEPS + 1), 100 * data.differ), "o-", ms=3, color=BLUE)
-        chart.dot(
-            lambda data: (data.sweeps, 100 * data.differ[data.sweeps]), grab={"sweeps": lambda value: (value, None)}
-        )
+        chart.line(lambda data: (range(SWEEPS + 1), _percent(data)), "o-", ms=3, color=BLUE)
+        chart.dot(lambda data: (data.sweeps, _percent(data)[data.sweeps]), grab={"sweeps": lambda value: (value, None)})
 
     def describe(self, data: DrawnData) -> str:
         """Say how many neighbours differ in each."""
-        alone, together = 100 * data.differ[0], 100 * data.differ[data.sweeps]
         likely, apart, tied = (number(100 * share) for share in data.right)
-        return (
+        words = (
             f"Scene {data.scene}. Of all pairs of neighbours {number(100 * data.differ_true, 2)} % differ in the true "
-            f"labels, {number(100 * data.differ_likeliest, 2)} % in the likeliest, {number(alone, 2)} % if each pixel "
-            f"is drawn by itself, and {number(together, 2)} % after {data.sweeps} sweeps of a CRF of weight "
-            f"{number(data.weight)}. Right are {likely} % of the likeliest labels, {apart} % of those drawn one by "
-            f"one, and {tied} % of those drawn together."
+            f"labels and {number(100 * data.differ_likeliest, 2)} % in the likeliest, which are right at {likely} % of "
+            "the pixels."
+        )
+        if not data.draw:
+            return f"{words} Nothing is drawn yet."
+        alone, together = 100 * data.differ[0], 100 * data.differ[data.sweeps]
+        return (
+            f"{words} Draw {data.draw}: with each pixel drawn by itself {number(alone, 2)} % differ and {apart} % of "
+            f"the pixels are right; after {data.sweeps} sweeps of a CRF of weight {number(data.weight)}, "
+            f"{number(together, 2)} % differ and {tied} % are right."
         )
 
     def invariants(self, data: DrawnData) -> dict[str, bool]:
         """Check that ties make labels smoother, and that each label is one that there is."""
         return {
-            "what is drawn apart is more ragged than what is likeliest": bool(data.differ[0] >= data.differ_likeliest),
-            "ties smooth": bool(data.weight < 2 or data.differ[-1] < data.differ[0]),
+            "what is drawn apart is more ragged than what is likeliest": bool(
+                not data.draw or data.differ[0] >= data.differ_likeliest
+            ),
+            "ties smooth": bool(not data.draw or data.weight < 2 or data.differ[-1] < data.differ[0]),
             "labels are classes": bool(data.moments.max() < len(COLLAGE_CLASSES)),
         }
+
+
+def _percent(data: DrawnData) -> np.ndarray:
+    """What the chart shows of unequal neighbours: nothing before the first draw."""
+    return 100 * data.differ if data.draw else np.full(1 + SWEEPS, np.nan)

@@ -57,7 +57,7 @@ class PriceExplorer(Explorer[PriceData]):
         return {
             "line": slider("mask too large by (pixels)", 1, 1, MOST, 1),
             "void": slider("void border (pixels)", 0, 0, VOID_WIDTH, 1),
-            "instance": slider("instance", 15, 0, len(cafe().masks) - 1, 1),
+            "instance": slider("instance", 11, 0, len(cafe().masks) - 1, 1),
         }
 
     def compute(self, line: int, void: int, instance: int) -> PriceData:
@@ -84,7 +84,7 @@ class PriceExplorer(Explorer[PriceData]):
         photo.image(lambda data: faded(cafe().image[data.window], 0.6), square)
         photo.classes(lambda data: data.kinds[data.window], _KINDS, over_photo(0.6, 1), square, zorder=1)
         ends = _LEAST, _HIGHEST
-        chart = self.panel(right, title="One dot a mask, of five photos; diamond: your own", xlim=ends)
+        chart = self.panel(right, title="Masks: blue of this photo, grey of four more, diamond: yours", xlim=ends)
         chart.axes.set(xscale="log", yscale="log", ylim=(_LEAST * 0.9, 1.3))
         chart.axes.set(xlabel="line · length of the contour / area", ylabel="1 − IoU")
         chart.axes.minorticks_off()

@@ -40,7 +40,7 @@ class StridesExplorer(Explorer[StridesData]):
     def make_controls(self) -> dict[str, Widget]:
         """Return the stride, the way to enlarge and the instance."""
         return {
-            "stride": choice("output stride", STRIDES, 16),
+            "stride": choice("output stride", STRIDES, 4),
             "mode": choice("enlarged", MODES, "bilinear"),
             "instance": slider("instance", 14, 0, len(cafe().masks) - 1, 1),
         }
@@ -74,12 +74,11 @@ class StridesExplorer(Explorer[StridesData]):
 
     def describe(self, data: StridesData) -> str:
         """Say the ceiling of this instance and of all."""
-        lost = int((data.ceilings == 0).sum())
-        vanish = f"{lost or 'none'} of them {'vanishes' if lost == 1 else 'vanish'} altogether"
+        poor, lost = int((data.ceilings < 0.5).sum()), int((data.ceilings == 0).sum())
         return (
             f"Output stride {data.stride}: instance {data.instance}, a {data.name} of "
             f"{int(_areas()[data.instance])} pixels, comes back with IoU {number(data.ceiling)}. The mean over all 19 "
-            f"is {number(float(data.ceilings.mean()))}; {vanish}."
+            f"is {number(float(data.ceilings.mean()))}; {poor or 'none'} below one half, {lost or 'none'} lost whole."
         )
 
     def invariants(self, data: StridesData) -> dict[str, bool]:

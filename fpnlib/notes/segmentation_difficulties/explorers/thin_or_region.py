@@ -40,7 +40,7 @@ class ErrorsExplorer(Explorer[ErrorsData]):
         """Return the width of the void border, the error's size and its kind."""
         return {
             "void": slider("void border (pixels)", 0, 0, VOID_WIDTH, 1),
-            "pixels": slider("boundaries off by (pixels)", 1, 0, MOST, 1),
+            "pixels": slider("boundaries off by (pixels)", 0, 0, MOST, 1),
             "kind": choice("error", KINDS),
         }
 
@@ -67,12 +67,19 @@ class ErrorsExplorer(Explorer[ErrorsData]):
         for row, look in enumerate(_MEASURES):
             self._curve(chart, row, *look)
         names, _, colours = zip(*_MEASURES, strict=True)
-        chart.names(lambda data: data.curves[:, -1], names, colours)
+        chart.names(lambda data: data.values, names, colours)
         chart.dot(lambda data: ([data.pixels] * 3, data.values), grab={"pixels": lambda value: (value, None)})
 
     @staticmethod
     def _curve(chart: Panel, row: int, name: str, style: str, colour: str) -> None:
-        chart.line(lambda data: (range(MOST + 1), data.curves[row]), style, color=colour, ms=4, label=name)
+        """A curve as far as the error has grown: beyond that a reader may guess."""
+        chart.line(
+            lambda data: (range(data.pixels + 1), data.curves[row, : data.pixels + 1]),
+            style,
+            color=colour,
+            ms=4,
+            label=name,
+        )
 
     def describe(self, data: ErrorsData) -> str:
         """Say how much is wrong and what each number makes of it."""
