@@ -97,7 +97,7 @@ prevalence(ratio=1, threshold=-1.5)
 # [![A map of how training ends over learning rate and length of warm-up, and the loss curves of one
 # cell](../images/05-warmup.png)](05-warmup.ipynb)
 #
-# Why one begins to train with a small learning rate: the schedules and their traps, a map of learning rate against
+# Why one begins to train with a small learning rate: how a net dies in its first steps, a map of learning rate against
 # warm-up over many seeds, and how sharply the loss is curved along the way. *An hour.*
 #
 # You will be able to design a schedule that survives a restart, and to say when warm-up helps and when it does not.
@@ -118,8 +118,8 @@ prevalence(ratio=1, threshold=-1.5)
 # [![Two small inputs, their kernels, and the difference between adding and
 # concatenating](../images/07-add-vs-concat.png)](07-add-vs-concat.ipynb)
 #
-# When adding is the same as concatenating, what each costs, and when either is better, in systems that run: FPN, CPN,
-# edge detection, ResNet, LSTM, U-Net and DenseNet. *One to two hours.*
+# When adding is the same as concatenating, what each costs, and when either is better, in FPN, ResNet, an LSTM, edge
+# detection and attention. *An hour.*
 #
 # You will be able to prove the identity, to count what a fusion costs, and to say what decides between the two.
 #

@@ -371,7 +371,7 @@ verdicts("PD")
 # - Without padding the first unit of a map looks at a place half a receptive field inside the image. A projected RoI at
 #   the border that is narrower than that has no extent on the map, and padding of half a field gives it back.
 # - Dividing a box by the stride reads $(r - 2P - S) / 2$ pixels too far right with `aligned=True`, $(r - 2P) / 2$ with
-#   `aligned=False`, and at the right border perhaps nothing. Nothing warns you.
+#   `aligned=False`, and at the right border it may find no unit at all. No error is raised.
 # - What you pad with is part of the picture that the net sees. Around P-Net's photos a mirror image did best, and not
 #   by completing the face; inside a net that learnt with zeros nothing did clearly better than zeros.
 

@@ -353,7 +353,7 @@ after_fpn(level=5)
 # - **BiFPN** lets every level reach every other one, for a tenth of FPN's multiplications. The weighted add does not
 #   save them. *Separable* convolutions do: a 3×3 on each channel by itself, and a 1×1 to mix them.
 # - **Dilation** costs no weights and many multiplications. With C4 and C5 at stride eight they grow by more than three
-#   and a half whole ResNet-50s. And choose that net with a cell of C4: after two dilated stages every other row and
+#   and a half whole ResNet-50s. And choose that net with a cell of C4, *through the backbone*: every other row and
 #   column stays white, so two neighbours in C5 are made of different cells of C4. This is called *gridding*.
 #
 # Which of them finds more objects we did not measure.

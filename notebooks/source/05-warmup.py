@@ -5,7 +5,7 @@
 # good, so let the rate begin small and rise. One reason is that at first the loss curves too sharply for the full rate.
 # It is not the only one.
 #
-# *Half an hour to read, an hour if you play. You need no earlier note; [batch normalisation](06-batch-norm.ipynb) is
+# *Half an hour to read, an hour if you play. No earlier note is needed; [batch normalisation](06-batch-norm.ipynb) is
 # the other remedy you will meet.* Run every cell first (menu Run → Run All Cells), then move the sliders. They work
 # from the keyboard too: Tab to a slider, then the arrow keys.
 
@@ -13,9 +13,9 @@
 # ## Look
 #
 # Sixteen small nets learn handwritten digits. Each has eight linear layers, six of them in three blocks that add their
-# input to their output (*skips*). They differ only in their initial weights and in the order of the data. Their
-# learning rate is large, and falls to zero along a cosine over two hundred steps. They are trained here, in a few
-# seconds; you see the first eighty steps. The dotted line is the loss of a guess: all ten digits equally likely.
+# input to their output (*skips*). They differ only in their initial weights and the order of the data. Their learning
+# rate is large, and falls to zero along a cosine over two hundred steps. You see the first eighty, trained here and
+# now. The dotted line is the loss of a guess: all ten digits equally likely.
 #
 # Now choose *both*. The blue lines are the same nets with the same data, but for eighty steps their rate climbs from a
 # hundredth of the full one. That is *warm-up*. From then on both kinds have the same rate. **A guess, on paper: will
@@ -32,26 +32,26 @@ live_training()
 #
 # ### How a net dies
 #
-# **Tick the box, and look at the first twenty steps.** The right panel follows the thirty-two ReLUs before the last
-# layer. It counts those that *speak*: that let something through for at least one of the training digits.
+# **Tick the box, and look at the first twenty steps.** The right panel counts, of the thirty-two ReLUs before the last
+# layer, those that *speak*: that let something through for at least one of the training digits.
 #
 # At step zero nearly all speak. Without warm-up most are silent within ten or twenty steps: the long first steps have
 # pushed their inputs below zero for every digit. In four nets none is left, and these are the four on the dotted line.
 # With warm-up the same nets keep a dozen or more.
 #
 # Why for good? The gradient of a weight comes back through the ReLUs behind it, and a silent ReLU lets nothing back.
-# Once all thirty-two are silent, no weight before the last layer gets any gradient. Only the last layer's biases still
-# learn, and they give every digit the same answer. Momentum may carry the weights on for some steps and wake a ReLU by
-# luck. After that nothing can.
+# Once all are silent, no weight before the last layer gets any gradient. Only the last layer's biases still learn, and
+# they give every digit the same answer. Momentum may carry the weights on for some steps and wake a ReLU by luck. After
+# that nothing can.
 #
 # A net need not die to suffer. At the rate $0.1$ no net fails, but without warm-up about half of the ReLUs fall silent,
 # and nearly all nets end at a higher loss than their blue twins.
 #
 # ### The schedule
 #
-# Warm-up is a factor: small at step zero, one from a given step on. The learning rate is that factor times whatever
-# decay you would use anyway. Here is a linear warm-up times a cosine, by hand and by the library. Change the marked
-# line; the picture below starts from it.
+# Warm-up is a factor: small at step zero, one from a given step on. It multiplies whatever decay you would use anyway.
+# Here is a linear warm-up times a cosine, by hand and by the library. Change the marked line; the picture below starts
+# from it.
 
 # %%
 import math
@@ -134,11 +134,10 @@ rate_map()
 # five epochs at a constant $0.1$ it was $25.88$, and with a ramp from there $23.74$: a low constant start was worse
 # than none.
 #
-# We find the same where warm-up is as short as theirs. With batch norm and eleven of two hundred steps, the constant
+# We find the same where warm-up is as short as theirs: with batch norm and eleven of two hundred steps, the constant
 # start gets <span title="WU-3 short_constant_less_none">11%</span> more of the test digits wrong than none does. With
 # eighty steps, and without batch norm, both ways help much, and our claim that the ramp is better fails (on a second
-# kind of processor it is *not shown*). The two settings differ in length, start and batch norm at once, so we cannot
-# say which matters.
+# kind of processor it is *not shown*). Length, start and batch norm differ at once, so we cannot say which matters.
 #
 # ### Related schedules
 #
@@ -154,7 +153,7 @@ from fpnlib.notes.warmup.explorers import schedule_kin
 schedule_kin()
 
 # %% [markdown]
-# It does: with warm-up and with one-cycle the nets end at about a quarter of the cosine's median loss.
+# It does: with warm-up and with one-cycle the median net ends at about a quarter of the cosine's loss.
 #
 # At larger rates the table counts the dead. **How a schedule ends saves no net:** constant, steps and cosine, which all
 # begin at the full rate, lose the same share to within our bound. One-cycle begins low and loses fewer, though not by
@@ -225,21 +224,21 @@ sharpness()
 
 # %% [markdown]
 # With warm-up the limit comes down as the rate climbs, and the sharpness falls faster: at step ten no net is above the
-# limit. At step eighty two of the eight are, and one of them is lost.
+# limit. At step eighty two of the eight are, and one is lost.
 #
-# Without warm-up all eight begin above the limit. Those that end at a sharpness near one tenth are dead: where nothing
-# moves, the loss is flat. With batch norm all begin much flatter, and even without warm-up none is lost.
+# Without warm-up all eight begin above it. Those that end at a sharpness near one tenth are dead: where nothing moves,
+# the loss is flat. With batch norm all begin much flatter, and even without warm-up none is lost.
 #
-# For twenty-four other nets in numbers: untrained they are too sharp for the full rate by
-# <span title="WU-4 ramp_over_0">3.6</span> doublings. Ten steps at a small rate take away
-# <span title="WU-4 small_fall_10">3.6</span>, and ten steps of the ramp no more. Kalra and Barkeshli call this natural
-# sharpness reduction: the rate need not climb, only be small enough not to ruin the net meanwhile.
+# Twenty-four other nets, untrained, are too sharp for the full rate by <span title="WU-4 ramp_over_0">3.6</span>
+# doublings. Ten steps at a small rate take away <span title="WU-4 small_fall_10">3.6</span>, and ten steps of the ramp
+# no more. Kalra and Barkeshli call this natural sharpness reduction: the rate need not climb, only be small enough not
+# to ruin the net meanwhile.
 #
 # ### Flat, and dead all the same
 #
 # So let the rate jump. Each of twenty-four nets is warmed up until some step and then takes the full rate, $0.4$, at
-# once. Each mark is a net: a dot if it survives, a cross if it fails. Its height is its sharpness when it jumps, over
-# the limit of the full rate.
+# once. A dot is a net that survives, a cross one that fails; its height is its sharpness when it jumps, over the limit
+# of the full rate.
 #
 # **If sharpness is the whole story, nets that jump from below the line should survive. Do they? Jump later and later.
 # Then choose the small rate, which does not climb at all.**
@@ -270,14 +269,14 @@ pairs = concordance(over, failed).mean()
 print(f"of two jumps of one net, one fatal, the fatal one began sharper in {pairs:.0%}")
 
 # %% [markdown]
-# **Even below the limit nearly three jumps of four kill.** And of two jumps of one net, one that it survives and one
-# that it does not, the fatal one began sharper in two thirds of the cases, where a coin would say half. (Our registered
-# claim wrongly counts the end of the ramp as a jump, and comes to <span title="WU-4 sharpness_foretells">75%</span>.)
+# **Even below the limit nearly three jumps of four kill.** Of two jumps of one net, one that it survives and one that
+# it does not, the fatal one began sharper in two thirds of the cases; a coin would say half. (Our registered claim
+# wrongly counts the end of the ramp as a jump, and comes to <span title="WU-4 sharpness_foretells">75%</span>.)
 #
 # Why is being flat at one moment not enough? The sharpness can rise again: at a constant rate it tends to climb to the
 # limit and to hover there, which Cohen et al. call the *edge of stability*. And the limit is that of descent with all
-# data; the noise of small batches lowers it. To prove that sharpness is the cause, one would have to lower it in
-# another way and change nothing else. We have not.
+# data; the noise of small batches lowers it. To prove that sharpness is the cause, one would have to lower it and
+# change nothing else. We have not.
 #
 # ### A range test is itself a warm-up
 #
@@ -306,7 +305,7 @@ range_test()
 #
 # Adam divides $m$, a running mean of gradients, by the root of $v$, a running mean of their squares (its two
 # *moments*). So the limit above is not Adam's, and its own we have not measured. The usual explanation of why Adam
-# needs warm-up is its first step, when both moments rest on a single batch. After Adam's correction for that
+# needs warm-up is its first step, when both moments rest on a single batch. Corrected for that, they give
 #
 # $$\frac{\hat m_1}{\sqrt{\hat v_1}} = \frac{g}{|g|} = \pm 1$$
 #
@@ -315,15 +314,15 @@ range_test()
 # Yarats, that the first steps are too long.
 #
 # **In our nets neither explains the need.** With the weights held still, the step shrinks over sixty-four batches by
-# only <span title="WU-5 size_fall">0.36</span> doublings, less than half a notch of our grid of rates. And if unsettled
-# moments were the trouble, it would help to let them fill while the weights stand still, and only then to take the full
-# rate. After eighty such batches <span title="WU-5 still_failed_80">100%</span> fail, after a ramp of eighty steps
+# only <span title="WU-5 size_fall">0.36</span> doublings. And if unsettled moments were the trouble, it would help to
+# let them fill while the weights stand still, and only then to take the full rate. After eighty such batches
+# <span title="WU-5 still_failed_80">100%</span> fail, after a ramp of eighty steps
 # <span title="WU-5 ramp_failed_80">0%</span>. In a transformer Liu et al. found the opposite; but they filled only $v$,
 # and that we did not try.
 #
 # Their remedy, RAdam, multiplies the step by a factor that follows from the number of batches in $v$ alone. After a few
 # plain momentum steps it climbs from near zero, and after two hundred steps it has not come to a third. So RAdam *is* a
-# warm-up, as Ma and Yarats point out: a long one, of a shape that nobody has to choose.
+# warm-up, as Ma and Yarats point out: a long one, whose shape nobody has to choose.
 #
 # ### Where it comes from, and where it is used
 #
@@ -332,13 +331,13 @@ range_test()
 #
 # *Large batches.* The linear scaling rule says: with $k$ times the batch, take $k$ times the rate. One large step then
 # goes as far as $k$ small ones, if the gradient stays the same. In our untrained nets that works up to the rate
-# $2 / \lambda$; at eight times that rate one step with eight times the batch ends <span title="WU-8 over_8">0.89</span>
-# doublings higher than eight small ones. So a large batch asks for a rate that an untrained net takes badly. For this
-# trouble Goyal et al. introduced their ramp.
+# $2 / \lambda$; at eight times that rate one large step ends <span title="WU-8 over_8">0.89</span> doublings higher
+# than eight small ones. A large batch asks for a rate that an untrained net takes badly, and for this trouble Goyal et
+# al. introduced their ramp.
 #
 # *Transformers.* With a layer norm *after* the sum of a block and its skip (*post-LN*), the gradients near an untrained
 # net's output are large, as Xiong et al. prove, and warm-up tames them. With the norm at the entry of the block
-# (*pre-LN*) they could leave it out. We have trained none here.
+# (*pre-LN*) they could leave it out. We have trained none.
 
 # %% [markdown]
 # ## A recipe
@@ -358,9 +357,9 @@ range_test()
 # ## Remember
 #
 # - A net that a large rate ruins in its first steps seldom recovers: its ReLUs fall silent, and a silent ReLU learns
-#   nothing. Warm-up keeps the rate low over those steps, and so buys a larger rate.
-# - Sharpness is a part of the reason: descent diverges on a parabola sharper than $2 (1 + \beta) / \eta$, an untrained
-#   net often is, and a small rate leads to flatter ground. But most jumps from below that limit failed too.
+#   nothing. Warm-up keeps the rate low over those steps, and so buys a larger one.
+# - Sharpness is a part of the reason: descent diverges on a parabola sharper than $2 (1 + \beta) / \eta$, and a small
+#   rate leads to flatter ground. But most jumps from below that limit killed too.
 # - A range test is itself a warm-up: it shows a rate to reach, and none to begin with.
 
 # %% [markdown]
@@ -433,12 +432,10 @@ verdicts("WU")
 
 # %% [markdown]
 # **How large is large enough to matter?** A share of failed runs above $0.13$: at that chance five runs all succeed
-# about half of the time, so one would hardly notice less. A final loss of $0.36$ doublings, what SGD loses by taking
-# half the best rate. A sharpness of one doubling, since rates are tried in steps of two.
+# about half of the time, so one would hardly notice less. The other bounds stand in the lines, each with its reason.
 #
-# **What this does not show.** The nets are small and the training is short, and eighty of two hundred steps is a large
-# share of it. When the present bounds of WU-2 and of the long setting of WU-3 were fixed, we had seen losses of those
-# nets, and in WU-9 two of the shares for sixteen seeds.
+# **What this does not show.** The nets are small and the training is short. When the present bounds of WU-2 and of the
+# long setting of WU-3 were fixed, we had seen losses of those nets, and in WU-9 two of the shares for sixteen seeds.
 
 # %% [markdown]
 # ## Terms

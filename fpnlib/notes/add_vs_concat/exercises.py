@@ -159,7 +159,7 @@ def _copied_skip(x: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.nda
 
 
 _SKIP_FAULTS = {
-    "What is negative in x is lost on the skip too: the first ReLU wrote into x itself.": _in_place,
+    "Where x is negative your skip hands on 0. Print x before and after the first line.": _in_place,
     "You left out the first ReLU. It belongs to the branch, only not into x.": _no_first_relu,
     "You put a ReLU behind the sum. Here the skip stays free of them.": _relu_after,
     "That is the branch alone. Add x.": _no_skip,
@@ -292,7 +292,7 @@ EXERCISES = (
         _examine_skip,
         skip_block,
         (
-            (_in_place, "wrote into x"),
+            (_in_place, "hands on 0"),
             (_no_first_relu, "left out"),
             (_relu_after, "behind the sum"),
             (_no_skip, "branch alone"),

@@ -37,6 +37,7 @@ TOLD_APART = {
     ("range_test", "ORANGE", "SKY"): "thin curves and an upright line with its words",
     ("geometry", "ORANGE", "SKY"): "a bar and a pale area",
     ("research_planner", "ORANGE", "SKY"): "lines and filled bars",
+    ("small_pyramids", "ORANGE", "SKY"): "an upright line and a curve with its name",
     ("passes", "GREEN", "RED"): "a tick and a cross",
     ("detection", "GREEN", "RED"): "a thick frame and a thin one",
     ("detections", "GREEN", "RED"): "a thick frame and a thin one",
@@ -46,7 +47,6 @@ TOLD_APART = {
     ("cue_distance", "GREEN", "RED"): "a curve and an upright line with its words",
     ("cue_distance", "PURPLE", "RED"): "as above",
     ("gradient_highway", "GREEN", "PURPLE"): "different dashes",
-    ("what_skips_carry", "ORANGE", "SKY"): "a ring and strokes, a curve and bars with their names",
     (
         "norm_family_grid",
         "GREEN",

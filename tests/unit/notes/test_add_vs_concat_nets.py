@@ -188,11 +188,8 @@ def test_a_wider_gate_hands_more_on():
     assert (np.diff(forced[[0, 30, 50, 70, 90, 100], 99]) > 0).all()
 
 
-def test_behind_an_open_gate_only_the_beginning_of_a_row_counts_more():
-    whole, begun = gradients.gradients_per_lag()["forced"][100], gradients.gradients_per_lag(0)["forced"][100]
-    assert abs(whole[19:]).max() < 0.5
-    assert abs(begun[19:150]).max() < 0.5
-    assert begun[-1] > 1
+def test_behind_an_open_gate_the_past_counts_about_as_much():
+    assert abs(gradients.gradients_per_lag()["forced"][100][19:]).max() < 0.5
 
 
 @given(st.floats(0, 300), st.integers(1, 9))

@@ -3,7 +3,6 @@
 import dataclasses
 import functools
 import itertools
-import time
 
 import torch
 from torch import nn
@@ -12,7 +11,6 @@ from fpnlib.claims import Claim, Measurement, Said, exceeds, within
 from fpnlib.models import cost, resnet50
 from fpnlib.models.cost import count_parameters
 from fpnlib.models.cpn import RefineNet
-from fpnlib.models.fusion import Add, Concat, tie_concat
 from fpnlib.models.unet import UNet
 from fpnlib.notes.add_vs_concat.experiments.pyramids import (
     CHANNELS,
@@ -25,7 +23,6 @@ from fpnlib.notes.add_vs_concat.experiments.pyramids import (
 
 _IMAGE = (512, 512)
 _PERSON = (256, 192)  # CPN's input: one person, height and width
-_TIMED_SIDE, _ROUNDS = 16, 3  # places across the maps that are timed, and how often; the least time counts
 
 
 def next_convolution() -> Measurement:
@@ -89,21 +86,6 @@ def counted_pyramids(levels: int) -> dict[str, tuple[float, float]]:
         nets = whole_pyramids(maps=maps)
     counts = {name: cost(net, map_shapes(*_IMAGE, maps)) for name, net in nets.items()}
     return {name: (one.parameters / 1e6, one.macs / 1e9) for name, one in counts.items()}
-
-
-def measured_milliseconds(maps: int, channels: int, kernel: int) -> tuple[float, float]:
-    """Time the convolution after an add and after a concat, joining included."""
-    conv = nn.Conv2d(channels, channels, kernel, padding=kernel // 2)
-    inputs = torch.randn(maps, 1, channels, _TIMED_SIDE, _TIMED_SIDE)
-    paths = ((Add(), conv), (Concat(), tie_concat(conv, maps)))
-    best = [float("inf")] * len(paths)
-    with torch.inference_mode():
-        for _ in range(_ROUNDS):  # in turn, so that a busy moment meets both
-            for place, (join, following) in enumerate(paths):
-                begin = time.perf_counter()
-                following(join(*inputs))
-                best[place] = min(best[place], 1e3 * (time.perf_counter() - begin))
-    return best[0], best[1]
 
 
 def cuts_before_the_add() -> Measurement:

@@ -257,7 +257,7 @@ CLAIMS = (
             "they are fused by a weighted add, since these outputs mean the same and the labels' loss binds them all",
         ),
         {
-            "because all five mean the same place": exceeds(
+            "in that the five must lie on the same places": exceeds(
                 0.01,
                 "boundary F lost when the four maps beside the best one are of the mirrored photo, four photos, blocks "
                 "drawn again",
@@ -282,8 +282,8 @@ CLAIMS = (
             0.01, "boundary F of HED's own sum less that of the worst side output", of="over_worst", because=_ONE_SIDE
         ),
         told={
-            "depends": "Edge maps of five layers can be added because each says the same thing of the same place; by "
-            "how much the sum is better than the best of them, four photos do not show."
+            "depends": "The five edge maps must lie on the same places; that their sum beats the best of them, four "
+            "photos do not show."
         },
     ),
 )

@@ -235,13 +235,10 @@ def lag_decades(seeds: Sequence[int]) -> dict[str, list[float]]:
 
 
 @functools.cache
-def gradients_per_lag(burn_in: int = BURN_IN) -> dict[str, np.ndarray]:
-    """Decades against lag 1 at all lags, over eight rows: `forced` (101, 200), gates by lags, `lstm` and `rnn` (200,).
-
-    `burn_in`: how many pixels the cell has read before the furthest lag's.
-    """
+def gradients_per_lag() -> dict[str, np.ndarray]:
+    """Decades against lag 1 at all lags, for eight rows: `forced` (101, 200), gates by lags; `lstm`, `rnn` (200,)."""
     cells, gates = make_cells(0), torch.arange(101, dtype=torch.float64) / 100
-    rows = scanlines()[0:400:50, BURN_IN - burn_in :]
+    rows = scanlines()[0:400:50]
     forced, _ = cells["forced"]
     forced.forget = gates.repeat_interleave(len(rows))[:, None]
     found = {}
@@ -304,7 +301,7 @@ CLAIMS = (
         {
             "for the operation: along the cell state a gradient is multiplied by the forget gates alone": within(
                 _CAROUSEL,
-                "∂c/∂c over 200 steps and the product of the gates, free ones and open ones,",
+                "∂c/∂c over 200 steps, from the product of the gates, free or open,",
                 of="carousel_gap",
             ),
             "for all paths together, with the gate held open": stays_within(

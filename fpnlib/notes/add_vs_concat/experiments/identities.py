@@ -228,7 +228,7 @@ CLAIMS = (
         {
             "": within(
                 _TOLERANCE,
-                "the two outputs of 300 random convolutions (kernel, stride, dilation, padding, groups, 2 to 4 inputs)",
+                "what 300 random convolutions (kernel, stride, dilation, padding, groups, 2–4 inputs) give either way",
             )
         },
         tied_kernels,
@@ -255,11 +255,7 @@ CLAIMS = (
             "这两个本身就是包含关系",
             "one of the two contains the other",
         ),
-        {
-            "": within(
-                _TOLERANCE, "the outputs of 60 random nets that add, U-Nets among them, and of nets that concatenate"
-            )
-        },
+        {"": within(_TOLERANCE, "what 60 random nets that add, U-Nets among them, and nets that concatenate answer")},
         embedded_nets,
         control=exceeds(
             _APART, "the least change when a concat's inputs are exchanged, which no add notices", of="least_exchanged"

@@ -143,17 +143,16 @@ def outcomes_of(seed: int, *, fine_tune: bool = False) -> dict[str, float]:
 
 @functools.cache
 def stored_scores() -> dict[str, np.ndarray]:
-    """AC-10's scores by name (kinds, courses, 3), `alone_…` (3,), and under "lost" what a cut costs.
+    """AC-10's scores by name (kinds, courses, 3), `alone_…` (3,), and `gains_…` of concat over the others (2, …).
 
-    That is (kinds, courses, maps, 3); the last axis has mean, low and high over seeds.
+    The last axis has mean, low and high over seeds.
     """
     three = Result.load("AC-10").with_interval
     names = [[f"{kind}_{course}" for course in COURSES] for kind in KINDS]
-    found: dict[str, Any] = {
-        "lost": [[[three(f"cut{stride}_{name}") for stride in LEVELS] for name in row] for row in names]
-    }
-    for score in SCORES:
+    found: dict[str, Any] = {}
+    for score, gain in zip(SCORES, ("gain", "boundary_gain"), strict=True):
         found[score] = [[three(f"{score}_{name}") for name in row] for row in names]
+        found[f"gains_{score}"] = [[three(f"{gain}_{name}") for name in row] for row in names[:-1]]
         found[f"alone_{score}"] = three(f"{score}_alone_much")
     return {name: np.array(values) for name, values in found.items()}
 
@@ -192,8 +191,8 @@ def add_for_concat(seeds: Sequence[int], *, fine_tune: bool = False) -> dict[str
 
 MARGIN = 0.02  # of mIoU
 _BECAUSE = (
-    "so far apart were two nets of one kind on average that differed in their seed, in the trials: who trains one of "
-    "each cannot tell less"
+    "in trials two nets of one kind with different seeds were so far apart on average, so one net of each cannot show "
+    "less"
 )
 _WIDTHS = {"add": "at equal width", "wide": "at equal parameters"}
 _AMOUNTS = {"little": "with little data", "much": "with much data", "longer": "with much data, trained twice as long"}
@@ -222,11 +221,11 @@ _CONTROL = all_of(
 CLAIMS = (
     Claim(
         "AC-10",
-        "With data and compute to spare concat will do too.",
+        "With data and compute to spare, concat works too.",
         Said(
             "source",
             "如果不在乎计算量且数据足够的时候,用concat也是可以的 … concat在skip connection里用的也比add更普遍",
-            "if computation does not matter and there are data enough, concat will do too … in skip connections it is "
+            "if computation does not matter and there are data enough, concat works too … in skip connections it is "
             "more usual than add",
         ),
         {
@@ -244,8 +243,8 @@ CLAIMS = (
         recheck=early_losses,
         tunes=True,
         told={
-            "depends": "With data enough concat does no harm in a small pyramid; that it needs the data more than add "
-            "does is not shown."
+            "depends": "With much data concat is nowhere behind add in a small pyramid; that it needs the data more "
+            "than add does is not shown."
         },
     ),
     Claim(

@@ -16,7 +16,7 @@ from fpnlib.notes.add_vs_concat.explorers.fusion_costs import CostsExplorer
 from fpnlib.notes.add_vs_concat.explorers.fusion_kin import KinExplorer
 from fpnlib.notes.add_vs_concat.explorers.gradient_highway import HighwayExplorer
 from fpnlib.notes.add_vs_concat.explorers.lstm_memory import MemoryExplorer
-from fpnlib.notes.add_vs_concat.explorers.what_skips_carry import SkipExplorer
+from fpnlib.notes.add_vs_concat.explorers.small_pyramids import PyramidsExplorer
 from fpnlib.validation import require
 
 
@@ -42,7 +42,7 @@ def _two_pieces() -> tuple[torch.Tensor, torch.Tensor]:
 
 @explorer
 def fusion_costs() -> CostsExplorer:
-    """Choose maps, channels and kernel: what the next convolution costs, and what five pyramids do."""
+    """Choose maps, channels and kernel: what the next convolution costs, and what four pyramids do."""
     return CostsExplorer()
 
 
@@ -81,9 +81,9 @@ def alignment() -> AlignmentExplorer:
 
 
 @explorer
-def what_skips_carry() -> SkipExplorer:
-    """Compare pyramids that add and concatenate, and see what each loses when one of its maps is cut."""
-    return SkipExplorer()
+def small_pyramids() -> PyramidsExplorer:
+    """Compare small pyramids that add and that concatenate, with more data and longer training."""
+    return PyramidsExplorer()
 
 
 @explorer
@@ -99,6 +99,6 @@ EXPLORERS = (
     alignment,
     gradient_highway,
     lstm_memory,
-    what_skips_carry,
+    small_pyramids,
     fusion_kin,
 )

@@ -9,16 +9,9 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from fpnlib.explore import Explorer, choice, number, slider
+from fpnlib.explore import Explorer, choice, number, slider, toggle
 from fpnlib.explore.style import BLUE, ORANGE, PAPER, PURPLE
-from fpnlib.notes.add_vs_concat.experiments.alignment import (
-    ALIGNMENTS,
-    DATA_SETS,
-    SIZES,
-    DataSet,
-    example_pair,
-    stored_map,
-)
+from fpnlib.notes.add_vs_concat.experiments.alignment import ALIGNMENTS, SIZES, DataSet, example_pair, stored_map
 
 DATA_NAMES: dict[str, DataSet] = {"digits by two writers": "digits", "a network's channels, two scales": "network"}
 COMPARISONS = {"equal widths": "add", "equal parameters": "wide"}
@@ -32,6 +25,7 @@ class AlignmentData:
     alignment: float
     pairs: int
     gain: np.ndarray  # (alignments, sizes): accuracy of add minus that of concat, mean over seeds
+    whole: bool  # whether all of it is seen, or the chosen row alone
     sure: np.ndarray  # the same shape: whether its 95 % interval leaves 0 out
     interval: tuple[float, float]  # of the chosen cell
     curves: np.ndarray  # (2, sizes, 3): add and concat; mean, low, high
@@ -50,7 +44,7 @@ class AlignmentExplorer(Explorer[AlignmentData]):
     size = (1000, 430)
 
     def __init__(self) -> None:
-        for data_set in DATA_SETS:
+        for data_set in DATA_NAMES.values():
             for kind in COMPARISONS.values():
                 stored_map(data_set, kind)
             for alignment in ALIGNMENTS:
@@ -58,26 +52,27 @@ class AlignmentExplorer(Explorer[AlignmentData]):
         super().__init__()
 
     def make_controls(self) -> dict[str, Widget]:
-        """Return alignment, number of pairs, data set and what is held equal."""
+        """Return alignment, number of pairs, data set, what is held equal, and whether all rows are seen."""
         return {
-            "alignment": slider("alignment of the two inputs", 1.0, 0.0, 1.0, 0.25),
+            "alignment": slider("alignment of the two inputs", 0.5, 0.0, 1.0, 0.25),
             "pairs": choice("training pairs", SIZES),
             "data": choice("data", tuple(DATA_NAMES)),
             "equal": choice("at", tuple(COMPARISONS)),
+            "whole": toggle("show the whole map"),
         }
 
-    def compute(self, alignment: float, pairs: int, data: str, equal: str) -> AlignmentData:
+    def compute(self, alignment: float, pairs: int, data: str, equal: str, whole: bool) -> AlignmentData:
         """Look up the ledger."""
         alignment = ALIGNMENTS[-1 - _row(alignment)]
         gain, ends, scores = stored_map(DATA_NAMES[data], COMPARISONS[equal])
         row, column = ALIGNMENTS.index(alignment), SIZES.index(pairs)
-        low, high = ends[row, column]
         return AlignmentData(
             alignment=alignment,
             pairs=pairs,
             gain=gain,
+            whole=whole,
             sure=(ends[..., 0] > 0) | (ends[..., 1] < 0),
-            interval=(float(low), float(high)),
+            interval=(float(ends[row, column, 0]), float(ends[row, column, 1])),
             curves=scores[row].transpose(1, 0, 2),
             pictures=example_pair(DATA_NAMES[data], alignment),
         )
@@ -91,7 +86,7 @@ class AlignmentExplorer(Explorer[AlignmentData]):
         shades = LinearSegmentedColormap.from_list("concat to add", [PURPLE, PAPER, BLUE])
         grid = self.panel(axes["map"], title="Add (blue) or concat (purple) ahead; dot: sure")
         grid.heat_map(
-            lambda data: data.gain[::-1],
+            _seen,
             *(ALIGNMENTS[::-1], SIZES, lambda data: (_row(data.alignment), data.cell[1])),
             **{"words": number, "cmap": shades, "vmin": -_MOST, "vmax": _MOST},
         )
@@ -114,18 +109,17 @@ class AlignmentExplorer(Explorer[AlignmentData]):
             pair.image(partial(lambda at, data: data.pictures[at], place), (0, 0, 8, 8), cmap="gray", vmin=-1, vmax=2.5)
 
     def describe(self, data: AlignmentData) -> str:
-        """Say who wins in the chosen cell, and how many cells each wins."""
+        """Say who wins in the chosen cell."""
         row, column = data.cell
         add, concat = data.curves[:, column, 0]
         gain = float(data.gain[row, column])
-        won = [int((data.sure & (data.gain * sign > 0)).sum()) for sign in (1, -1)]
         verdict = ("add" if gain > 0 else "concat") if data.sure[row, column] else "neither for sure"
         low, high = data.interval
+        seen = "all alignments" if data.whole else "this alignment alone"
         return (
             f"Alignment {number(data.alignment)}, {data.pairs} pairs: test accuracy with add {number(add)}, with "
             f"concat {number(concat)}; add − concat {number(gain, 2)} (95 % interval {number(low, 2)} to "
-            f"{number(high, 2)}). Who wins: {verdict}.\nOf {data.gain.size} cells add wins {won[0]} for sure, concat "
-            f"{won[1]}."
+            f"{number(high, 2)}). Who wins: {verdict}. The map shows {seen}."
         )
 
     def invariants(self, data: AlignmentData) -> dict[str, bool]:
@@ -139,9 +133,14 @@ class AlignmentExplorer(Explorer[AlignmentData]):
         }
 
 
+def _seen(data: AlignmentData) -> np.ndarray:
+    """The map from the top, not a number in rows that stay unseen."""
+    return np.where(data.whole | (np.arange(len(data.gain)) == data.cell[0])[:, None], data.gain, np.nan)[::-1]
+
+
 def _mark(sign: int, dots: Line2D, data: AlignmentData) -> None:
     """Put a dot into each cell where add, or with −1 concat, is ahead for sure."""
-    rows, columns = (data.sure & (sign * data.gain > 0))[::-1].nonzero()
+    rows, columns = (data.sure[::-1] & (sign * _seen(data) > 0)).nonzero()
     dots.set_data(columns, rows)
 
 

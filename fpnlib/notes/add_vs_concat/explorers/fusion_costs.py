@@ -14,7 +14,6 @@ from fpnlib.notes.add_vs_concat.experiments.counts import convolution_weights, c
 MAPS, LEVELS = (2, 3, 4, 5), (2, 3, 4)
 NAMES = {
     "fpn": "FPN, adds",
-    "global_net": "CPN's GlobalNet, adds",
     "concat_cut": "concat, cut back to 256 at each level",
     "concat": "concat that piles up",
     "concat_uncut": "concat that piles up, maps not cut by a 1×1 first",
@@ -36,9 +35,9 @@ class CostsData:
 
 
 class CostsExplorer(Explorer[CostsData]):
-    """Multiply-adds of the next convolution against the number of maps, and five pyramids as bars."""
+    """Multiply-adds of the next convolution against the number of maps, and four pyramids as bars."""
 
-    title = "Multiply-adds of the convolution after an add and after a concat, and five pyramids on ResNet-50 compared"
+    title = "Multiply-adds of the convolution after an add and after a concat, and four pyramids on ResNet-50 compared"
     size = (1000, 380)
     groups = (("the next convolution", ("maps", "channels", "kernel")), ("pyramids", ("levels",)))
 
@@ -125,8 +124,8 @@ class CostsExplorer(Explorer[CostsData]):
             f"{data.maps} maps of {data.channels} channels, {data.kernel}×{data.kernel}, 64×64 places: after an add "
             f"{after_add} thousand weights and {add} multiply-adds, after a concat {after_concat} thousand "
             f"and {concat}, {data.maps} times as many.\n"
-            f"Pyramids of {data.levels} levels at 512×512, in billions: FPN {products['fpn']}, GlobalNet "
-            f"{products['global_net']}; concat cut back {products['concat_cut']}, piling up {products['concat']}, "
+            f"Pyramids of {data.levels} levels at 512×512, in billions: FPN {products['fpn']}; concat "
+            f"cut back {products['concat_cut']}, piling up {products['concat']}, "
             f"without the first 1×1 {products['concat_uncut']}."
         )
 

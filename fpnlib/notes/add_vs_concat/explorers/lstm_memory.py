@@ -7,7 +7,7 @@ from ipywidgets import Widget
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
-from fpnlib.explore import Explorer, choice, counted, number, slider
+from fpnlib.explore import Explorer, counted, number, slider
 from fpnlib.explore.style import BLUE, FAINT, GREEN, INK, MUTED, ORANGE, PAPER
 from fpnlib.notes.add_vs_concat.experiments.gradients import BURN_IN, LAGS, gradients_per_lag, scanlines
 
@@ -23,7 +23,6 @@ class MemoryData:
 
     forget: float
     lag: int
-    burn_in: int  # pixels read before those that are shown
     others: dict[str, np.ndarray]  # the same curve (200,) of an RNN and of an LSTM whose gate is free
     forced: np.ndarray  # (200,), from lag 1
     gate_alone: np.ndarray  # (200,), forget^(lag − 1), what the cell state alone would hand on
@@ -42,16 +41,15 @@ class MemoryExplorer(Explorer[MemoryData]):
     size = (1000, 400)
 
     def make_controls(self) -> dict[str, Widget]:
-        """Return the gate, the lag, and where the row begins."""
+        """Return the gate and the lag."""
         return {
             "forget": slider("forget gate, held at", 0.9, 0.0, 1.0, 0.01),
             "lag": slider("lag (steps back)", 100, 1, _LAGS, 1),
-            "burn_in": choice("pixels read before these", (BURN_IN, 0)),
         }
 
-    def compute(self, forget: float, lag: int, burn_in: int) -> MemoryData:
+    def compute(self, forget: float, lag: int) -> MemoryData:
         """Look up the gate's curve."""
-        curves = gradients_per_lag(burn_in)
+        curves = gradients_per_lag()
         forced = curves["forced"][round(100 * forget)]
         steps = np.arange(_LAGS)
         with np.errstate(divide="ignore"):
@@ -59,7 +57,6 @@ class MemoryExplorer(Explorer[MemoryData]):
         return MemoryData(
             forget=forget,
             lag=lag,
-            burn_in=burn_in,
             others={name: curves[name] for name in ("rnn", "lstm")},
             forced=forced,
             gate_alone=alone,
@@ -109,19 +106,16 @@ class MemoryExplorer(Explorer[MemoryData]):
     def describe(self, data: MemoryData) -> str:
         """Say what is left at the lag."""
         left = {name: times(float(curve[data.lag - 1])) for name, curve in data.others.items()}
-        begun = (
-            f"{data.burn_in} pixels before these were read." if data.burn_in else "The rows begin with these pixels."
-        )
         return (
             f"Forget gate held at {number(data.forget)}: {counted(data.lag, 'step')} back an input counts "
             f"{times(data.at_lag)} as much as one step back; the cell state alone would hand on "
             f"{times(float(data.gate_alone[data.lag - 1]))}. With its gate free at torch's start "
-            f"{left['lstm']}, an RNN {left['rnn']}.\n{begun}"
+            f"{left['lstm']}, an RNN {left['rnn']}."
         )
 
     def invariants(self, data: MemoryData) -> dict[str, bool]:
         """Check the measure, and that an open gate loses less than a shut one."""
-        curves = gradients_per_lag(data.burn_in)["forced"]
+        curves = gradients_per_lag()["forced"]
         return {
             "lag 1 is the measure": bool(data.forced[0] == 0),
             "an open gate keeps more than a shut one": bool(curves[-1, -1] > curves[0, -1]),
@@ -136,7 +130,7 @@ def _lag_at(decades: float, curve: np.ndarray) -> int:
 
 def _held(forget: float, data: MemoryData) -> float:
     """Return the decades shown at the chosen lag with the gate held at another value."""
-    return max(float(gradients_per_lag(data.burn_in)["forced"][round(100 * forget), data.lag - 1]), _FLOOR)
+    return max(float(gradients_per_lag()["forced"][round(100 * forget), data.lag - 1]), _FLOOR)
 
 
 def times(decades: float) -> str:
