@@ -48,9 +48,9 @@ from fpnlib.notes.segmentation_head.explorers import head_stability
 head_stability()
 
 # %% [markdown]
-# With batch norm 3×3→1×1 climbs by seven points, 1×1 stays where it was, and the three heads that end in a 3×3 fall.
-# A single 3×3 is then far behind at every rate. Without batch norm it is well ahead at the lowest rate and level at
-# the others.
+# At the middle rate, with batch norm, 3×3→1×1 climbs by seven points, 1×1 stays where it was, and the three heads that
+# end in a 3×3 fall. A single 3×3 is then far behind 3×3→1×1 at every rate. Without batch norm it is well ahead at the
+# lowest rate and level at the others.
 #
 # "Unsteady" can mean several things. Two panels measure one each, and the third how good a head is at outlines.
 #

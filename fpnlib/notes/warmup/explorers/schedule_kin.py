@@ -18,7 +18,7 @@ from fpnlib.notes.warmup.explorers.curves import POINTS, known_lines, loss_panel
 OPTIMIZERS = {"SGD": "sgd", "Adam": "adam"}
 _STEPS = np.arange(STEPS)
 _PLACES = range(6)
-_NAMES = ((130, 0.9), (85, 0.18), (2, 0.86), (62, 0.4), (103, 0.84), (30, 0.01))  # where each shape's name stands
+_NAMES = ((165, 0.91), (85, 0.18), (2, 0.86), (62, 0.34), (103, 0.84), (30, 0.01))  # where each shape's name stands
 _END = 5  # points of a curve that its last loss is the mean of
 
 
@@ -84,7 +84,7 @@ class KinExplorer(Explorer[KinData]):
         shape.strokes([np.stack([_STEPS, one], 1) for one in self._factors], colors=MUTED, linewidths=1)
         shape.line(lambda data: (_STEPS, data.factors[data.schedule]), color=BLUE, lw=3)
         for name, place in zip(KIN, _NAMES, strict=True):
-            shape.text(name, *place, fontsize=9, color=MUTED)
+            shape.text(name, *place, fontsize=8, color=MUTED)
         share = self.panel(axes["share"], title="How many of the sixteen nets fail", xlabel="learning rate")
         shade = LinearSegmentedColormap.from_list("worse", [PAPER, INK])
         share.heat_map(
