@@ -49,8 +49,8 @@ head_stability()
 
 # %% [markdown]
 # At the middle rate, with batch norm, 3×3→1×1 climbs by seven points, 1×1 stays where it was, and the three heads that
-# end in a 3×3 fall. A single 3×3 is then far behind 3×3→1×1 at every rate. Without batch norm it is well ahead at the
-# lowest rate and level at the others.
+# end in a 3×3 fall. With batch norm 3×3→1×1 is ahead of all others at every rate, and far ahead of a single 3×3. Without
+# batch norm a single 3×3 is well ahead of it at the lowest rate and level at the others.
 #
 # "Unsteady" can mean several things. Two panels measure one each, and the third how good a head is at outlines.
 #
@@ -60,9 +60,8 @@ head_stability()
 # - **Boundary IoU**: the IoU of outlines; of each mask only the pixels near its edge count. A last 3×3 mixes $24$
 #   pixels across, which might help there or blur. In fact boundaries tell the same story as the score.
 #
-# The bars are intervals at ninety-five per cent. The last three heads were trained at the middle rate only. If two bars
-# do not overlap, the difference is hardly chance. If they do, the heads may differ all the same: the verdicts below
-# compare networks of one seed, which is finer.
+# The bars are intervals at ninety-five per cent. If two bars do not overlap, the difference is hardly chance. If they
+# do, the heads may differ all the same: the verdicts below compare networks of one seed, which is finer.
 
 # %% [markdown]
 # ### Inside

@@ -106,7 +106,7 @@ class DetectionsExplorer(Explorer[DetectionsData]):
         panel.text(
             lambda data: f"● {data.net}" + ("" if len(data.ar) else ": not measured"), 0.02, 0.97, color=ORANGE, **look
         )
-        panel.text(f"● {WHOLE}", 0.02, 0.88, color=MUTED, **look)
+        panel.text(f"● to compare: {WHOLE}", 0.02, 0.88, color=MUTED, **look)
 
     def describe(self, data: DetectionsData) -> str:
         """Say what was found here, and what this net finds on many scenes."""

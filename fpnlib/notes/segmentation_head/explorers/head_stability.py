@@ -13,7 +13,7 @@ from fpnlib.explore import Explorer, choice, number, slider
 from fpnlib.explore.style import BLUE, FAINT, INK, MUTED, ORANGE
 from fpnlib.notes.segmentation_head.experiments import last_layer
 from fpnlib.notes.segmentation_head.experiments.heads import HEADS
-from fpnlib.notes.segmentation_head.experiments.last_layer import COMPARED, EVALUATED, NORMS, RATES, cells, of_nets
+from fpnlib.notes.segmentation_head.experiments.last_layer import EVALUATED, NORMS, RATES, cells, of_nets
 
 SHOWN = {"spread": "spread of the\nfinal mIoU", "jitter": "jitter of the\nmIoU", "boundary": "final\nBoundary IoU"}
 _GRAB = {"head": lambda head: (None, HEADS.index(head))}
@@ -53,13 +53,13 @@ class StabilityExplorer(Explorer[StabilityData]):
         }
 
     def compute(self, head: str, rate: float, before: str, net: int) -> StabilityData:
-        """Look up what was stored; a head that was not trained at this rate is shown at the middle one."""
-        at, norm = RATES.index(rate) if head in COMPARED else last_layer.BEST, _BEFORE[before]
+        """Look up what was stored."""
+        at, norm = RATES.index(rate), _BEFORE[before]
         here = {one: cell for one, normed, place, cell in cells() if (normed, place) == (norm, at)}
         found, interval = self._stored.per_seed, self._stored.with_interval
         return StabilityData(
             head=head,
-            rate=RATES[at],
+            rate=rate,
             before=before,
             net=net,
             curves=np.stack([of_nets(found, f"curve_{here[head]}", f"_{step}") for step in EVALUATED], 1),
@@ -118,9 +118,8 @@ class StabilityExplorer(Explorer[StabilityData]):
             return f"mIoU {number(data.final[head].mean())}, spread {spread}, jitter {jitter}, Boundary IoU {boundary}"
 
         beside = "" if data.head == two else f" {two}: {said(two)}."
-        only = "" if data.head in COMPARED else ", the only one at which it was trained"
         return (
-            f"{data.head} {data.before} at learning rate {number(data.rate)}{only}, {len(data.curves)} nets: "
+            f"{data.head} {data.before} at learning rate {number(data.rate)}, {len(data.curves)} nets: "
             f"{said(data.head)}.{beside} Net {data.net} ends at {number(float(data.final[data.head][data.net]))}."
         )
 
