@@ -47,8 +47,8 @@ thin_or_region()
 # %% [markdown]
 # ### Two answers
 #
-# This book grew from one learner's notes, its *source*. Here the source keeps two answers of $2018$ to the question
-# what makes semantic segmentation hard.
+# This book grew from one learner's notes, its *source*. They keep two answers of $2018$ to the question what is hard
+# in semantic segmentation.
 #
 # **The boundary author** says: each pixel is predicted cut apart from the others (割裂), and nothing in the net knows
 # what belongs together, even nearby (没有local的观念). So boundaries are bad, those of hair (毛发) above all, and old
@@ -400,8 +400,8 @@ drawn_labels()
 # %% [markdown]
 # Drawn one by one, they are salt and pepper. The likeliest labels look smooth, and hide that the net is unsure about
 # many pixels and decides each one by itself. Tied, the pixels of one region change their minds together. After a
-# sweep or two the draw has regions, with boundaries where colours change. (The CRF of part two does not do this: it
-# ends with a probability for each pixel again.)
+# sweep or two the draw has regions, with boundaries where colours change. (The CRF of part two ends with a
+# probability for each pixel again.)
 #
 # Since $2021$ *mask classification* (MaskFormer, Mask2Former) predicts whole masks and gives each one class, and so
 # does decide about pixels together. This note is about the older kind.
@@ -421,9 +421,8 @@ verdicts("SD-12")
 
 # %% [markdown]
 # The net that sees $21$ pixels gets <span title="SD-12 context_4">0.84</span> right, those that see $9$ or $13$ do no
-# better than a coin. With $37$ it is <span title="SD-12 context_8">0.78</span>: a larger field of the same few
-# weights is not always better. Inside the image the patch alone gives the same answer; at its border zero padding
-# tells the net where it is.
+# better than a coin. Inside the image the patch alone gives the same answer; at its border zero padding tells the net
+# where it is.
 #
 # ### A few labels
 #
@@ -509,7 +508,7 @@ print(*(f"{width}: {count}" for width, count in sorted(gaps.items())), sep="  ")
 # %% [markdown]
 # ## Measure
 #
-# Every saying and what came out of it; the verdicts stand above.
+# So who was right? The verdicts stand above.
 #
 # | the saying | who | what came out |
 # |---|---|---|
