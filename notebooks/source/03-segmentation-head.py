@@ -49,8 +49,8 @@ head_stability()
 
 # %% [markdown]
 # At the middle rate, with batch norm, 3×3→1×1 climbs by seven points, 1×1 stays where it was, and the three heads that
-# end in a 3×3 fall. With batch norm 3×3→1×1 is ahead of all others at every rate, and far ahead of a single 3×3. Without
-# batch norm a single 3×3 is well ahead of it at the lowest rate and level at the others.
+# end in a 3×3 fall. With batch norm 3×3→1×1 is ahead of all others at every rate, and far ahead of a single 3×3.
+# Without batch norm a single 3×3 is well ahead of it at the lowest rate and level at the others.
 #
 # "Unsteady" can mean several things. Two panels measure one each, and the third how good a head is at outlines.
 #
