@@ -238,7 +238,7 @@ def early(seeds: Sequence[int], *, fine_tune: bool = False) -> dict[str, list[fl
     }
 
 
-_POINT = "a point of mIoU is a gain for which new heads are published; one run could then not show it"
+_POINT = "a point of mIoU is a gain for which new heads are published"
 _HALF = (
     "a gain is read off two evaluations; where each is off by half a point, a point of mIoU, for which new heads are "
     "published, cannot be told from chance"
@@ -271,13 +271,13 @@ def _parts() -> dict[str, Criterion]:
             0.01,
             "mIoU of 3×3→1×1 above that of 3×3, both at the middle rate",
             of=f"miou_gain_one_{normed}_{BEST}",
-            because="a point of mIoU is a gain for which new heads are published",
+            because=_POINT,
         )
         parts[f"for the score at boundaries {words}"] = exceeds(
             0.01,
             "Boundary IoU of 3×3→1×1 above that of 3×3, both at the middle rate",
             of=f"boundary_gain_one_{normed}_{BEST}",
-            because="a point, as for mIoU",
+            because=_POINT,
         )
     return parts
 
