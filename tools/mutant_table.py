@@ -48,6 +48,15 @@ _PANOPTIC = ("fpnlib/metrics/panoptic.py", ("tests/unit/metrics/test_panoptic.py
 _CRF = ("fpnlib/ops/dense_crf.py", ("tests/unit/ops/test_dense_crf.py",))
 _CUT = ("fpnlib/ops/graph_cut.py", ("tests/unit/ops/test_graph_cut.py",))
 _ENSEMBLE = ("fpnlib/training/ensemble.py", ("tests/unit/training/test_ensemble.py",))
+_MOVED = (
+    "fpnlib/notes/precision_recall/experiments/moved_boxes.py",
+    ("tests/unit/notes/test_precision_recall.py::test_overlaps_class_by_class",),
+)
+_SILENCE = (
+    "fpnlib/notes/warmup/experiments/silence.py",
+    ("tests/unit/notes/test_warmup_room.py::test_a_net_whose_last_relus_are_silent_learns_in_the_last_biases_only",),
+)
+_SHOWN = ("fpnlib/claims/show.py", ("tests/unit/claims/test_ledger.py",))
 _CLAIMS = ("fpnlib/claims/claim.py", ("tests/unit/claims/test_ledger.py",))
 
 
@@ -336,6 +345,12 @@ MUTANTS = (
         "keep(optimizer, result.losses[:, len(rates) :])",
         ("tests/unit/notes/test_warmup_room.py",),
     ),
+    _mutant("a box may cover another class", _MOVED, 'target["boxes"]) * same)', 'target["boxes"]))'),
+    _mutant("a ReLU that lets zero through speaks", _SILENCE, "(net[:-1](x) > 0)", "(net[:-1](x) >= 0)"),
+    _mutant(
+        "the frozen verdict in the learning backbone's place", _SHOWN, "_part(row.tuned, name)", "_part(result, name)"
+    ),
+    _mutant("parts that differ are not shown", _CLAIMS, 'else "depends", parts', 'else "not shown", parts'),
     _measured(
         "AC-1",
         "add_vs_concat/experiments/identities.py",
