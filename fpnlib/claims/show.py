@@ -66,6 +66,11 @@ def _details(row: Row, *, opened: bool) -> str:
     many = f"{len(row.result.seeds)} seeds" if row.result.seeds else f"{m.n} instances" if m.n > 1 else ""
     notes += [f"Measured on {many}; in brackets the 95 % interval." if many else ""]
     notes += [f"It counts as no claim: {claim.check}." if claim.check else ""]
+    if row.moved and row.second:
+        notes.append(
+            f"Another kind of processor rounds its sums otherwise, and trainings end a little elsewhere; what is said "
+            f"{row.second.processor} stands where it differs."
+        )
     reasons = dict.fromkeys(one.because for one in claim.parts.values() if one.because)
     notes += [f"Why these bounds: {'; '.join(reasons)}." if reasons else ""]
     notes += [f"{_ON_DATA[0].upper()}{_ON_DATA[1:]}: {on_data(row)}." if claim.on else ""]

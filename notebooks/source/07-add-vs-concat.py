@@ -2,7 +2,7 @@
 # # 07 · Add or concatenate
 #
 # **In two sentences:** adding two maps before a convolution is the same as concatenating them and giving both the same
-# kernel. That is cheaper, but the net can no longer tell the two apart, so an add is a bet that channel k means the
+# kernel. Adding is cheaper, but the net can no longer tell the two apart, so an add is a bet that channel k means the
 # same in both, unless a layer before it can learn to make it so, as in FPN.
 #
 # *An hour, with the sliders. [The feature pyramid](04-fpn.ipynb) helps.* Run every cell first (menu Run → Run All
@@ -33,7 +33,7 @@ add_is_tied_concat()
 #
 # With $A = B$ this is $A * (x + y)$, the add. So concat can do all that add can, and more.
 #
-# **Now tie the halves again, and put a ReLU between.** The equality is gone, as the ReLU of a sum is not the sum of the
+# **With the halves tied, put a ReLU between.** The equality is gone, as the ReLU of a sum is not the sum of the
 # ReLUs. Only linear steps may lie between the add and the next convolution. In FPN that is so: a sum goes into a 3×3,
 # and through an enlargement into the next sum. In every ResNet a ReLU comes between, right after the sum or, in the
 # later *pre-activation* form, after a batch norm. There a concat needs one more layer, a 1×1, to imitate the add.
@@ -135,12 +135,12 @@ print(f"weights: {one.weight.numel()} + {two.weight.numel()} = {joint.weight.num
 # incoming channels is not even noticed, since to random initial weights a shuffled map is as good as any. FPN still
 # bets that the $256$ numbers after the sum are enough; a difference that is not among them is lost.
 #
-# Does training find the match? We gave each of the shuffled maps a 1×1 before the add, and $320$ or $640$ pairs to
-# learn from. On a network's channels the accuracy rises from <span title="AC-13 network_add">0.58</span> to
-# <span title="AC-13 network_lateral">0.68</span>. Concat has <span title="AC-13 network_concat">0.71</span>, about what
-# an add has whose channels were never shuffled. So most of the damage is mended; for the rest the weights are there,
-# but three hundred steps of training do not find them. On the digits, where the shuffle had done little, the additional
-# weights cost a little: <span title="AC-13 digits_over_add">-0.010</span>.
+# Does training find the match? We gave each of the two maps, one of them shuffled, a 1×1 before the add, and $320$ or
+# $640$ pairs to learn from. On a network's channels the accuracy rises from <span title="AC-13 network_add">0.58</span>
+# to <span title="AC-13 network_lateral">0.68</span>. Concat has <span title="AC-13 network_concat">0.71</span>, about
+# what an add has whose channels were never shuffled. So most of the damage is mended; for the rest the weights are
+# there, but three hundred steps of training do not find them. On the digits, where the shuffle had done little, the
+# additional weights change it by <span title="AC-13 digits_over_add">-0.010</span>.
 #
 # FPN, then, adds after a 1×1. Four other well-known nets; a *skip* is a way past some layers:
 #
@@ -171,9 +171,10 @@ small_pyramids()
 # gone: all three are at about <span title="AC-10 miou_concat_longer">0.75</span>, level within $0.02$. At equal weights
 # the shorter training leaves it open. There is no sign that add does better when data is scarce.
 #
-# With a backbone that learns, and four seeds only, the three end at $0.87$ and $0.88$, and none is shown to be better.
-# The coarser maps are worth more there: the finest alone has $0.66$, all three $0.84$. On the frozen backbone the
-# finest alone is only <span title="AC-10 top_down">0.060</span> behind FPN.
+# With a backbone that learns, and four seeds only, the three nets end at $0.87$ and $0.88$ after the longer training,
+# and none is shown to be better. The coarser maps are worth more there: after the shorter one FPN has $0.84$, and with
+# its finest map alone $0.66$. On the frozen backbone the finest alone is only
+# <span title="AC-10 top_down">0.060</span> behind.
 
 # %% [markdown]
 # ### Which one tonight?
@@ -202,11 +203,11 @@ from fpnlib.notes.add_vs_concat.explorers import gradient_highway
 gradient_highway()
 
 # %% [markdown]
-# - **Torch's start.** The plain stack's gradient shrinks by <span title="AC-8 torch_plain_60">-25</span> decades: next
-#   to nothing arrives. The residual one's grows by <span title="AC-8 torch_residual_60">1.6</span>.
-# - **He's start.** The plain stack loses <span title="AC-8 he_plain_60">-2.2</span> decades, the residual one gains
-#   <span title="AC-8 he_residual_60">7.8</span>, a factor of tens of millions. The add does more harm here than leaving
-#   it out would.
+# - **Torch's start.** The plain stack's gradient changes by <span title="AC-8 torch_plain_60">-25</span> decades: next
+#   to nothing arrives. The residual one's changes by <span title="AC-8 torch_residual_60">1.6</span>.
+# - **He's start.** The plain stack's changes by <span title="AC-8 he_plain_60">-2.2</span> decades, the residual one's
+#   by <span title="AC-8 he_residual_60">7.8</span>, a factor of tens of millions. The add does more harm here than
+#   leaving it out would.
 # - **He's start, each branch divided by √60.** The skip is as it was, and the gradient is flat.
 # - **Batch norm.** In the residual stack it keeps the branches small beside the skip, as De and Smith explain. In the
 #   plain one it makes the gradient explode before training, as Yang et al. showed; after a single step, they found, it
@@ -237,11 +238,11 @@ lstm_memory()
 
 # %% [markdown]
 # The curve is nearly flat: over two hundred steps it changes by <span title="AC-9 forget_100_200">-0.22</span> decades.
-# The dotted line is the cell state alone, exactly the product of the gates. The LSTM keeps more, as there is a second
-# way back, through its output and the next step's gates.
+# The dotted line is the cell state alone, exactly the product of the gates. At $0.9$ the LSTM keeps more than that, as
+# there is a second way back, through its output and the next step's gates.
 #
-# A gate that nobody holds begins near one half, and after a hundred steps the blue curve is at
-# <span title="AC-9 lstm_100">-17</span> decades. So at the start the forget gate's bias opens or shuts the highway,
+# A gate that nobody holds begins near one half, and after a hundred steps the blue curve has long left the picture,
+# at <span title="AC-9 lstm_100">-17</span> decades. So at the start the forget gate's bias opens or shuts the highway,
 # which is why it is often set to 1 or more.
 
 # %% [markdown]
@@ -260,10 +261,10 @@ from fpnlib.notes.add_vs_concat.explorers import edge_fusion
 edge_fusion()
 
 # %% [markdown]
-# It hardly does, from $0.657$ to $0.653$, and side output 2 alone has 0.637. That the sum beats the best of the five,
-# four photos do not show. They show that the five must lie on the same places: with four of them from the mirrored
-# photo F falls by <span title="AC-7 over_mirrored">0.13</span>. HED's own weights are all near one fifth, but they
-# *begin* there, and learn at a thousandth of the rate of the first layers.
+# It hardly does, from $0.657$ to $0.653$, and side output 2 alone has 0.637. So here the sum beats the best of the
+# five; over the four photos that we measured, this is not shown. They do show that the five must lie on the same
+# places: with four of them from the mirrored photo F falls by <span title="AC-7 over_mirrored">0.13</span>. HED's own
+# weights are all near one fifth, but they *begin* there, and learn at a thousandth of the rate of the first layers.
 
 # %% [markdown]
 # ### Add among its kin
@@ -288,8 +289,9 @@ from fpnlib.notes.add_vs_concat.explorers import fusion_kin
 fusion_kin()
 
 # %% [markdown]
-# The weighted add, both gates and attention over maps: all four are the mean of the maps. The add, and the concat with
-# its kernel tied, give three times the mean. Most are one formula: attention over maps whose query is the same
+# The weighted add, both gates and attention over maps: all four are the mean of the maps. The add gives three times the
+# mean, and so does the concat, whose kernel is then tied. The residual stream and attention over places stay apart.
+# Most of the others are one formula: attention over maps whose query is the same
 # everywhere is a gate for each place; if the keys are too, it is one weight for each map.
 #
 # **Now give the maps twice as many cells along each side.** With the places all products grow fourfold, but those of
@@ -305,9 +307,11 @@ fusion_kin()
 # Each line opens. It quotes *the source*, the learner's page from which this book grew, or us. A *control* is a
 # difference that is known to be there: where the instrument does not see it, we do not call a claim false.
 #
-# Not all was fixed beforehand. A reader's first numbers were known when today's bounds were chosen. In AC-10 a control
+# Not all was fixed beforehand. Some first numbers were known when today's bounds were chosen. In AC-10 a control
 # missed its bound with sixteen seeds, and the seeds were doubled, once, so the intervals are a little too narrow. Its
-# $0.02$ comes from trial nets, some of them scored on the test scenes. How *usual* concat is we have not counted.
+# $0.02$ comes from trial nets, some of them scored on the test scenes. The source also says, in AC-10,
+# that concat is the usual one in skips; that we have not counted. CPN, in AC-6, is a pyramid for finding people's
+# joints.
 
 # %%
 from fpnlib.claims import verdicts

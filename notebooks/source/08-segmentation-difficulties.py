@@ -20,10 +20,10 @@
 #
 # ### A line, an area, and the border
 #
-# The photo shows a café with nineteen labelled people, chairs, tables and bottles. Nothing is wrong yet.
+# The photo shows a café with nineteen labelled things: people, chairs, tables and a bottle. Nothing is wrong yet.
 #
 # **Put all boundaries off by one pixel, and read mIoU. Then widen the void border step by step. At last set the
-# border back to none and turn the line into one wrong region of the same area: call it a chair, then a person.**
+# border back to none and turn the line into one wrong region of the same area: call it a bottle, then a person.**
 
 # %%
 from fpnlib.notes.segmentation_difficulties.explorers import thin_or_region
@@ -129,7 +129,8 @@ dataset_or_image()
 # %% [markdown]
 # Without the small package dataset-mIoU hardly falls, as the class has many other pixels, but that image's own mean
 # falls by half. With half of the large bottle it is the other way round. (`dataset_or_image(targets, names)` takes
-# your own label maps.) Does it matter for the nets of part two?
+# your own label maps.) Does it matter for the nets of part two? (The larger a net's output stride, the coarser its
+# answer.)
 
 # %%
 verdicts("SD-8")
@@ -208,7 +209,7 @@ stride_ceiling()
 # %% [markdown]
 # From every eighth pixel two come back below one half, from every thirty-second twelve, and six of these are lost
 # whole: all of them chairs. The first two have the area of more than a dozen cells each, but they are so thin that
-# hardly a cell is half full. (A decoder can do better.)
+# hardly a cell is half full.
 #
 # **And mIoU?** On the five photos a perfect answer of stride $8$ keeps
 # <span title="SD-9 classes_8_void_5">0.998</span> behind VOC's border, one of stride $32$
@@ -218,7 +219,7 @@ stride_ceiling()
 verdicts("SD-9")
 
 # %% [markdown]
-# So VOC's score pays for the step from $32$ to $16$ and hardly for the next, while small things pay at every step.
+# So VOC's score rewards the step from $32$ to $16$ and hardly the next, while small things gain at every step.
 # The authors of FCN found the same trend on a part of VOC.
 #
 # ### Trained nets
@@ -288,7 +289,7 @@ crf()
 # boundaries come loose again.
 #
 # Now choose scene $1$. Its mIoU jumps from $0.38$ to $0.65$, and most of that is bookkeeping. The net had said a
-# little *digit* and *amber square* where the score knows of none. Each is a class of IoU zero in the mean, until the
+# little *digit* and *amber square* where the truth has none. Each is a class of IoU zero in the mean, until the
 # CRF wipes it out. Over the four classes that count, mIoU rises from $0.57$ to $0.65$ only, and in scene $6$ it even
 # falls. Ask of every mIoU which classes are in the mean. (The claims count $64$ scenes together, in which all classes
 # occur.)
@@ -316,9 +317,9 @@ from fpnlib.notes.segmentation_difficulties.explorers import superpixels
 superpixels()
 
 # %% [markdown]
-# The green bar rises, and the net does not rise with it. Small regions allow nearly everything, but each hears little
-# more than one pixel had said. Large ones mix objects. In between they help a little, and elsewhere they do harm. And
-# over many scenes?
+# The green bar rises, and the orange one, the net's, does not rise with it. Small regions allow nearly everything, but
+# each hears little more than one pixel had said. Large ones mix objects. In between they help a little, and the same
+# regions moved elsewhere do harm. And over many scenes?
 
 # %%
 verdicts("SD-11")
@@ -345,8 +346,8 @@ verdicts("SD-10")
 verdicts("SD-3")
 
 # %% [markdown]
-# So counted, they help on two photos of four. The labels of the other two have fewer corners, and perhaps the edge is
-# right there.
+# So counted, they help on two photos of four. The labels of the other two have fewer corners, so perhaps it is the
+# edge that is right, and the label that is not.
 
 # %% [markdown]
 # **If you stop here, remember:**
@@ -365,8 +366,7 @@ verdicts("SD-3")
 # see nearly the same. The frames are the receptive fields of two units of EfficientNet-Lite0, all that each *can*
 # see. The colour is how strongly each responds to a small change of a pixel of this photo, its gradient.
 #
-# **Move the second unit away. How far, until the two respond to different things? Then choose a finer map, and a
-# coarser one.**
+# **Move the second unit away. How far, until the two respond to different things?**
 
 # %%
 from fpnlib.notes.segmentation_difficulties.explorers import shared_fields
@@ -378,7 +378,7 @@ shared_fields()
 # middle. So two neighbours are tied more loosely than their fields suggest. (`shared_fields("holiday.jpg")` takes
 # your own photo.)
 #
-# The author's word 割裂, cut apart, says more. Given the image, the labels are independent of each other,
+# The boundary author's word 割裂, cut apart, says more. Given the image, the labels are independent of each other,
 # $p(y \mid x) = \prod_i p(y_i \mid x)$: by construction, nothing in such a net decides about two pixels *together*
 # (SD-1, a check).
 #
@@ -420,9 +420,9 @@ drawn_labels()
 verdicts("SD-12")
 
 # %% [markdown]
-# The net that sees $21$ pixels gets <span title="SD-12 context_4">0.84</span> right, those that see $9$ or $13$ do no
-# better than a coin. Inside the image the patch alone gives the same answer; at its border zero padding tells the net
-# where it is.
+# The net that sees $21$ pixels gets <span title="SD-12 context_4">0.84</span> right, the one that sees $37$
+# <span title="SD-12 context_8">0.78</span>, and those that see $9$ or $13$ do no better than a coin. Inside the image
+# the patch alone gives the same answer; at its border zero padding tells the net where it is.
 #
 # ### A few labels
 #
@@ -446,10 +446,11 @@ weak_labels()
 verdicts("SD-6")
 
 # %% [markdown]
-# It does: the random walker finds about a tenth of IoU more, from each kind of label. Of three methods only this one
-# does. The graph cut reaches <span title="SD-6 points_64_graph_cut">0.47</span> from $64$ points, less than the
-# nearest label's <span title="SD-6 points_64_nearest_label">0.67</span>, and the CRF still less; the settings of both
-# were not tuned. Today one would point and let SAM draw the mask: it has learnt from a billion.
+# It does: the random walker finds about a tenth of IoU more, from each kind of label. Of the three methods only
+# this one does so from every kind. From scribbles the graph cut gains too, but from $64$ points it reaches
+# <span title="SD-6 points_64_graph_cut">0.47</span>, less than the nearest label's
+# <span title="SD-6 points_64_nearest_label">0.67</span>, and the CRF still less; the settings of both were not tuned.
+# Today one would point and let SAM draw the mask: it has learnt from a billion.
 
 # %% [markdown]
 # **If you stop here, remember:**
@@ -514,21 +515,21 @@ print(*(f"{width}: {count}" for width, count in sorted(gaps.items())), sep="  ")
 # |---|---|---|
 # | a CRF still raises the score | boundary | yes, on our collages (SD-2) |
 # | low-level cues may help | boundary | on two photos of four, one way tried (SD-3) |
-# | boxes cap masks | boundary | noticeably fair boxes, hardly good ones (SD-4) |
-# | the image itself must be mined for labels | boundary | it can be, by one of three methods (SD-6) |
-# | a line of one or two pixels hardly shows | area | behind VOC's border, by its rule; else not two (SD-7) |
+# | boxes cap masks | boundary | below an IoU of $0.8$ noticeably, above it hardly (SD-4) |
+# | the image itself must be mined for labels | boundary | it can be, best by one method of three (SD-6) |
+# | a line of one or two pixels hardly shows | area | behind VOC's border, by its rule; elsewhere two do show (SD-7) |
 # | large areas of a wrong class are the key | area | at stride eight it depends on what is large (SD-14) |
 # | there is an image-mIoU too | area | often several points from the other (SD-8) |
 # | reduce the stride, add a decoder | area | to stride sixteen yes, then it depends (SD-9, SD-13) |
-# | the old methods needed no labels | area | some; plain squares do nearly as well (SD-10) |
+# | the old methods needed no labels | area | their regions nearly fit; so do plain squares (SD-10) |
 # | superpixels can fuse features | area | they help the finer net only (SD-11) |
 # | segmentation classifies patches | area | exactly so inside the image (SD-12) |
 #
 # **Chosen after numbers were seen:** the controls of SD-8 and SD-13, as the first ones showed too little; a setting
 # of its own for each cue of SD-3; and the part of SD-14 on thin errors.
 #
-# **Not tested.** Hair, which has become a task of its own, *matting*. Ambiguous labels: ours are exact. Rare and
-# look-alike classes: our nets are small and see collages only.
+# **Not tested.** Hair, which has become a task of its own, *matting*. Ambiguous labels: those of our collages are
+# exact. Rare and look-alike classes: our nets are small and see collages only.
 
 # %% [markdown]
 # ## Remember

@@ -439,7 +439,9 @@ def test_a_claims_table_shows_another_processor_and_a_backbone_that_learns():
     one = claim(on_a_backbone, 4, parts, control=exceeds(0, "any"), tunes=True, recheck=on_a_backbone_at_first)
     first = compute(one)
     tuned = compute(one, range(3), fine_tune=True)
-    heads, *lines = shown_rows(show.Verdicts((Row(one, first, tuned, tuned),))._repr_html_())
+    html = show.Verdicts((Row(one, first, tuned, tuned),))._repr_html_()
+    assert f"what is said {tuned.processor} stands where it differs" in html
+    heads, *lines = shown_rows(html)
     assert heads[4:] == [tuned.processor, "if the backbone learns, 3 seeds"]
     assert [line[4] for line in lines] == ["fails", "", ""]
     assert [line[5].split(":")[0] for line in lines] == ["fails", "holds", "holds"]
