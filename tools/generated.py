@@ -88,8 +88,8 @@ def tally() -> str:
     words = (
         f"Of {len(claims)} claims {count['holds']} hold, {count['fails']} {fail}, {count['not shown']} could not be "
         f"settled, and {count['depends']} depend: on the case, or on the processor. Of those that hold {exact} are "
-        "algebra or counting, where one counterexample would have been enough. The others rest on experiments with "
-        "small nets, and are said of these."
+        "algebra or counting, where one counterexample would have been enough. The others rest on experiments, "
+        "most with small nets, and are said of these."
     )
     return "\n".join(textwrap.wrap(words, 120, initial_indent="# ", subsequent_indent="# "))
 

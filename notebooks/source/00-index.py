@@ -17,24 +17,25 @@ prevalence(ratio=1, threshold=-1.5)
 
 # %% [markdown]
 # A seventh, and the ROC curve has not moved at all. Nothing is wrong with the classifier: among so many negatives even
-# rare false alarms outnumber what there is to find. [Note 01](01-precision-recall.ipynb) says what to do about it.
+# rare false alarms outnumber what there is to find. [Note 01](01-precision-recall.ipynb) shows where the threshold
+# should lie then.
 #
 # Some of what we did not expect when we began:
 #
 # - **Adam's moments are not why our nets need warm-up**, although that is the usual explanation. We let them settle
 #   while the weights stood still, and it saved no net. ([05](05-warmup.ipynb#Measure))
-# - **A 3×3 convolution as the last layer does not train restlessly.** What the source says of it is true in another
-#   sense, and only with batch norm before it. ([03](03-segmentation-head.ipynb#Measure))
+# - **A 3×3 convolution as the last layer is not unstable in training**, as the source says it is. But behind batch norm
+#   it scores lower, and two seeds end further apart. ([03](03-segmentation-head.ipynb#Measure))
 # - **The top-down path of a feature pyramid can be worth nothing, or everything**: it depends on how far from an object
-#   that lies which tells what it is. ([04](04-fpn.ipynb#Measure))
+#   the clue lies that tells what it is. ([04](04-fpn.ipynb#Measure))
 # - **Two maps whose channels do not match are better not added.** To throw one of them away can be the better choice.
 #   ([07](07-add-vs-concat.ipynb#Measure))
 # - **At the right border of a photo a net without padding can be blind**: if the code divides boxes by the stride, it
 #   reads nothing but zeros there. ([02](02-padding-pitfall.ipynb#Measure))
 #
 # *For whom:* you have met convolutions and gradients, and you read some Python and PyTorch. A laptop without a graphics
-# card is enough. If you have one hour, begin with 06, or with the first half of 01. To install, see the `README`;
-# without installing you can read the notes as web pages, where the pictures move too.
+# card is enough. If you have one hour, read the first half of 06, or 01 up to the section on costs. To install, see the
+# `README`; without installing you can read the notes as web pages, where the pictures move too.
 #
 # *How to read:* open a note, choose Run → Run All Cells, and move the sliders, with the mouse or with Tab and the arrow
 # keys. In most pictures you can also drag the thing itself: the line, the dot, the box.
@@ -53,8 +54,7 @@ prevalence(ratio=1, threshold=-1.5)
 # curve](../images/01-precision-recall.png)](01-precision-recall.ipynb)
 #
 # A threshold trades one kind of error for the other. Where should it lie when errors have a price? Why do rare
-# positives ruin precision and leave ROC alone? What does AP not see, and when does a box count as right? *An hour and a
-# quarter.*
+# positives ruin precision and leave ROC alone? What does AP not see, and when does a box count as right? *An hour.*
 #
 # You will be able to read any precision-recall curve, to choose a threshold by costs, to say which AP a paper means,
 # and to put your own model's scores or boxes into the same pictures.
@@ -98,7 +98,7 @@ prevalence(ratio=1, threshold=-1.5)
 # cell](../images/05-warmup.png)](05-warmup.ipynb)
 #
 # Why one begins to train with a small learning rate: how a net dies in its first steps, a map of learning rate against
-# warm-up over many seeds, and how sharply the loss is curved along the way. *An hour.*
+# warm-up over many seeds, and how sharply the loss is curved along the way. *Half an hour, or an hour if you play.*
 #
 # You will be able to design a schedule that survives a restart, and to say when warm-up helps and when it does not.
 #
@@ -150,8 +150,8 @@ prevalence(ratio=1, threshold=-1.5)
 # <!-- begin: tally -->
 #
 # Of 57 claims 18 hold, 1 fails, 1 could not be settled, and 37 depend: on the case, or on the processor. Of those that
-# hold 9 are algebra or counting, where one counterexample would have been enough. The others rest on experiments with
-# small nets, and are said of these.
+# hold 9 are algebra or counting, where one counterexample would have been enough. The others rest on experiments, most
+# with small nets, and are said of these.
 #
 # <!-- end: tally -->
 #

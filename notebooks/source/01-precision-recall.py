@@ -27,9 +27,9 @@ precision_recall(whole=False)
 
 # %% [markdown]
 # More than one in three is not an eight; most of these are ones, nines and threes. And yet the classifier is good: look
-# how steeply the curve on the right, the **ROC curve**, climbs. It has recall over the share of the other digits that
-# is flagged wrongly. That share is small, but a small share of so many is a crowd. The histograms hide the crowd, since
-# each is scaled to its own class; in true counts the blue one would be nine times as tall.
+# how steeply the curve on the right, the **ROC curve**, climbs. It plots recall against the share of the other digits
+# that are flagged wrongly. That share is small, but a small share of so many is a crowd. The histograms hide the crowd,
+# since each is scaled to its own class; in true counts the blue one would be nine times as tall.
 #
 # Now tick *show the whole curves*, start halfway between zero and one, and move right one step at a time. Does
 # precision always rise?
@@ -47,18 +47,19 @@ precision_recall(whole=False)
 # and falls in the second, unless it was zero. So **precision may go either way.** It slips a little whenever an eight
 # is lost, and jumps up when one of the few other digits drops out. Of the steps between our
 # <span title="PR-1 thresholds">1647</span> thresholds, going up, <span title="PR-1 precision_rises">1476</span> raise
-# precision and <span title="PR-1 precision_falls">109</span> lower it.
+# precision and <span title="PR-1 precision_falls">109</span> lower it; the few others, at the far right, leave it at
+# one.
 #
 # Why not simply count the right answers? Because negatives are many. Flag nothing at all, and
 # <span title="PR-1 accuracy_of_never">90 %</span> of the digits are answered rightly, though not one eight is found.
-# Precision has a floor of its own: flag digits at random, and at every recall precision is the share of eights,
+# For precision, chance has a level of its own: flag digits at random, and on average precision is the share of eights,
 # <span title="PR-1 prevalence">9.7 %</span>, which is called the **prevalence**. On the ROC plot, guessing gives the
 # diagonal.
 #
 # F, the last formula in the picture, is one number between precision and recall, nearer to the smaller. Where the two
 # histograms cross, their *shares* are equal, but in true counts there are nine other digits for each eight. So the best
-# F lies further right. Find it. Then set β to its largest value, so that recall weighs more: the best place is now left
-# of the crossing.
+# F lies further right. Find it: it is $0.80$, near zero. Then set β to its largest value, so that recall weighs more:
+# the best place is now left of the crossing.
 
 # %% [markdown]
 # ### One number for a ranking
@@ -88,8 +89,8 @@ interpolations()
 # - **11 points** reads the staircase at eleven recalls and averages. VOC did so before.
 # - **101 points** reads it at a hundred and one. This is the rule of COCO, a larger set of labelled photos.
 #
-# On our digits eleven points read <span title="PR-3 gap_voc11">0.028</span> less than all points. The other two differ
-# from all points by <span title="PR-3 gap_coco101">0.003</span> or less.
+# Here eleven points read more than all points; on our digits they read <span title="PR-3 gap_voc11">0.028</span> less
+# than all points. The other two differ from all points by <span title="PR-3 gap_coco101">0.003</span> or less.
 #
 # For a whole curve one sort is enough: walk down and count.
 
@@ -137,7 +138,8 @@ precision_recall(changed, targets)
 # kind of digit scores as before.
 #
 # **Guess how many of twenty alarms are then right, and which of the three panels will stay as it is. Then move the
-# first slider to its end.**
+# first slider to its end.** If you know the answer from the front page: at how many negatives for each positive is half
+# of what it flags right?
 
 # %%
 from fpnlib.notes.precision_recall.explorers import prevalence
@@ -145,9 +147,10 @@ from fpnlib.notes.precision_recall.explorers import prevalence
 prevalence(ratio=1, threshold=-1.5)
 
 # %% [markdown]
-# Three of twenty: precision falls from <span title="PR-2 precision_1">0.95</span> to
-# <span title="PR-2 precision_100">0.15</span>. Only the ROC panel stays. To see why, take one positive with its $r$
-# negatives. On average $\text{recall}$ positives and $r \cdot \text{FPR}$ negatives of them are flagged:
+# Half are right at about eighteen to one; at a hundred to one three of twenty. Precision falls from <span title="PR-2
+# precision_1">0.95</span> to <span title="PR-2 precision_100">0.15</span>. Only the ROC panel stays. To see why, take
+# one positive with its $r$ negatives. On average $\text{recall}$ positives and $r \cdot \text{FPR}$ negatives of them
+# are flagged:
 #
 # $$\text{precision} = \frac{\text{recall}}{\text{recall} + r \cdot \text{FPR}}$$
 #
@@ -189,10 +192,11 @@ operating_point(cost=10.0, best=False)
 # **Let a miss cost one false alarm, with nine negatives for each positive. Then make both ten times as large. Dot, line
 # and loss stay**, since only $r / c$ counts: costlier misses make up for rarer positives.
 #
-# The dashed line needs no search at all. The score of our classifier is the **log odds**: the logarithm of the
-# probability of an eight over that of no eight. At zero both are equally likely; at two an eight is seven times as
-# likely as not. If a score $s$ is the log odds where there are $r_0$ negatives for each positive, then at another ratio
-# the odds are $e^s \cdot r_0 / r$. Flag if missing it is expected to cost more than a false alarm:
+# The dashed line in that panel, once you tick the box, needs no search at all. The score of our classifier is the **log
+# odds**: the logarithm of the probability of an eight over that of no eight. At zero both are equally likely; at two an
+# eight is seven times as likely as not. If a score $s$ is the log odds where there are $r_0$ negatives for each
+# positive, then at another ratio the odds are $e^s \cdot r_0 / r$. Flag if missing it is expected to cost more than a
+# false alarm:
 #
 # $$c \cdot e^{s} \cdot \frac{r_0}{r} > 1 \quad\Longleftrightarrow\quad s > \ln \frac{r}{c \cdot r_0}$$
 #
@@ -223,7 +227,8 @@ print(f"by the formula: {by_formula:.3f} on the other half; the difference varie
 
 # %% [markdown]
 # The search flatters itself on its own half. On the other half it is here no better than the formula, within what the
-# splits vary. (Its small advantage: it knows the mix of all digits.) But it takes the scores at their word. May one?
+# splits vary. (The formula has one small advantage: it knows the mix of all digits.) But the formula takes the scores
+# at their word. May one?
 #
 # ### A score that can be taken at its word
 #
@@ -255,7 +260,7 @@ calibration()
 #
 # Is our classifier calibrated? Nearly: the Brier score is least at $0.8$, so it is a little too cautious, but it gains
 # almost nothing there. AP and the ROC area never notice. In a list read from the top that does no harm. It does harm
-# when somebody uses the number itself, the formula above or a doctor.
+# when the number itself is used, by the formula above or by a doctor.
 #
 # The second slider adds something to the log odds, which is the cure for label shift: going from $r_0$ to $r$ negatives
 # per positive, add $\ln (r_0 / r)$. The mean gap in the readout is the *expected calibration error* of a positive. For
@@ -263,9 +268,9 @@ calibration()
 #
 # ### How sure is an AP?
 #
-# Other digits would have given another AP, and often one cannot get others. The **bootstrap** draws as many digits from
-# the sample, with replacement, takes the AP of each draw, and gives the range in which the middle $95\,\%$ lie. Below
-# stand our classifier and a rival, linear discriminant analysis. Can one tell who is better?
+# Other digits would have given another AP, and often one cannot get others. The **bootstrap** draws, from the sample
+# and with replacement, as many digits as it has, takes the AP of each draw, and gives the range in which the middle
+# $95\,\%$ lie. Below stand our classifier and a rival, linear discriminant analysis. Can one tell which is better?
 
 # %%
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
@@ -291,7 +296,8 @@ for name, values in {"ours": ours, "rival": theirs, "difference": ours - theirs}
 # %% [markdown]
 # One can. The two intervals overlap widely, and yet the difference is above zero nearly always. A draw with many hard
 # digits is hard for both, and taken pair by pair, on the same draw, that cancels. So compare on the same examples, and
-# give the interval of the difference. No such interval knows that another seed would have given another model.
+# give the interval of the difference. No such interval knows that other training digits would have given another
+# model.
 #
 # ### Boxes: right by how much?
 #
@@ -329,7 +335,7 @@ box_error()
 # **we** chose what is a right box: the edge of the crop.
 #
 # At an IoU of $0.5$ AP is <span title="PR-4 ap_50">0.84</span>; at $0.75$ it is <span title="PR-4 ap_75">0.08</span>,
-# and not one pixel of the answer has changed. **How much of that fall is P-Net's fault, and how much our label's? Ask
+# and not one pixel of the answer has changed. **How much of that fall is P-Net's fault, and how much our labels'? Ask
 # for an IoU of $0.75$. Then tick the box that moves each label by P-Net's average offset on the other faces.**
 
 # %%
@@ -338,11 +344,11 @@ from fpnlib.notes.precision_recall.explorers import detection
 detection()
 
 # %% [markdown]
-# With the labels moved AP falls from <span title="PR-4 ap_50_labels_moved">0.97</span> to
-# <span title="PR-4 ap_75_labels_moved">0.67</span>. That fall of <span title="PR-4 fall_labels_moved">0.30</span> is
-# rough boxes; P-Net was built to propose, and two later networks mend them. The larger part came from one constant
-# offset: we and P-Net disagree about where a face ends. Know how your labels were drawn before you ask for a strict
-# IoU.
+# With the labels moved AP is <span title="PR-4 ap_50_labels_moved">0.97</span> at an IoU of $0.5$, and
+# <span title="PR-4 ap_75_labels_moved">0.67</span> at $0.75$. That fall of <span title="PR-4
+# fall_labels_moved">0.30</span> is rough boxes; P-Net was built to propose, and two later networks mend them. The
+# larger part came from one constant offset: we and P-Net disagree about where a face ends. Know how your labels were
+# drawn before you ask for a strict IoU.
 #
 # Now move the score from which a box is kept. Precision and recall change, AP does not, as here it reads the whole
 # ranking. Many evaluations first cut the ranking, at a least score or at a hundred boxes a photo, and then AP depends

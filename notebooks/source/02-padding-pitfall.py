@@ -47,8 +47,10 @@ geometry(position=17)
 #   stays almost a stride away.
 #
 # **Does your detector have the pitfall?** Probably not. Detectors of today, torchvision's among them, pad in every
-# layer, and a YOLO cuts no RoIs at all. But one kernel wider than a pixel and without padding, anywhere below the RoIs,
-# brings it back, and nothing warns you. Fast R-CNN, which brought RoIPool, came with such a net; we return to it.
+# layer, and a YOLO cuts no RoIs at all. What such padding leaves, at the right, is less than a stride: only an RoI that
+# is narrower than this can still become a point. But one kernel wider than its stride and without padding, anywhere
+# below the RoIs, brings the pitfall back, and nothing warns you. Fast R-CNN, which brought RoIPool, came with such a
+# net; we return to it.
 
 # %% [markdown]
 # ### On a photo
@@ -60,7 +62,7 @@ geometry(position=17)
 # further out it reads zero.
 #
 # **Move the RoI along the left border into the upper corner, where it is still a line. Make it less tall: at six pixels
-# it becomes a point. Then make it wider.**
+# it becomes a point. Then make it wider: when is it a line again?**
 
 # %%
 from fpnlib.notes.padding.explorers import roi_on_photo
@@ -86,15 +88,17 @@ from fpnlib.notes.padding.explorers import face_at_border
 face_at_border()
 
 # %% [markdown]
-# The mirror image does. It makes half a face whole again, and the score is near one. *How would you test whether that
-# is the reason?* Our test stands under *Measure*.
+# The mirror image does. It seems to make half a face whole again, and the score is near one. *How would you test
+# whether that is the reason?* Our test stands under *Measure*.
 #
-# Without padding P-Net can put its window no further than the border. There its overlap with the whole face, as an IoU,
-# is a third, and P-Net was trained to say *face* from about two thirds.
+# Without padding P-Net can put its window no further than the border. If a face is cut in half, its window and the
+# whole face then share a third of what both cover (their IoU, *intersection over union*), and P-Net was trained to say
+# *face* from about two thirds.
 #
 # One face is one face. **Tick *a hundred faces too*.** The squares tell how often a face scores above a photo without
-# one, which is the area under the ROC curve. Up to three tenths cut off the two ways hardly differ; then there is a
-# cliff. Your own photo works here too: `face_at_border("me.jpg")`, or with the face's box `(x0, y0, x1, y1)` after it.
+# one, which is the area under the ROC curve. Up to three tenths cut off it hardly matters whether one pads; then
+# there is a cliff. Your own photo works here too: `face_at_border("me.jpg")`, or with the face's box `(x0, y0, x1, y1)`
+# after it.
 
 # %% [markdown]
 # ## Why
@@ -185,7 +189,7 @@ centers = pnet_gradient_centers(40)
 assert centers.tolist() == [field.horizontal.center(unit) for unit in range(len(centers))]
 
 # %% [markdown]
-# The idea is old. SPP-net mapped windows onto a map in 2014, and its appendix also names a cure: pad every layer by
+# The idea is old. SPP-net mapped windows onto a map in $2014$, and its appendix also names a cure: pad every layer by
 # half its kernel.
 #
 # ### The right border
@@ -196,7 +200,7 @@ assert centers.tolist() == [field.horizontal.center(unit) for unit in range(len(
 # pixels wide. Let the map be a ramp: the value at a unit is the place of its centre, in pixels. RoIPool rounds a box to
 # whole units and returns the largest value in each bin, which here is the place where it looked.
 #
-# **Guess what it returns for a box of 32 pixels at the right border. Then add `(968, 999)` to the boxes, and run.**
+# **Guess what it returns for a box of $32$ pixels at the right border. Then add `(968, 999)` to the boxes, and run.**
 
 # %%
 from fpnlib.ops import roi_pool
@@ -219,8 +223,8 @@ for left, right in ((452, 515), (872, 999)):  # add a box
     print(f"pixels {left} to {right}:", roi_pool(ramp, box, (1, 6), 1 / 16).flatten().tolist())
 
 # %% [markdown]
-# Zeros, all six. The box asks for units 61 and 62, and the map ends at unit 60. RoIPool gives zero where it finds no
-# unit, and even of the box of 128 pixels it fills only five bins. In the middle of the photo all are filled, but most
+# Zeros, all six. The box asks for units $61$ and $62$, and the map ends at unit $60$. RoIPool gives zero where it finds no
+# unit, and even of the box of $128$ pixels it fills only five bins. In the middle of the photo all are filled, but most
 # look too far to the right. Perhaps this is what the source saw, a point or a line *in the RoI feature*. Whether it
 # cost Fast R-CNN anything we have not measured; few objects are so narrow and so close to the border.
 #
@@ -302,7 +306,7 @@ padding_in(map="stride 4")
 # sign of where the border is (see References).
 #
 # **Zeros beside the photo.** A detector takes photos of several sizes in one batch, and fills each up with zeros to the
-# right and below: torchvision to a multiple of 32, `size_divisible`, and detectron2 as the backbone asks, which is 32
+# right and below: torchvision to a multiple of $32$, `size_divisible`, and detectron2 as the backbone asks, which is $32$
 # with the usual FPN. **Move the slider *zeros beside the photo* and watch the right end of the curve.** The last units
 # now see a grey wall, since zero is grey after scaling. The fill goes up to the largest photo, so the features of a box
 # at the right border depend on which other photos were in the batch.
@@ -333,6 +337,8 @@ verdicts("PD")
 # of the area under ROC, by convention. Up to a tenth cut off, padding adds less than that; at two and three tenths a
 # hundred faces do not settle it. At four tenths the area is <span title="PD-3 area_plain[4]">0.770</span> without
 # padding and <span title="PD-3 area_padded[4]">0.951</span> with six black pixels.
+# A tiny net trained from scratch (PD-5) is a little worse at the border too; whether by more than another seed would
+# make it, sixteen nets do not settle.
 #
 # **What to pad with?** Averaged over three cuts, six pixels of mirror image are <span title="PD-7 reflect">0.058</span>
 # better than black, the mean colour <span title="PD-7 mean">0.030</span>, and the far side of the photo
@@ -340,8 +346,8 @@ verdicts("PD")
 #
 # Now the test of *why the mirror*. Turn the mirrored strip upside down: it has the same pixels and no longer completes
 # the face. On average it loses <span title="PD-7 mirror_upright">0.002</span>. So completing the face is not what
-# helps. We do not know what is. It cannot be that the padding looks like a photo, since a flat colour does as well as
-# the photo's far side.
+# helps. We do not know what is. It is hardly only that the padding looks like a photo, since a flat colour does as
+# well as the photo's far side.
 #
 # **Padding inside a net.** On eight other photos no padding comes nearer to the truth than zeros by the bound, which is
 # worth half a ring of units. The mirror image may well be worse, and the far side is. The verdict is *depends* only for
@@ -361,9 +367,9 @@ verdicts("PD")
 # middle, with <span title="PD-6 middle_divided_plain">0.94</span>; but that is mostly one net of the sixteen that
 # learnt nothing, and another that learnt badly.
 #
-# *What changed.* Our first tests of four claims were badly cut: they looked at one way and one border only, averaged
-# over all cuts, or put the mirror image and the last pixels together. And the tiny nets once stopped at an eighth of
-# the steps, where the gain looked ten times as large.
+# *What changed.* Our first tests of four claims were badly designed: they looked at one way and one border only,
+# averaged over all cuts, or put the mirror image and the last pixels together. And the tiny nets of PD-5 once stopped
+# at an eighth of the steps, where the gain looked ten times as large.
 
 # %% [markdown]
 # ## Remember

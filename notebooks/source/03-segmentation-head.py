@@ -25,10 +25,10 @@
 # | **wide 3×3** | *norm*, ReLU, **3×3** | has more weights, in a wider neck |
 # | **3×3→3×3** | ReLU, 3×3, *norm*, ReLU, **3×3** | is deeper |
 #
-# The networks look for faces, coins, digits and squares pasted onto photos. (Squares of two colours count as one class:
-# whether so short a training ever tells them apart is luck.) Their score is the mean IoU, **mIoU**: for each class, the
-# area that answer and truth have in common over the area that either covers; then the mean over the classes. A
-# difference of $0.01$ is a *point*.
+# The networks look for faces, coins, digits and squares pasted onto photos. (The networks call amber and blue squares
+# by two names, but the score counts them as one: whether so short a training ever tells them apart is luck.) Their
+# score is the mean IoU, **mIoU**: for each class, the area that answer and truth have in common over the area that
+# either covers; then the mean over the classes. A difference of $0.01$ is a *point*.
 #
 # Each learns for $288$ steps with AdamW. The learning rate warms up in the first tenth of them and then decays to
 # nothing, and gradients are clipped, all of which keeps a training calm.
@@ -48,11 +48,12 @@ from fpnlib.notes.segmentation_head.explorers import head_stability
 head_stability()
 
 # %% [markdown]
-# At the middle rate, with batch norm, 3×3→1×1 climbs by seven points, 1×1 stays where it was, and the three heads that
-# end in a 3×3 fall. With batch norm 3×3→1×1 is ahead of all others at every rate, and far ahead of a single 3×3.
-# Without batch norm a single 3×3 is well ahead of it at the lowest rate and level at the others.
+# At the middle rate, with batch norm, 3×3→1×1 climbs by more than seven points, 1×1 stays where it was, and the three
+# heads that end in a 3×3 fall. With batch norm 3×3→1×1 is ahead of all others at every rate, and far ahead of a single
+# 3×3. Without batch norm a single 3×3 is well ahead of it at the lowest rate and level at the others.
 #
-# "Unsteady" can mean several things. Two panels measure one each, and the third how good a head is at outlines.
+# "Unsteady" can mean several things. Of the three panels on the right two measure one each, and the last how good a
+# head is at outlines. In the first panel the black curve is the mean, the orange one the network that you chose.
 #
 # - **Spread**: how far apart the two networks of a pair end in mIoU, on average over the pairs.
 # - **Jitter**: how far an evaluation lies from the middle of the one before and the one after, on average over the
@@ -104,17 +105,16 @@ from fpnlib.notes.segmentation_head.explorers import inside_the_head
 inside_the_head(rate=rate)
 
 # %% [markdown]
-# No. The 3×3 begins more than ten times above the 1×1, but by the third snapshot the gap has all but closed. From then
-# on its step goes as far as the other's or up to about three times as far, and without batch norm sometimes less far.
+# No. The 3×3 begins more than ten times above the 1×1, but by the third snapshot most of the gap is gone: from then
+# on its step goes as far as the other's, or up to about three times as far, and without batch norm sometimes less far.
 # So the reason that suggests itself describes the very first steps, which a warm-up of the learning rate makes small.
-#
-# Large objects are there by then; small ones come last, if at all.
 
 # %% [markdown]
 # ## Why
 #
 # Is 3×3→1×1 better because of its 1×1, or because two layers have more weights than one? The last two heads have as
-# many, to tell. Here is the recommended head, the same as the library's by the line below it, and what all five weigh.
+# many, to tell. Here is the recommended head; the `assert` checks that it is the one that we trained. Below it, what
+# all five weigh.
 
 # %%
 from torch import nn
@@ -155,12 +155,13 @@ verdicts("SH")
 # <span title="SH-1 miou_gain_one_norm_1">0.102</span> (<span title="SH-1 miou_gain_one_norm_1_low">0.089</span> to
 # <span title="SH-1 miou_gain_one_norm_1_high">0.116</span>), and its networks end closer together by
 # <span title="SH-1 spread_gain_one_norm">0.030</span>, which is one of the things that the source may have meant.
-# **Without batch norm nothing is.** The scores hardly differ, and it is the networks with 3×3→1×1 that end further
+# **Without batch norm nothing is.** At the middle rate the scores hardly differ, at the lowest the single 3×3 is well
+# ahead, and it is the networks with 3×3→1×1 that end further
 # apart, mostly at the lowest rate, at which they have learnt least.
 #
-# **During training a single 3×3 is never the more restless of the two.** Its jitter is smaller, and its loss does not
-# spike noticeably more often (by less than one step in a hundred). Two fifths of the jitter is only the bend of a curve
-# as learning slows down, but if we count falls alone, the single 3×3 is still the calmer one.
+# **During training a single 3×3 is not noticeably the more restless of the two.** Its jitter is smaller. Without batch
+# norm its loss spikes a little more often, by less than one step in a hundred. Two fifths of the jitter is only the
+# bend of a curve as learning slows down, but if we count falls alone, the single 3×3 is still the calmer one.
 #
 # **Is it the 1×1, or the additional layer?** Behind batch norm, at the middle rate and the highest, both heads that end
 # in a 1×1 score higher than all three that end in a 3×3. Weights do not explain it, as *wide 3×3* has enough of them,
@@ -178,8 +179,8 @@ from fpnlib.notes.segmentation_head.experiments.beside import rates_beside
 print(rates_beside(Result.load("SH-1"), Result.load("SH-1", "tuned")))
 
 # %% [markdown]
-# With batch norm it is ahead at every rate, and no verdict changes. But when the backbone learns, a single 3×3 gains
-# from a high rate; with the best rate for each head, 0.045 remain.
+# With batch norm it is ahead at every rate, and no verdict changes; without it eight seeds leave every part open. But
+# when the backbone learns, a single 3×3 gains from a high rate; with the best rate for each head, 0.045 remain.
 #
 # **Could this experiment have seen an effect?** Yes: two networks of which one has a fifth of the other's rate end
 # further apart than two seeds do, by <span title="SH-1 control_spread">0.038</span>, and jitter grows with the rate.

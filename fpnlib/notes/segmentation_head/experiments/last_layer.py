@@ -320,7 +320,7 @@ CLAIMS = (
         ),
         told={
             "depends": "With batch norm before the last layer, 3×3 and 1×1 beat a single 3×3 clearly and spread less "
-            "from seed to seed; without it neither is true, and a single 3×3 never trained more restlessly"
+            "from seed to seed; without it neither is true, and a single 3×3 did not train noticeably more restlessly"
         },
     ),
 )
