@@ -502,5 +502,5 @@ class _Cells:
         elif np.ndim(value):
             words = ", ".join(f"{name} {one}" for name, one in zip(("red", "green", "blue"), value, strict=False))
         else:
-            words = number(value)
+            words = number(np.ma.filled(value, np.nan))
         return words if self.whole else f"row {row}, column {column}: {words}"

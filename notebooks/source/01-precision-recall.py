@@ -90,7 +90,7 @@ interpolations()
 # - **101 points** reads it at a hundred and one. This is the rule of COCO, a larger set of labelled photos.
 #
 # Here eleven points read more than all points; on our digits they read <span title="PR-3 gap_voc11">0.028</span> less
-# than all points. The other two differ from all points by <span title="PR-3 gap_coco101">0.003</span> or less.
+# than all points. The other two differ from all points by about <span title="PR-3 gap_coco101">0.003</span> or less.
 #
 # For a whole curve one sort is enough: walk down and count.
 
@@ -147,10 +147,10 @@ from fpnlib.notes.precision_recall.explorers import prevalence
 prevalence(ratio=1, threshold=-1.5)
 
 # %% [markdown]
-# Half are right at about eighteen to one; at a hundred to one three of twenty. Precision falls from <span title="PR-2
-# precision_1">0.95</span> to <span title="PR-2 precision_100">0.15</span>. Only the ROC panel stays. To see why, take
-# one positive with its $r$ negatives. On average $\text{recall}$ positives and $r \cdot \text{FPR}$ negatives of them
-# are flagged:
+# Half are right at about eighteen to one; at a hundred to one three of twenty. Precision falls from
+# <span title="PR-2 precision_1">0.95</span> to <span title="PR-2 precision_100">0.15</span>. Only the ROC panel stays.
+# To see why, take one positive with its $r$ negatives. On average $\text{recall}$ positives and $r \cdot \text{FPR}$
+# negatives of them are flagged:
 #
 # $$\text{precision} = \frac{\text{recall}}{\text{recall} + r \cdot \text{FPR}}$$
 #
@@ -345,10 +345,10 @@ detection()
 
 # %% [markdown]
 # With the labels moved AP is <span title="PR-4 ap_50_labels_moved">0.97</span> at an IoU of $0.5$, and
-# <span title="PR-4 ap_75_labels_moved">0.67</span> at $0.75$. That fall of <span title="PR-4
-# fall_labels_moved">0.30</span> is rough boxes; P-Net was built to propose, and two later networks mend them. The
-# larger part came from one constant offset: we and P-Net disagree about where a face ends. Know how your labels were
-# drawn before you ask for a strict IoU.
+# <span title="PR-4 ap_75_labels_moved">0.67</span> at $0.75$. That fall of
+# <span title="PR-4 fall_labels_moved">0.30</span> is rough boxes; P-Net was built to propose, and two later networks
+# mend them. The larger part came from one constant offset: we and P-Net disagree about where a face ends. Know how your
+# labels were drawn before you ask for a strict IoU.
 #
 # Now move the score from which a box is kept. Precision and recall change, AP does not, as here it reads the whole
 # ranking. Many evaluations first cut the ranking, at a least score or at a hundred boxes a photo, and then AP depends

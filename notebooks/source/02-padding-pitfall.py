@@ -223,10 +223,10 @@ for left, right in ((452, 515), (872, 999)):  # add a box
     print(f"pixels {left} to {right}:", roi_pool(ramp, box, (1, 6), 1 / 16).flatten().tolist())
 
 # %% [markdown]
-# Zeros, all six. The box asks for units $61$ and $62$, and the map ends at unit $60$. RoIPool gives zero where it finds no
-# unit, and even of the box of $128$ pixels it fills only five bins. In the middle of the photo all are filled, but most
-# look too far to the right. Perhaps this is what the source saw, a point or a line *in the RoI feature*. Whether it
-# cost Fast R-CNN anything we have not measured; few objects are so narrow and so close to the border.
+# Zeros, all six. The box asks for units $61$ and $62$, and the map ends at unit $60$. RoIPool gives zero where it finds
+# no unit, and even of the box of $128$ pixels it fills only five bins. In the middle of the photo all are filled, but
+# most look too far to the right. Perhaps this is what the source saw, a point or a line *in the RoI feature*. Whether
+# it cost Fast R-CNN anything we have not measured; few objects are so narrow and so close to the border.
 #
 # How is it mended?
 #
@@ -306,10 +306,10 @@ padding_in(map="stride 4")
 # sign of where the border is (see References).
 #
 # **Zeros beside the photo.** A detector takes photos of several sizes in one batch, and fills each up with zeros to the
-# right and below: torchvision to a multiple of $32$, `size_divisible`, and detectron2 as the backbone asks, which is $32$
-# with the usual FPN. **Move the slider *zeros beside the photo* and watch the right end of the curve.** The last units
-# now see a grey wall, since zero is grey after scaling. The fill goes up to the largest photo, so the features of a box
-# at the right border depend on which other photos were in the batch.
+# right and below: torchvision to a multiple of $32$, `size_divisible`, and detectron2 as the backbone asks, which is
+# $32$ with the usual FPN. **Move the slider *zeros beside the photo* and watch the right end of the curve.** The last
+# units now see a grey wall, since zero is grey after scaling. The fill goes up to the largest photo, so the features of
+# a box at the right border depend on which other photos were in the batch.
 #
 # **Your own network** goes in as `padding_in(net)`, and your photo as `padding_in(net, "holiday.jpg")`; if the net's
 # photos are not scaled as torchvision's are, give `preprocess`.

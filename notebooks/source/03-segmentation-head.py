@@ -17,7 +17,7 @@
 #
 # Here are five heads. At *norm* each may have batch norm or not.
 #
-# | head | its layers | |
+# | head | its layers | why it is here |
 # |---|---|---|
 # | **3×3** | *norm*, ReLU, **3×3** | the source warns of it |
 # | **3×3→1×1** | ReLU, 3×3, *norm*, ReLU, **1×1** | the source recommends it |

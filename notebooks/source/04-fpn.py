@@ -45,7 +45,7 @@ pyramid(stage="C", level=2)
 # The pyramid is by Tsung-Yi Lin and colleagues; their article is *the paper* from here on. It added $2.3$ points of AP
 # on COCO to a Faster R-CNN that had read a single map.
 #
-# **The image below is $640$ pixels wide, a multiple of thirty-two. Make it one pixel wider. Which step would now go
+# **The image below is $640$ pixels wide, a multiple of thirty-two. Make it one pixel wider. Which steps would now go
 # wrong if someone had written "twice as large"?**
 
 # %%
@@ -61,9 +61,10 @@ architecture(width=640)
 # - **Enlarging and adding.** M5 is C5's lateral. M4 is C4's lateral plus M5 enlarged, and so on down.
 # - **3×3.** It makes P of M. One head, with the same weights, reads every P.
 #
-# At $641$ pixels P4 has $41$ columns, P5 has half of that, rounded up to $21$, and twice $21$ is $42$: the classic bug
-# of this architecture. So do not enlarge *by two*; enlarge *to the size* of the finer map. Here is the whole pyramid,
-# equal to the library's to the last bit, on an image with an odd side.
+# All three enlargings would go wrong. At $641$ pixels M5 has $21$ columns, M4 has $41$, M3 $81$ and M2 $161$, so
+# doubling gives one too many each time: the classic bug of this architecture. So do not enlarge *by two*; enlarge *to
+# the size* of the finer map. Here is the whole pyramid, equal to the library's to the last bit, on an image with an odd
+# side.
 
 # %%
 import torch
@@ -87,8 +88,8 @@ for k, (fine, level) in enumerate(zip(c, p, strict=True), 2):
 # ### One step down
 #
 # Think of a map as a sum of waves, long and short. The shortest that it can hold is two cells long: half a cycle per
-# cell. The level above has half as many cells along each side, so the shortest wave that it can hold has a quarter of a
-# cycle per cell of *this* level. How strong a wave is, squared, is its *energy*.
+# cell, the *Nyquist frequency*. The level above has half as many cells along each side, so the shortest wave that it
+# can hold has a quarter of a cycle per cell of *this* level. How strong a wave is, squared, is its *energy*.
 #
 # An enlarged map should have no waves that the small map could not hold. But if cells are copied, the edges of the
 # copied blocks are such waves. The cell below says how much of the energy is in them. **How much will be left if it is
@@ -104,7 +105,11 @@ finer = torch.maximum(waves[:, None], waves) > 0.25
 print(f"{enlarging}: {energy[finer].sum() / energy.sum():.2f} of the energy is in finer waves")
 
 # %% [markdown]
-# The paper calls this the aliasing of upsampling, and gives it as the reason for the 3×3 that follows. Below is one
+# Bilinear leaves about a quarter of the false detail, $0.07$ of the energy in place of $0.31$. Even so the paper,
+# torchvision and Detectron2 enlarge by nearest. Whether it matters once a 3×3 has been trained to follow, we have not
+# measured.
+#
+# The paper calls it the aliasing of upsampling, and gives it as the reason for the 3×3 that follows. Below is one
 # addition on the photo: the lateral, the level above, their sum M, and P. One channel is shown; the curves are over all
 # of them. The white half of the chart has the waves that the level above can hold, the grey half those that it cannot.
 #
@@ -119,14 +124,10 @@ top_down_step(mix=0, channel=5, upsampling=enlarging)
 # It falls. Without the term the sum is the lateral: detail without context, with energy at all waves. What comes from
 # above is mostly long waves, false detail included.
 #
-# Bilinear leaves about a quarter of the false detail, $0.07$ of the energy in place of $0.31$. Even so the paper,
-# torchvision and Detectron2 enlarge by nearest. Whether it matters once a 3×3 has been trained to follow, we have not
-# measured.
-#
-# Neither puts values where they belong. In a ResNet cell $0$ of *every* level is centred on pixel $0$, so cell $j$ lies
-# exactly on cell $2j$ of the finer level. Nearest copies it into cells $2j$ and $2j + 1$: right for the first, half a
-# coarse cell off for the second. Bilinear as it is usually computed, with half-pixel centres, places it between the two
-# and is off by half a fine cell everywhere.
+# Neither way of enlarging puts values where they belong. In a ResNet cell $0$ of *every* level is centred on pixel $0$,
+# so cell $j$ lies exactly on cell $2j$ of the finer level. Nearest copies it into cells $2j$ and $2j + 1$: right for
+# the first, half a coarse cell off for the second. Bilinear as it is usually computed, with half-pixel centres, places
+# it between the two and is off by half a fine cell everywhere.
 
 # %% [markdown]
 # ### With one part left out
@@ -181,8 +182,9 @@ print(beside_the_paper(Result.load("FP-6")))
 #
 # Here is an object that cannot be told by its looks: a grey disc. It is amber or blue, two classes, and only a square
 # somewhere beside it has that colour. The network has to name the class from the disc's own cell of P2. On the left is
-# one example; the frame holds all that P2 alone can see from the disc. On the right is how often networks were right
-# that had the square at each distance, in training and in test.
+# one example; the disc, hard to make out, is in the middle of the frame, which holds all that P2 alone can see from
+# there. Each point on the right is for networks that were trained and tested with the square at that distance, and says
+# how often they were right.
 #
 # **Look at the frame and guess: how far can the square go before the net without the path fails, and how badly will it
 # fail? Then move the square away. Guess again for a frozen backbone: will there be such a cliff, and will the net with
@@ -198,7 +200,8 @@ cue_distance()
 # can only toss a coin. From there on the path is worth <span title="FP-3 effect">0.52</span>
 # (<span title="FP-3 low">0.51</span> to <span title="FP-3 high">0.52</span>) in accuracy. What P2 does not see it
 # cannot know, however long it trains: twice as much training changed nothing. With the path it knows, since the coarse
-# levels see the whole picture. (The mean in place of the sum does as well.)
+# levels see the whole picture. (Averaging the lateral and the level above, in place of adding them,
+# does as well.)
 #
 # On the frozen backbone, too, nothing beyond the frame is known without the path. With it most objects are classified
 # correctly, at $30$ pixels <span title="FP-3 imagenet_full_30">80 %</span>, but not all: the frozen coarse maps were
@@ -208,10 +211,11 @@ cue_distance()
 # %% [markdown]
 # ## Measure
 #
-# Grey discs and coloured squares are a toy. What of small objects that need no cue? FP-3 asks that as well, with faces,
-# coins, digits and coloured squares of up to $32$ pixels, in scenes of $256$ pixels whose training and test share
-# neither photos nor cut-outs. On ImageNet's frozen weights P2 classifies <span title="FP-3 small_full">58 %</span> of
-# the cells of small objects correctly with the path, and <span title="FP-3 small_none">38 %</span> without it.
+# Grey discs and coloured squares are a toy. What of small objects that need no cue? The same claim, FP-3 in the list
+# below, asks that as well, with faces, coins, digits and plain patches of colour of up to $32$ pixels, in scenes of
+# $256$ pixels whose training and test share neither photos nor cut-outs. On ImageNet's frozen weights P2 classifies
+# <span title="FP-3 small_full">58 %</span> of the cells of small objects correctly with the path, and
+# <span title="FP-3 small_none">38 %</span> without it.
 #
 # **And if the backbone learns too?** Perhaps the path only makes up for the freezing. Before FP-7 was measured, though
 # after a few trial nets, we wrote down that the path would be worth as much as before, within $0.05$. That failed: it
@@ -330,9 +334,9 @@ level_assignment()
 # - **Dilated backbones**, as in DeepLab, need no neck. Where a stage would halve the map they keep it large, and spread
 #   the nine weights of a 3×3 further apart. They came before FPN, and segmentation still uses them.
 #
-# Below, all of them sit on a ResNet-50. A row is a level. Follow one cell of the backbone, the one with the dot. The
-# maps at the bottom are the outputs. Orange cells are those that it can influence; the deeper the orange, the more
-# paths lead there.
+# Below, all of them sit on a ResNet-50. A row is a level. Follow one cell of the backbone; the dot at the left
+# chooses its level. The maps at the bottom are the outputs. Orange cells are those that it can influence; the deeper
+# the orange, the more paths lead there.
 #
 # **You see where a cell of C5 goes. FPN's arrows lead down: can an edge that C2 has seen get up to P5? Choose C2. Then
 # choose PANet with the same cell, and tick *through the backbone too* to see what was possible before.**
@@ -455,5 +459,5 @@ check("level after resizing", ...)
 #   ViTDet.
 # - torchvision, `FeaturePyramidNetwork` and `resnet50`: names of the weights, and the numbers of FP-2.
 # - *Another good page:* J. Hui, *Understanding Feature Pyramid Networks for object detection*, 2018. It follows FPN on
-#   into Faster R-CNN and Mask R-CNN, head by head. Here it ends with the rule for the levels, and each part is taken
-#   out and measured instead.
+#   into Faster R-CNN and Mask R-CNN, head by head. This note stops before the heads; instead each part is taken
+#   out and measured.

@@ -2,8 +2,8 @@
 # # 05 · Learning-rate warm-up
 #
 # **In one sentence:** a learning rate that is too large for an untrained net can ruin it within a few steps, and for
-# good, so let the rate begin small and rise. One reason is that at first the loss curves too sharply for the full rate.
-# It is not the only one.
+# good, so let the rate begin small and rise. One likely reason is that at first the loss curves too sharply for the
+# full rate. It is not the only one.
 #
 # *Half an hour to read, an hour if you play. No earlier note is needed; [batch normalisation](06-batch-norm.ipynb) is
 # the other remedy you will meet.* Run every cell first (menu Run → Run All Cells), then move the sliders. They work
@@ -80,7 +80,7 @@ for step in range(total):
 
 # %% [markdown]
 # The shaded area is the sum of all learning rates; the code under the picture makes the schedule. **Make the warm-up
-# longer. Watch the orange dot, where the warm-up is over, and the area. Then tick the box.**
+# longer. Watch the right-hand orange dot, where the warm-up is over, and the area. Then tick the box.**
 
 # %%
 from fpnlib.notes.warmup.explorers import schedule_designer
@@ -115,7 +115,7 @@ rate_map()
 # fails: with Adam at $0.05$ the loss is <span title="WU-2 adam_rate3_warmup0_loss">0.47</span> without and
 # <span title="WU-2 adam_rate3_warmup80_loss">0.010</span> with eighty steps. (That we noticed afterwards.)
 #
-# **At the three larger rates eighty steps save <span title="WU-2 sgd_large">42%</span> of the runs with SGD, and as
+# **At the three larger rates eighty steps save <span title="WU-2 sgd_large">42%</span> of all runs with SGD, and as
 # many with Adam.** A part of this is only the lower mean rate. Against a lower rate of the same area, warm-up still
 # saves <span title="WU-2 adam_over_area">29%</span> with Adam; with SGD the interval is too wide to tell.
 #
@@ -126,7 +126,8 @@ rate_map()
 #
 # **And with batch norm?** At the same rates few of these nets fail, and with the best rates no gain is shown. At four
 # times the rates Adam needs warm-up again: it saves <span title="WU-6 adam_higher">65%</span> of the runs. With SGD the
-# <span title="WU-6 sgd_higher">23%</span> that it saves are not sure enough for our bound.
+# <span title="WU-6 sgd_higher">23%</span> that it saves are not sure enough: we ask that the whole $95$ % interval lie
+# above thirteen in a hundred (why, *Measure* says at the end).
 #
 # ### A ramp, or a low constant start?
 #
@@ -135,7 +136,8 @@ rate_map()
 # than none.
 #
 # We find the same where warm-up is as short as theirs: with batch norm and eleven of two hundred steps, the constant
-# start gets <span title="WU-3 short_constant_less_none">11%</span> more of the test digits wrong than none does. With
+# start gets <span title="WU-3 short_constant_less_none">11%</span> of all test digits more wrong than none does, and
+# the ramp is no better than none. With
 # eighty steps, and without batch norm, both ways help much, and our claim that the ramp is better fails (on a second
 # kind of processor it is *not shown*). Length, start and batch norm differ at once, so we cannot say which matters.
 #
@@ -156,8 +158,8 @@ schedule_kin()
 # It does: with warm-up and with one-cycle the median net ends at about a quarter of the cosine's loss.
 #
 # At larger rates the table counts the dead. **How a schedule ends saves no net:** constant, steps and cosine, which all
-# begin at the full rate, lose the same share to within our bound. One-cycle begins low and loses fewer, though not by
-# enough for our bound. RAdam's shape loses fewest, but look how low it stays: with Adam it saved every net, and so did
+# begin at the full rate, lose the same share, as far as we ask. One-cycle begins low and loses fewer, though not by
+# enough to be sure. RAdam's shape loses fewest, but look how low it stays: with Adam it saved every net, and so did
 # a plain cosine at a lower rate of the same area.
 #
 # (These are other seeds than the map's, and the counts differ by as much as four in sixteen.)
@@ -189,7 +191,8 @@ schedule_kin()
 #
 # The loss of a net is no parabola: its curvature changes from place to place. The simplest such loss has two weights,
 # $\tfrac12 (uv - 1)^2$. It is least along a whole curve, $uv = 1$, a valley that is sharp at its ends and flat in the
-# middle. The right panel follows the sharpness along the path, divided by the limit.
+# middle. On the left is a parabola as sharp as the start, in the middle the valley,
+# whose start you can drag, and on the right the sharpness along the path, divided by the limit.
 #
 # **The rate is $0.2$, a little too fast for the sharp place where descent begins. Now a guess: with half that rate,
 # will it come to rest in a flatter place or in a sharper one? Try it. Then go up, to $0.26$, $0.3$ and $0.5$.**
@@ -200,9 +203,11 @@ from fpnlib.notes.warmup.explorers import catapult
 catapult()
 
 # %% [markdown]
-# Half the rate ends in the *sharper* place. A slow descent walks straight down and stays where it lands. Steps a little
-# too large bounce from wall to wall, and each bounce carries the weights along the valley, to where it is flat enough
-# for their rate: a *catapult*, as Lewkowycz et al. call it. Much too fast, and the valley does not save you either.
+# Half the rate ends in the *sharper* place. (The curve on the right lies lower only because the limit has doubled; the
+# last line under the picture gives the sharpness itself.) A slow descent walks straight down and stays where it lands.
+# Steps a little too large bounce from wall to wall, and each bounce carries the weights along the valley, to where it
+# is flat enough for their rate: a *catapult*, as Lewkowycz et al. call it. Much too fast, and the valley does not save
+# you either.
 #
 # So this toy argues against warm-up: overshooting finds the flat ground. But a net has a second way, which the toy
 # lacks. **Its sharpness falls at a small rate too, with no overshooting.** That has to be measured.
@@ -230,9 +235,9 @@ sharpness()
 # the loss is flat. With batch norm all begin much flatter, and even without warm-up none is lost.
 #
 # Twenty-four other nets, untrained, are too sharp for the full rate by <span title="WU-4 ramp_over_0">3.6</span>
-# doublings. Ten steps at a small rate take away <span title="WU-4 small_fall_10">3.6</span>, and ten steps of the ramp
-# no more. Kalra and Barkeshli call this natural sharpness reduction: the rate need not climb, only be small enough not
-# to ruin the net meanwhile.
+# doublings. Ten steps at a small rate, $0.02$, take away <span title="WU-4 small_fall_10">3.6</span>, and ten steps of
+# the ramp no more. Kalra and Barkeshli call this natural sharpness reduction: the rate need not climb, only be small
+# enough not to ruin the net meanwhile.
 #
 # ### Flat, and dead all the same
 #
@@ -241,7 +246,7 @@ sharpness()
 # of the full rate.
 #
 # **If sharpness is the whole story, nets that jump from below the line should survive. Do they? Jump later and later.
-# Then choose the small rate, which does not climb at all.**
+# Then choose the small rate of $0.02$, which does not climb at all.**
 
 # %%
 from fpnlib.notes.warmup.explorers import jump_to_full_rate
@@ -347,7 +352,7 @@ range_test()
 # - **Do you need it?** If some seeds end at the loss of a guess, or the loss leaps at first, then yes, or a lower rate.
 #   If nothing fails, try both ways: it may pay all the same, unless your rate is small. With batch norm expect less.
 # - **Take a larger rate with it**, here twice as large.
-# - **Not too short.** At a large rate ten steps did nothing for SGD, and a short constant start did harm.
+# - **Not too short.** At the rate $0.4$ ten steps saved no net with SGD, and a short constant start did harm.
 # - **From where, and how long?** Goyal et al. climb from a thirty-second of the rate over five of ninety epochs,
 #   detectron2 by default from a thousandth over a thousand steps; for Adam, Ma and Yarats advise $2 / (1 - \beta_2)$
 #   steps.
@@ -358,8 +363,8 @@ range_test()
 #
 # - A net that a large rate ruins in its first steps seldom recovers: its ReLUs fall silent, and a silent ReLU learns
 #   nothing. Warm-up keeps the rate low over those steps, and so buys a larger one.
-# - Sharpness is a part of the reason: descent diverges on a parabola sharper than $2 (1 + \beta) / \eta$, and a small
-#   rate leads to flatter ground. But most jumps from below that limit killed too.
+# - Sharpness is probably a part of the reason: descent diverges on a parabola sharper than $2 (1 + \beta) / \eta$, and
+#   a small rate leads to flatter ground. But most jumps from below that limit killed too.
 # - A range test is itself a warm-up: it shows a rate to reach, and none to begin with.
 
 # %% [markdown]

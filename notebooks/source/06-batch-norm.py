@@ -2,8 +2,8 @@
 # # 06 · Batch normalisation
 #
 # **In one sentence:** batch norm gives every channel the mean and the spread that two learned numbers ask for, and
-# because it measures the present mean and spread on the batch itself, every value's output, and its gradient, depend
-# on all the others.
+# because it measures the present mean and spread on the batch itself, each value's output and gradient depend on
+# all the other values.
 #
 # *Two sittings of an hour: up to* The bookkeeping, *then the rest. You need no earlier note, but you should have met
 # gradients and convolutions.* Run every cell first (menu Run → Run All Cells), then move the sliders. They work from
@@ -37,8 +37,8 @@ distribution()
 #   mirrors it.
 # - The mean of the batch always lands on β, and its spread on the size of γ, or very nearly. (ε, which keeps us from
 #   dividing by zero, takes a little; multiply x by ten to the power $-5$ to see it take much.)
-# - A small batch says little about all values, so the grey hill jumps about as you go through the batches. A large
-#   batch holds it still.
+# - A small batch says little about all values, so the hill in the middle, the outputs, jumps about as you go through
+#   the batches. A large batch holds it still.
 #
 # Batch norm mostly stands between a convolution and its ReLU: `Conv2d(…, bias=False)`, `BatchNorm2d`, `ReLU`. The
 # convolution needs no bias, since batch norm would subtract it. A channel's values are those of all images of the
@@ -71,12 +71,11 @@ passes()
 # %% [markdown]
 # Nothing arrives. The four outputs always sum to four times β, so no x can raise their sum.
 #
-# - **Statistics as constants.** Only the gradient with respect to x is wrong. A test of outputs alone does not find
-#   it.
+# - **Statistics as constants.** The gradient with respect to x is wrong, and with it the sum. A test of outputs alone
+#   does not find it.
 # - **Mean as a constant, variance as a constant.** One term is missing, and the second check is red. Without the
 #   variance's term the gradients still sum to zero, so the last check stays green; without the mean's they do not.
-# - **Running variance biased.** All gradients are right; what is stored for later is too small (see *The
-#   bookkeeping*).
+# - **Running variance biased.** All gradients are right; what is stored for later is too small (see *The bookkeeping*).
 # - **Variance as E[x²] − E[x]².** On paper it is the same. Add $5000$ to all x, and two large numbers cancel: the
 #   seven digits of single precision are gone. Drag x₁ slowly, and now and then the variance is negative and its root
 #   not a number.
@@ -91,7 +90,8 @@ passes()
 #
 # Backward, let $g_i = \partial L / \partial y_i$ come from above, and write $d_v$ for $\partial L / \partial v$. The
 # chain rule is enough: to get the gradient at a node, look at every node that uses it, multiply the gradient there by
-# how much that node changes when ours does, and add up. Go through the picture from the right to the left.
+# how much that node changes when ours does, and add up. Go through the picture, a *computation graph*, from the right
+# to the left.
 #
 # | algebra | why |
 # |---|---|
@@ -125,8 +125,8 @@ passes()
 # $\hat x$. Moves along these change the mean or the variance, and the layer undoes them.
 #
 # A gradient has $n$ directions to point in, and two of them are lost. If its direction is random, $(n - 2) / n$ of its
-# squared length is left on average. With two values nothing is: their outputs are stuck at γ above and below β, and the
-# layers before learn nothing. In a convolutional net $n$ counts the places too, so next to nothing is lost.
+# squared length is left on average. With two values nothing is left: their outputs are stuck at γ above and below β,
+# and the layers before learn nothing. In a convolutional net $n$ counts the places too, so next to nothing is lost.
 #
 # Here is all of it in plain torch for four numbers. The columns are the gradients by the formula, by autograd, and by
 # the library. **Change x, or the gradient that comes from above, and run it again: each column still sums to zero.**
@@ -276,7 +276,8 @@ norm_family(maps)
 #   RetinaNet, since their statistics differ.
 #
 # Freezing often goes wrong in one way. Here is the layer that the maps above go into. Its parameters are frozen by
-# `requires_grad_(False)`; then it sees a hundred batches of two photos, once in training mode and once in eval mode.
+# `requires_grad_(False)`. We compare the output for one photo alone and beside three others; then the layer sees a
+# hundred batches of two photos. Once in training mode, once in eval mode.
 
 # %%
 import copy
@@ -394,14 +395,15 @@ verdicts("BN")
 # of that.
 #
 # **Larger rates and freer weights: both hold, for this small net and a hundred steps.** The largest rate whose error is
-# at most twice the net's best is about four times as large with batch norm. Without it only one of five scales of
-# initial weights learns, He's, which is made for such nets.
+# at most twice the net's best is, taken seed by seed, about four times as large with batch norm; the mean curves make
+# it look like ten. Without it only one of five scales of initial weights learns, He's, which is made for such nets.
 #
 # **Are the larger rates the cause? In this small net it does not look like it, but the margin is thin.** At the plain
 # net's own rate batch norm already lowers the error by <span title="BN-7 same_rate_gain">0.070</span>; its own best
-# rate adds <span title="BN-7 other_rate_gain">0.012</span>. We had asked for a difference above $0.02$. The interval
-# begins at <span title="BN-7 low">0.025</span>, but on a second kind of processor, whose rounding differs, it begins
-# below the bound. Bjorck et al. speak of deep nets, and four convolutions are not deep.
+# rate adds <span title="BN-7 other_rate_gain">0.012</span>, over sixteen seeds (the picture has eight). We had asked
+# for a difference above $0.02$. The interval begins at <span title="BN-7 low">0.025</span>, but on a second kind of
+# processor, whose rounding differs, it begins below the bound. Bjorck et al. speak of deep nets, and four convolutions
+# are not deep.
 
 # %% [markdown]
 # ## Remember

@@ -256,3 +256,12 @@ def test_a_pointer_is_answered_even_where_nothing_can_be_said(every, monkeypatch
     monkeypatch.setattr(type(every), "compute", lambda self, **state: 1 / 0)
     page = Page(every)
     assert page.ask("hover", x=0.5, y=0.5, shift=1.0)["error"].startswith("ZeroDivisionError")
+
+
+def test_a_cell_without_a_value_says_so(every):
+    image, _ = every.shown["image"]
+    image.set_data(np.full(image.get_array().shape, np.nan))
+    page = Page(every)
+    x, y = pixels(every, "image", 1.2, 0.3)
+    page.ask("hover", x=x, y=y)
+    assert page.last["words"] == "row 0, column 2: undefined"
