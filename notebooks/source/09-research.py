@@ -22,13 +22,26 @@
 # is the same plan with another first month, the frame marks yours, and the triangles are the deadlines. You have half a
 # month to spare.
 #
+# Here is the sum behind the picture. November is month number 10 if January is 0, and its last day is where month 11
+# begins, so one is added. The remainder takes you to the next deadline. The picture starts from your numbers.
+
+# %%
+from fpnlib.notes.research.experiments.calendar import Plan
+
+start, parts, deadline, times = 0, (3.5, 3.5, 3.5), 10, 1  # change this: the parts
+end = start + sum(parts)
+wait = (deadline + 1 - end) % (12 // times)
+print(f"{sum(parts)} months, then {wait} to wait")
+assert wait == Plan(start, parts).slack(deadline, times)
+
+# %% [markdown]
 # **First a guess.** Now each part takes half a month longer. How many months will you wait for a deadline? **Then
 # lengthen the parts, one after the other.**
 
 # %%
 from fpnlib.notes.research.explorers import research_planner
 
-research_planner()
+research_planner(reading=parts[0], method=parts[1], writing=parts[2])
 
 # %% [markdown]
 # Eleven months. The first delay uses up the half month you had to spare, the second makes you miss the deadline, and
@@ -38,19 +51,6 @@ research_planner()
 # it is the single deadline that makes the wait so long, and not research. Computer vision has several large conferences
 # a year, and journals that take papers on any day.
 #
-# The sum behind the picture, to change as you like. November is month number 10, and its last day is where month 11
-# begins, so one is added. The remainder takes you to the next deadline.
-
-# %%
-from fpnlib.notes.research.experiments.calendar import Plan
-
-start, parts, deadline, times = 0, (4, 4, 4), 10, 1  # January is 0, November 10; change these
-end = start + sum(parts)
-wait = (deadline + 1 - end) % (12 // times)
-print(f"{sum(parts)} months, then {wait} to wait")
-assert wait == Plan(start, parts).slack(deadline, times)
-
-# %% [markdown]
 # Three times three or four months is nine to twelve; on the front page this is RS-1, a check and no claim. Whether a
 # first paper really takes so long is not measured here, as we have no data on papers. The author speaks from
 # experience, and says that luck (运气) plays a part. And the plan ends on the day you submit: reviews, and perhaps a
@@ -103,11 +103,11 @@ assert wait == Plan(start, parts).slack(deadline, times)
 # %% [markdown]
 # ## Try
 #
-# Replace the three dots by a function, run the cell, and read what the check says.
+# Replace the three dots, run the cell, and read what the check says.
 #
-# A project takes `total` months, begins on the first day of a month and must be done by the last day of month
-# `deadline`, 0 for January. Write `f(total, deadline)` that counts back from there and returns the latest month to
-# begin in, 0 for January of whichever year. `total` may hold half a month, and be more than a year.
+# **Count back.** A project takes `total` months, begins on the first day of a month and must be done by the last day
+# of month `deadline`, 0 for January. Write `f(total, deadline)` that counts back from there and returns the latest
+# month to begin in, 0 for January of whichever year. `total` may hold half a month, and be more than a year.
 
 # %%
 from fpnlib.exercises import check
@@ -115,8 +115,35 @@ from fpnlib.exercises import check
 check("latest start", ...)
 
 # %% [markdown]
-# Stuck? `from fpnlib.exercises import hint, solution`: `hint("latest start")` gives a first hint,
-# `hint("latest start", 2)` the next, and `print(solution("latest start"))` shows one right answer.
+# **Mend a verdict.** Many papers judge like this function. It has two faults. An interval that holds the bound says
+# nothing, and yet it says *fails*. And it has `control`, whether the instrument has seen an effect that is known to be
+# there, and does not use it. Let it return $0$ where nothing is shown.
+
+
+# %%
+def judge(low, high, bound, control):
+    if low > bound:
+        return 1  # holds
+    return -1  # fails
+
+
+check("verdict", judge)
+
+# %% [markdown]
+# **Predict, then count.** Suppose that there is no effect at all. You test eight seeds. If their $95$ % interval
+# holds zero, you test eight more and look at all sixteen, as we did in note 07. One look misleads you in five cases of
+# a hundred. And these two? Say a number. Then write `f(values, first)`: each row of `values` is an experiment, and the
+# two looks are at its first `first` values and at all. Return the share of rows in which one of Student's intervals, or
+# both, miss zero. At last call it with `numpy.random.default_rng().normal(size=(10000, 16))` and $8$.
+
+# %%
+check("two looks", ...)
+
+# %% [markdown]
+# The guess: eight or nine in a hundred. So whoever means to look twice must ask for a wider interval at each look.
+#
+# Stuck? `from fpnlib.exercises import hint, solution`: `hint("two looks")` gives a first hint, `hint("two looks", 2)`
+# the next, and `print(solution("verdict"))` shows one right answer.
 
 # %% [markdown]
 # ## Terms
