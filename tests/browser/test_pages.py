@@ -80,9 +80,9 @@ def test_what_is_missing_or_moved_is_seen(stored, explorer):
         place = {"p": 3, "m": 4, "t": 2, "i": 2}[step[0]]
         before = step[place]
         if step[0] in "pm":
-            step[place] = [before[0] + 3 * stored.index["units"][0], *before[1:]]
+            step[place] = [before[0] + 4 * stored.index["units"][0], *before[1:]]
         else:
-            step[place] += 3 * stored.index["units"][0]
+            step[place] += 4 * stored.index["units"][0]
         assert apart(stored.picture("light", number, 2), wanted, 2) > FAR
         step[place] = before
 
