@@ -251,5 +251,7 @@ class OpenExplorer:
 
     def step(self) -> tuple[str, str]:
         """Return the key that moves the first slider away from its place, and the key that moves it back."""
+        # Where it lies under "more", it cannot be focused before that is opened.
+        self.root.evaluate("root => root.querySelectorAll('.fpnlib-more').forEach(more => more.open = true)")
         value, highest = (float(self.slider.evaluate(f"slider => slider.{name}")) for name in ("value", "max"))
         return ("ArrowRight", "ArrowLeft") if value < highest else ("ArrowLeft", "ArrowRight")
