@@ -355,8 +355,8 @@ detection()
 # on the cut.
 #
 # Your own detector works here too: `detection(predictions, targets, image)` takes mappings of boxes, scores and labels,
-# or the paths of a COCO results file and its annotations. The twelve numbers that COCO's tool prints come from
-# `fpnlib.metrics.coco_summary`.
+# or the paths of a COCO results file and its annotations. The twelve numbers that COCO's tool prints are
+# `coco_summary(*load_coco_results("results.json", "instances.json"))`, from `fpnlib.metrics` and `fpnlib.data.coco`.
 
 # %% [markdown]
 # ## Measure
