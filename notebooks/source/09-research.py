@@ -119,8 +119,10 @@ check("latest start", ...)
 # nothing, and yet it says *fails*. And it has `control`, whether the instrument has seen an effect that is known to be
 # there, and does not use it. Let it return $0$ where nothing is shown.
 
-
 # %%
+from fpnlib.exercises import check
+
+
 def judge(low, high, bound, control):
     if low > bound:
         return 1  # holds
