@@ -56,10 +56,11 @@ class Verdicts:
 def _details(row: Row, *, opened: bool) -> str:
     """A claim as an element that opens."""
     assert row.result
+    assert row.verdict
     claim, m = row.claim, row.result.measurement
-    found = claim.told.get(row.verdict or "depends", "").rstrip(".")
+    found = claim.told.get(row.verdict, "").rstrip(".")
     head = (
-        f"{claim.id} · “{html.escape(claim.says.rstrip('.'))}.”<br>{_MARKS[row.verdict or 'depends']} "
+        f"{claim.id} · “{html.escape(claim.says.rstrip('.'))}.”<br>{_MARKS[row.verdict]} "
         f"<b>{outcome(row)}</b>{f': {html.escape(found)}.' if found else ''}"
     )
     notes = [f"Who says it: {claim.said}."]

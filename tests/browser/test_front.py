@@ -167,9 +167,10 @@ def test_what_the_reader_is_likely_to_want_is_there_before_it_is_asked(opened):
         page.page.get_by_label("phase").press("ArrowRight")
         page.page.get_by_label("phase").press("ArrowLeft")
         page.settle()
-    assert "ahead" in {asked["kind"] for asked in page.asked}
-    # Of the next places one may have been shown already, on the way.
-    assert {0.01, 0.02, 0.03} <= {asked["state"]["phase"] for asked in page.asked}
+    ahead = {asked["state"]["phase"] for asked in page.asked if asked["kind"] == "ahead"}
+    assert {0.02, 0.03} <= ahead
+    # On a busy machine the next place was shown on the way, and is not asked for again.
+    assert 0.01 in ahead | {asked["state"]["phase"] for asked in page.asked if asked["kind"] == "rest"}
     page.asked.clear()
     page.page.keyboard.press("ArrowRight")
     page.page.wait_for_function("document.querySelector('img.fpnlib-picture').dataset.state.startsWith('[0.01')")

@@ -68,6 +68,7 @@ def test_words_and_pictures_are_the_kernels(stored, explorer, theme):
 
 
 def test_what_is_missing_or_moved_is_seen(stored, explorer):
+    explorer.set(start="September")  # in January's row the frame's edge lies on the axis, where it is hardly seen
     number = stored.number(explorer.state)
     wanted = unhinted(explorer, "light", 2)
     parts = stored.states[number]["parts"]
@@ -80,11 +81,12 @@ def test_what_is_missing_or_moved_is_seen(stored, explorer):
         place = {"p": 3, "m": 4, "t": 2, "i": 2}[step[0]]
         before = step[place]
         if step[0] in "pm":
-            step[place] = [before[0] + 4 * stored.index["units"][0], *before[1:]]
+            step[place] = [before[0] + 3 * stored.index["units"][0], *before[1:]]
         else:
-            step[place] += 4 * stored.index["units"][0]
+            step[place] += 3 * stored.index["units"][0]
         assert apart(stored.picture("light", number, 2), wanted, 2) > FAR
         step[place] = before
+    explorer.set(**explorer._start)
 
 
 @pytest.mark.parametrize(("width", "theme", "sharp"), [(800, "light", 2), (1280, "dark", 2)])

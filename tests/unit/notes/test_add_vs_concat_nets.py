@@ -291,3 +291,9 @@ def test_both_claims_judge_the_same_nets_from_either_side(monkeypatch):
     stored = Result.load("AC-11").per_seed
     assert stored.keys() == kept.keys()
     assert stored["kept_add_little"] == [-gain for gain in drawn["gain_add_little"]]
+
+
+def test_what_the_text_says_of_pyramids_on_a_backbone_that_learns():
+    learns = Result.load("AC-10", "tuned").measurement
+    said = {"add_longer": 0.87, "wide_longer": 0.88, "concat_longer": 0.88, "add_much": 0.84, "alone_much": 0.66}
+    assert {name: round(learns.value(f"miou_{name}"), 2) for name in said} == said

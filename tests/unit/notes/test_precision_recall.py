@@ -336,3 +336,14 @@ def test_photo_by_photo_the_sheet_is_the_same():
     whole = detection_average_precision([sheet_detections()], [contact_sheet().targets])
     parts = detection_average_precision(found, labels)
     assert parts.per_iou.tolist() == pytest.approx(whole.per_iou.tolist())
+
+
+def test_what_the_text_says_of_rare_eights_and_of_the_best_f():
+    def shown(ratio):
+        return prevalence(ratio=ratio, threshold=-1.5).data
+
+    assert 1 / 7.5 < shown(100).precision < 1 / 6.5
+    assert shown(17).precision > 0.5 > shown(18).precision
+    best = max(np.round(np.arange(-3, 3, 0.1), 1), key=lambda at: precision_recall(threshold=at).data.f)
+    assert abs(best) < 0.3
+    assert precision_recall(threshold=best).data.f == pytest.approx(0.80, abs=0.005)

@@ -3,8 +3,10 @@
 import itertools
 from datetime import date, timedelta
 
+import numpy as np
 import pytest
 
+from fpnlib.notes.research.exercises import two_looks
 from fpnlib.notes.research.experiments.calendar import MONTHS, YEAR, Plan, month_at
 
 PLANS = [Plan(start, parts) for start in range(YEAR) for parts in itertools.product((3, 3.5, 4), repeat=3)]
@@ -34,3 +36,9 @@ def test_the_next_deadline_is_the_first_after_the_end(times):
 def test_slack_refuses(deadline, times, message):
     with pytest.raises(ValueError, match=message):
         PLANS[0].slack(deadline, times)
+
+
+def test_two_looks_mislead_in_eight_or_nine_cases_of_a_hundred():
+    values = np.random.default_rng(0).normal(size=(100_000, 16))
+    assert 0.08 < two_looks(values, 8) < 0.09
+    assert two_looks(values, 16) == pytest.approx(0.05, abs=0.003)  # the same look twice is one

@@ -7,12 +7,14 @@ import pytest
 import torch
 from scipy import ndimage
 
+from fpnlib.data.voc import VOID
 from fpnlib.notes.segmentation_difficulties.experiments import draws
 from fpnlib.notes.segmentation_difficulties.experiments.contours import contour, contours
 from fpnlib.notes.segmentation_difficulties.experiments.masks import iou
 from fpnlib.notes.segmentation_difficulties.experiments.photos import cafe
 from fpnlib.notes.segmentation_difficulties.experiments.post_processing import CRF
-from fpnlib.notes.segmentation_difficulties.explorers import price_of_a_line
+from fpnlib.notes.segmentation_difficulties.experiments.shown import shown
+from fpnlib.notes.segmentation_difficulties.explorers import crf, price_of_a_line
 from fpnlib.ops import dense_crf
 
 
@@ -133,3 +135,23 @@ def test_a_mask_of_ones_own_is_priced_beside_the_others():
         price_of_a_line(np.ones((4, 4, 3)))
     with pytest.raises(ValueError, match="mask"):
         price_of_a_line(np.zeros((4, 4), bool))
+
+
+def test_most_of_what_a_crf_gains_in_scene_1_is_classes_that_leave_the_mean():
+    def over_true_classes(scene):
+        truth, data = shown()[scene - 1].truth.numpy(), crf(scene=scene, iterations=5).data
+        counts = truth != VOID
+        found = [
+            [
+                ((one == c) & (truth == c)).sum() / (((one == c) | (truth == c)) & counts).sum()
+                for c in np.unique(truth[counts])
+            ]
+            for one in data.labels
+        ]
+        return [np.mean(ious) for ious in found]
+
+    assert over_true_classes(1) == pytest.approx([0.57, 0.65], abs=0.005)
+    scores = crf(scene=1, iterations=5).data.scores
+    assert [one.miou for one in scores] == pytest.approx([0.38, 0.65], abs=0.005)
+    before, after = over_true_classes(6)
+    assert after < before
