@@ -59,7 +59,7 @@ def checked(name: str, control: ipywidgets.Widget, value: object) -> object:
         return matches[0]
     allowed = f"{control.min:g} to {control.max:g}"
     require(isinstance(value, Real) and not isinstance(value, bool), name, repr(value), allowed)
-    require(control.min <= value <= control.max, name, repr(value), allowed)  # type: ignore[operator]
+    require(bool(control.min <= value <= control.max), name, repr(value), allowed)  # type: ignore[operator]
     if isinstance(control, ipywidgets.IntSlider):
         whole = isinstance(value, Integral) or float(value).is_integer()  # type: ignore[arg-type]
         require(whole, name, repr(value), f"whole numbers, {allowed}")

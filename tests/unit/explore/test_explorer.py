@@ -118,6 +118,14 @@ def test_a_refused_value_names_what_is_allowed_and_changes_nothing(four, state, 
     assert four.state == {"phase": 0.0, "kind": "sine", "flipped": False}
 
 
+@pytest.mark.parametrize("kind", [np.float64, np.float32, np.int64])
+def test_numpys_numbers_are_taken_as_pythons(four, kind):
+    assert type(four.set(phase=kind(3)).state["phase"]) is float
+    assert four.state["phase"] == 3
+    with pytest.raises(ValueError, match="allowed: 0 to 6"):
+        four.set(phase=kind(7))
+
+
 def test_a_frame_format_that_is_unknown_is_named(four):
     with pytest.raises(ValueError, match="format: got 'gif', allowed: 'png', 'jpeg', 'webp'"):
         four.frame("gif")
