@@ -6,6 +6,8 @@ const NEIGHBOURS = 6; // steps of the control in hand that are asked for ahead, 
 const SLOW = 250; // milliseconds; pictures that take longer are not asked for ahead
 const QUICK = 25; // milliseconds; what takes longer at the screen's density is first shown at density 1
 const REST = 150; // milliseconds without a move
+const SOON = 2; // pictures that are asked for ahead as soon as all rests
+const PAUSE = 100; // milliseconds before the others, since who goes on at once would wait behind them
 const NEAR = 16; // pixels around a handle that count as the handle
 const FEW = 4; // controls that are always shown
 
@@ -15,7 +17,7 @@ function kernel(model) {
   let last = 0;
   let pushed = () => {};
   function heard(message, buffers) {
-    if (buffers?.length) message.blob = new Blob([buffers[0]], { type: "image/" + message.format });
+    if (buffers?.length) message.address = `data:image/${message.format};base64,${base64(buffers[0])}`;
     const answer = waiting.get(message.id);
     waiting.delete(message.id);
     (answer ?? pushed)(message);
@@ -34,10 +36,17 @@ function kernel(model) {
   };
 }
 
+/** Bytes as text; an address that holds its picture is there at once, where a Blob's is asked of another process. */
+function base64({ buffer, byteOffset, byteLength }) {
+  const bytes = new Uint8Array(buffer, byteOffset, byteLength);
+  let text = "";
+  for (let at = 0; at < byteLength; at += 2 ** 15) text += String.fromCharCode(...bytes.subarray(at, at + 2 ** 15));
+  return btoa(text);
+}
+
 /** Pictures by state, those shown last within a number of bytes. */
 class Store {
-  /** `dropped` hears of each answer that is kept no longer. */
-  constructor(dropped = () => {}) { this.answers = new Map(); this.bytes = 0; this.dropped = dropped; }
+  constructor() { this.answers = new Map(); this.bytes = 0; }
   get(key) {
     const answer = this.answers.get(key);
     if (answer) { this.answers.delete(key); this.answers.set(key, answer); }
@@ -47,19 +56,16 @@ class Store {
   set(key, answer) {
     this.drop(key);
     this.answers.set(key, answer);
-    answer.kept = true;
-    this.bytes += answer.blob.size;
+    this.bytes += answer.address.length;
     while (this.bytes > STORE_BYTES && this.answers.size > 1) this.drop(this.answers.keys().next().value);
   }
   drop(key) {
     const answer = this.answers.get(key);
     if (!answer) return;
-    this.bytes -= answer.blob.size;
+    this.bytes -= answer.address.length;
     this.answers.delete(key);
-    answer.kept = false;
-    this.dropped(answer);
   }
-  clear() { for (const key of [...this.answers.keys()]) this.drop(key); }
+  clear() { this.answers.clear(); this.bytes = 0; }
 }
 
 function element(name, attributes = {}, ...children) {
@@ -162,13 +168,13 @@ function placed(table, value) {
 /**
  * Put an explorer into an element: what `spec` says, from a state on, with pictures from a source. Returns what ends it.
  *
- * `source.ask(state, {kind, density, theme})` answers with words and a picture: `blob`, or `picture`, an element.
+ * `source.ask(state, {kind, density, theme})` answers with words and a picture: its `address`, or `picture`, an element.
  */
 function explore(el, spec, begin, source) {
   const names = Object.keys(spec.controls);
   const [width, height] = spec.size;
   const state = tidied(spec.controls, begin);
-  const store = new Store(release);
+  const store = new Store();
   const keyOf = (one) => JSON.stringify(names.map((name) => one[name]));
   let inHand = names.find((name) => spec.controls[name].kind === "slider") ?? names[0];
   let direction = 1;
@@ -179,8 +185,6 @@ function explore(el, spec, begin, source) {
   let code = "";
   let shown = 0; // the number of the newest picture on the page
   let begun = 0;
-  let current = null; // the answer on the page
-  let before = null; // and the one before it, whose picture somebody may be saving
 
   // What is on the page.
   const controls = {};
@@ -259,38 +263,30 @@ function explore(el, spec, begin, source) {
   const sizer = new ResizeObserver(() => { if (!asking && picture.dataset.density < density()) restSoon(); });
   sizer.observe(stage);
 
-  /** An answer's picture, decoded: so one that was asked for ahead is on the page in the next frame. */
-  async function decoded(answer) {
+  /** An answer's picture, loaded; the frame that first has it waits until it is decoded. */
+  async function loaded(answer) {
     if (answer.picture) return answer.picture;
-    const made = element("img", { class: "fpnlib-picture", alt: spec.alt, width, height });
-    answer.address = URL.createObjectURL(answer.blob);
-    made.src = answer.address;
-    await made.decode().catch(() => {});
+    const made = element("img", { class: "fpnlib-picture", alt: spec.alt, width, height, decoding: "sync" });
+    await new Promise((done) => {
+      made.onload = made.onerror = done;
+      made.src = answer.address;
+    });
     return answer.picture ??= made;
   }
 
-  function release(answer) {
-    if (answer.address && !answer.kept && answer !== current && answer !== before) URL.revokeObjectURL(answer.address);
-  }
-
-  /** Show an answer once its picture is decoded, words and picture at once; never what was asked for earlier after later. */
+  /** Show an answer once its picture is loaded, words and picture at once; never what was asked for earlier after later. */
   async function put(answer, key, number = ++begun) {
     if (number < shown) return;
     code = answer.code ?? code;
     if (answer.error) {
-      shown = number; // a picture from before that is still being decoded comes too late
+      shown = number; // a picture from before that is still being loaded comes too late
       error.textContent = answer.error;
       error.hidden = false;
       return;
     }
-    const next = await decoded(answer);
-    if (closed || number < shown) return release(answer);
+    const next = await loaded(answer);
+    if (closed || number < shown) return;
     shown = number;
-    if (answer !== current) {
-      const old = before;
-      [before, current] = [current, answer];
-      if (old) release(old);
-    }
     next.dataset.state = key;
     next.dataset.density = answer.density;
     next.dataset.final = answer.final && answer.density >= density();
@@ -352,13 +348,13 @@ function explore(el, spec, begin, source) {
     if (closed) return;
     el.removeAttribute("aria-busy");
     latest = answer.milliseconds;
-    if (answer.blob && answer.density >= wanted && paint === drawnFor) {
+    if (answer.address && answer.density >= wanted && paint === drawnFor) {
       if (kind === "show") usual = answer.milliseconds;
       store.set(key, answer);
     }
     put(answer, key, number);
     if (key !== keyOf(state) || paint !== drawnFor) follow();
-    else if (answer.blob && (kind === "show" || answer.density < density())) restSoon();
+    else if (answer.address && (kind === "show" || answer.density < density())) restSoon();
     else if (looking) ahead();
   }
 
@@ -387,17 +383,18 @@ function explore(el, spec, begin, source) {
     if (!spec.ahead || latest > SLOW) return;
     const mine = ++turn;
     const sharpness = density();
-    for (const next of neighbours()) {
+    for (const [place, next] of neighbours().entries()) {
+      if (place === SOON) await new Promise((done) => { setTimeout(done, PAUSE); });
       if (mine !== turn || closed || asking || document.hidden) return;
       const key = keyOf(next);
       if (store.has(key)) continue;
       const paint = drawnFor;
       const answer = await source.ask(next, { kind: "ahead", density: sharpness, theme: paint });
-      if (!answer.blob || paint !== drawnFor) continue;
+      if (!answer.address || paint !== drawnFor) continue;
       usual = answer.milliseconds;
       if (store.has(key)) continue; // it has come to rest since
       store.set(key, answer);
-      await decoded(answer);
+      await (await loaded(answer)).decode().catch(() => {}); // so it is there in the very next frame
     }
   }
 
@@ -498,8 +495,8 @@ function explore(el, spec, begin, source) {
     Object.assign(state, tidied(spec.controls, message.state));
     turn += 1;
     syncControls();
-    if (message.blob) put(message, keyOf(state));
-    if (message.blob && message.density < density() && !asking) ask("rest");
+    if (message.address) put(message, keyOf(state));
+    if (message.address && message.density < density() && !asking) ask("rest");
   });
   for (const event of ["pointerenter", "focusin"]) {
     el.addEventListener(event, () => { if (!looking) { looking = true; if (!asking) ahead(); } });
@@ -516,9 +513,6 @@ function explore(el, spec, begin, source) {
     sizer.disconnect();
     source.close();
     store.clear();
-    const last = [before, current];
-    before = current = null;
-    for (const answer of last) if (answer) release(answer);
   };
 }
 

@@ -3,7 +3,7 @@
 import dataclasses
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 import ipywidgets
@@ -31,10 +31,14 @@ class Handle:
     axes: Axes
     places: Mapping[str, Place]
 
+    @cached_property
+    def _with_data(self) -> dict[str, bool]:
+        return {name: len(inspect.signature(place).parameters) > 1 for name, place in self.places.items()}
+
     @property
     def moves(self) -> bool:
         """Whether its places depend on the data."""
-        return any(map(_takes_data, self.places.values()))
+        return any(self._with_data.values())
 
     def on_page(self, values: Values, data: Any) -> dict[str, Any]:
         """What the page needs: the axes' rectangle and a table of [value, x, y] for each control that has `values`.
@@ -47,10 +51,10 @@ class Handle:
 
     def tables(self, values: Values, data: Any) -> dict[str, list[list[Any]]]:
         """Where each value of each control lies in this state, as `on_page` says."""
-        return {name: self._table(values[name], place, data) for name, place in self.places.items() if name in values}
+        return {name: self._table(name, values[name], data) for name in self.places if name in values}
 
-    def _table(self, values: Sequence[Any], place: Place, data: Any) -> list[list[Any]]:
-        more = (data,) if _takes_data(place) else ()
+    def _table(self, name: str, values: Sequence[Any], data: Any) -> list[list[Any]]:
+        place, more = self.places[name], (data,) if self._with_data[name] else ()
         known = np.array([place(value, *more) for value in values], float)  # None becomes NaN
         # An open coordinate takes some place inside the axes while the other goes through the transform.
         middle = self.axes.transData.inverted().transform(self.axes.transAxes.transform((0.5, 0.5)))
@@ -62,10 +66,6 @@ class Handle:
     def _shares(self, pixels: np.ndarray) -> np.ndarray:
         width, height = self.axes.figure.bbox.size
         return np.stack([pixels[:, 0] / width, 1 - pixels[:, 1] / height], 1).round(5)
-
-
-def _takes_data(place: Place) -> bool:
-    return len(inspect.signature(place).parameters) > 1
 
 
 def stops(control: ipywidgets.Widget, count: int | None = _STOPS) -> Sequence[Any]:

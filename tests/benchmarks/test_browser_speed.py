@@ -3,6 +3,9 @@
 import itertools
 import statistics
 import textwrap
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from functools import lru_cache
 
 import pytest
 from nbformat import v4
@@ -16,7 +19,11 @@ from repository import ROOT
 
 STEPS, JUMPS, WARM = 6, 5, 2
 STEP_MS, JUMP_MS = 20, 50
-OPEN_SECONDS = 600  # for all explorers at once, on a busy machine
+OPEN_SECONDS = 120  # for a note's explorers, on a busy machine
+NOTES = {
+    note: [make.__name__ for make in makes]
+    for note, makes in itertools.groupby(all_explorers().values(), lambda make: make.__module__.split(".")[2])
+}
 OURS = "from support.four_maps import FourMaps\nFourMaps()"
 # What a person writes for the same figure and slider.
 INTERACT = """
@@ -57,7 +64,7 @@ IPYMPL = """
 """
 # Time from the next input to the first frame in which what is watched looks otherwise; it is looked at in each frame.
 LISTEN = """([place, looks]) => {
-  const look = { picture: () => place.querySelector("img")?.src,
+  const look = { picture: () => place.querySelector("img")?.getAttribute("src"),
                  canvas: () => place.querySelector("canvas")?.toDataURL("image/webp", 0.1) }[looks];
   window.took = new Promise((done, fail) => {
     const before = look();
@@ -74,24 +81,45 @@ LISTEN = """([place, looks]) => {
 
 
 @pytest.fixture(scope="module")
-def opened(tmp_path_factory):
+def lab(tmp_path_factory):
     chromium = find_chromium()
     if chromium is None:
         pytest.skip("no Chromium found")
-    paths = [str(ROOT / "tests"), str(ROOT)]
-    first = f"import sys\nsys.path[:0] = {paths!r}\nfrom fpnlib.explore import all_explorers\nE = all_explorers()"
-    shown = [OURS, *map(textwrap.dedent, (INTERACT, IPYMPL)), *(f"E[{name!r}]()" for name in sorted(all_explorers()))]
-    book = notebooks.normalise(v4.new_notebook(cells=[v4.new_code_cell(one) for one in [first, *shown]]))
     with (
         jupyter_lab([ROOT / "images"], tmp_path_factory.mktemp("lab")) as server,
         sync_playwright() as playwright,
     ):
-        (server.book / "all.ipynb").write_bytes(notebooks.to_bytes(book))
-        page = launch(playwright, chromium).new_page(viewport={"width": 1400, "height": 1000})
-        notebook = OpenNotebook(page, server.url("all.ipynb"), len(book.cells))
+        yield server, launch(playwright, chromium)
+
+
+@contextmanager
+def notebook_of(lab, name: str, cells: list[str]) -> Iterator[OpenNotebook]:
+    """A notebook in JupyterLab whose cells have run."""
+    server, browser = lab
+    paths = [str(ROOT / "tests"), str(ROOT)]
+    first = f"import sys\nsys.path[:0] = {paths!r}\nfrom fpnlib.explore import all_explorers\nE = all_explorers()"
+    book = notebooks.normalise(v4.new_notebook(cells=[v4.new_code_cell(one) for one in [first, *cells]]))
+    (server.book / f"{name}.ipynb").write_bytes(notebooks.to_bytes(book))
+    with browser.new_page(viewport={"width": 1400, "height": 1000}) as page:
+        notebook = OpenNotebook(page, server.url(f"{name}.ipynb"), len(book.cells))
         notebook.run_all(OPEN_SECONDS)
         assert notebook.cell_errors() == []
         yield notebook
+
+
+@pytest.fixture(scope="module")
+def explorer_of(lab):
+    """Finds an explorer in a notebook that has all of its note, as readers have it. Asked note by note."""
+    with ExitStack() as open_now:
+
+        @lru_cache(1)
+        def room(note: str) -> dict[str, OpenExplorer]:
+            open_now.close()
+            cells = [f"E[{name!r}]()" for name in NOTES[note]]
+            notebook = open_now.enter_context(notebook_of(lab, note, cells))
+            return dict(zip(NOTES[note], notebook.explorers(), strict=True))
+
+        yield lambda note, name: room(note)[name]
 
 
 def cell(opened: OpenNotebook, number: int) -> Locator:
@@ -133,8 +161,13 @@ def jumps(explorer: OpenExplorer) -> list[float]:
     return found[WARM:]
 
 
-def test_beside_interact_and_ipympl(opened, benchmark):
-    (ours, *_) = opened.explorers()
+def test_beside_interact_and_ipympl(lab, benchmark):
+    with notebook_of(lab, "beside", [OURS, *map(textwrap.dedent, (INTERACT, IPYMPL))]) as opened:
+        beside(opened, benchmark)
+
+
+def beside(opened: OpenNotebook, benchmark) -> None:
+    (ours,) = opened.explorers()
     others = {}
     for number, (name, looks) in enumerate((("`interact`", "picture"), ("ipympl", "canvas")), 2):
         place = cell(opened, number)
@@ -154,24 +187,23 @@ def test_beside_interact_and_ipympl(opened, benchmark):
 
 
 @pytest.fixture(scope="module")
-def found():
-    """Medians by kind and explorer, as the tests of each find them."""
-    return {"stepping": {}, "jumping": {}}
+def stepped():
+    """Median milliseconds of a step by explorer, as the tests of each find them."""
+    return {}
 
 
-# A test for each, since all of them together take longer than a test may.
-@pytest.mark.parametrize("name", sorted(all_explorers()))
-def test_every_explorer_shows_what_is_asked(opened, found, name):
-    explorer = opened.explorers()[1:][sorted(all_explorers()).index(name)]
-    for kind, measure in (("stepping", steps), ("jumping", jumps)):
-        if each := measure(explorer):
-            found[kind][name] = statistics.median(each)
-    assert name in found["stepping"]
-
-
-@pytest.mark.parametrize(("kind", "most"), [("stepping", STEP_MS), ("jumping", JUMP_MS)])
-def test_key_press_to_picture_over_all_explorers(found, benchmark, kind, most):
+@pytest.mark.parametrize(("note", "name"), [(note, name) for note, names in NOTES.items() for name in names])
+def test_every_explorer_shows_what_is_asked(explorer_of, note, name, stepped, benchmark):
+    explorer = explorer_of(note, name)
     benchmark.pedantic(lambda: None, rounds=1)
-    benchmark.extra_info["milliseconds"] = found[kind]
-    median = statistics.median(found[kind].values())
-    amount(benchmark, f"key press to picture in JupyterLab {kind}, median over all explorers", median, "ms", most)
+    stepped[name] = statistics.median(steps(explorer))
+    if jumped := jumps(explorer):  # where a slider has more than two or three places
+        what = f"explorer `{name}`, any jump in JupyterLab, key press to picture"
+        amount(benchmark, what, statistics.median(jumped), "ms", JUMP_MS)
+
+
+def test_a_step_in_every_explorer(stepped, benchmark):
+    benchmark.pedantic(lambda: None, rounds=1)
+    benchmark.extra_info["milliseconds"] = stepped
+    what = "a step in JupyterLab, key press to picture, median over all explorers"
+    amount(benchmark, what, statistics.median(stepped.values()), "ms", STEP_MS)

@@ -317,9 +317,9 @@ def test_the_store_keeps_within_its_bytes(opened):
     kept = page.page.evaluate(
         """() => {
           const store = new front.Store();
-          for (let key = 0; key < 100; key += 1) store.set(String(key), { blob: new Blob(["x".repeat(2 ** 20)]) });
+          for (let key = 0; key < 100; key += 1) store.set(String(key), { address: "x".repeat(2 ** 20) });
           store.get("61");
-          for (let key = 100; key < 139; key += 1) store.set(String(key), { blob: new Blob(["x".repeat(2 ** 20)]) });
+          for (let key = 100; key < 139; key += 1) store.set(String(key), { address: "x".repeat(2 ** 20) });
           return { bytes: store.bytes, keys: [...store.answers.keys()] };
         }"""
     )

@@ -98,6 +98,7 @@ def jupyter_lab(folders: list[Path], home: Path) -> Iterator[Server]:
     command = [sys.executable, "-m", "jupyter", "lab", "--no-browser", "--ip=127.0.0.1", f"--port={port}"]
     command += ["--ServerApp.port_retries=0", f"--IdentityProvider.token={server.token}", "--allow-root"]
     command += [f"--ServerApp.root_dir={book}", "--LabApp.extension_manager=readonly"]
+    command += ["--ServerApp.kernel_websocket_connection_class=fpnlib.lab.Prompt"]
     bound = _end_with_parent if sys.platform == "linux" else None
     with (
         (home / "server.log").open("w") as log,
