@@ -33,7 +33,8 @@ help:
 # The index is named as an address, not as a file: JupyterLab would serve only the file's folder, without images/.
 lab: install assets
 	@echo "lab: press Ctrl-C here to stop JupyterLab"
-	@$(BIN)/jupyter lab --ip=127.0.0.1 --LabApp.default_url=/lab/tree/notebooks/00-index.ipynb $(AS_ROOT) $(LAB_FLAGS)
+	@$(BIN)/jupyter lab --ip=127.0.0.1 --LabApp.default_url=/lab/tree/notebooks/00-index.ipynb \
+		--ServerApp.kernel_websocket_connection_class=fpnlib.lab.Prompt $(AS_ROOT) $(LAB_FLAGS)
 
 # Its kernels use one thread. What takes long comes first.
 test: install assets

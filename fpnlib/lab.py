@@ -1,5 +1,7 @@
 """What `make lab` tells JupyterLab's server: to send each answer at once."""
 
+from typing import Any
+
 from jupyter_server.services.kernels.connection.channels import ZMQChannelsWebsocketConnection
 
 
@@ -11,7 +13,7 @@ class Prompt(ZMQChannelsWebsocketConnection):
     `--ServerApp.kernel_websocket_connection_class`.
     """
 
-    async def connect(self) -> None:
+    def connect(self) -> Any:
         """Connect, as Jupyter's own class does."""
         self.websocket_handler.set_nodelay(True)
-        await super().connect()
+        return super().connect()

@@ -351,6 +351,20 @@ MUTANTS = (
         "the frozen verdict in the learning backbone's place", _SHOWN, "_part(row.tuned, name)", "_part(result, name)"
     ),
     _mutant("parts that differ are not shown", _CLAIMS, 'else "depends", parts', 'else "not shown", parts'),
+    Mutant(
+        "small answers wait for the page's word",
+        "fpnlib/lab.py",
+        "set_nodelay(True)",
+        "set_nodelay(False)",
+        ("tests/unit/house/test_lab.py",),
+    ),
+    Mutant(
+        "a store that never forgets",
+        "fpnlib/explore/front.js",
+        "this.bytes > STORE_BYTES",
+        "this.bytes < STORE_BYTES",
+        ("tests/browser/test_front.py::test_the_store_keeps_within_its_bytes",),
+    ),
     _measured(
         "AC-1",
         "add_vs_concat/experiments/identities.py",

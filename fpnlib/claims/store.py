@@ -95,16 +95,11 @@ class Result:
             ValueError: no such number.
         """
         m = self.measurement
-        known: dict[str, Any] = {
-            "effect": m.effect,
-            "low": m.interval[0],
-            "high": m.interval[1],
-            "n": m.n,
-            "seeds": len(self.seeds),
-            **m.numbers,
-        }
+        of_all = {"effect": m.effect, "low": m.interval[0], "high": m.interval[1], "n": m.n, "seeds": len(self.seeds)}
         name, _, index = path.rstrip("]").partition("[")
-        require(name in known, "number", f"{self.id} {path}", ", ".join(known))
+        known: Mapping[str, Any] = m.numbers if name in m.numbers else of_all
+        if name not in known:  # hundreds of names, joined only then
+            require(False, "number", f"{self.id} {path}", ", ".join([*of_all, *m.numbers]))
         value = known[name]
         if index:
             is_list = isinstance(value, list)
