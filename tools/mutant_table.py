@@ -358,13 +358,6 @@ MUTANTS = (
         "set_nodelay(False)",
         ("tests/unit/house/test_lab.py",),
     ),
-    Mutant(
-        "a store that never forgets",
-        "fpnlib/explore/front.js",
-        "this.bytes > STORE_BYTES",
-        "this.bytes < STORE_BYTES",
-        ("tests/browser/test_front.py::test_the_store_keeps_within_its_bytes",),
-    ),
     _measured(
         "AC-1",
         "add_vs_concat/experiments/identities.py",
