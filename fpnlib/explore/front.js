@@ -6,8 +6,7 @@ const NEIGHBOURS = 6; // steps of the control in hand that are asked for ahead, 
 const SLOW = 250; // milliseconds; pictures that take longer are not asked for ahead
 const QUICK = 25; // milliseconds; what takes longer at the screen's density is first shown at density 1
 const REST = 150; // milliseconds without a move
-const SOON = 2; // pictures that are asked for ahead as soon as all rests
-const PAUSE = 100; // milliseconds before the others, since who goes on at once would wait behind them
+const PAUSE = 100; // milliseconds more before others are asked for, since who goes on would wait behind them
 const NEAR = 16; // pixels around a handle that count as the handle
 const FEW = 4; // controls that are always shown
 
@@ -383,8 +382,8 @@ function explore(el, spec, begin, source) {
     if (!spec.ahead || latest > SLOW) return;
     const mine = ++turn;
     const sharpness = density();
-    for (const [place, next] of neighbours().entries()) {
-      if (place === SOON) await new Promise((done) => { setTimeout(done, PAUSE); });
+    await new Promise((done) => { setTimeout(done, PAUSE); });
+    for (const next of neighbours()) {
       if (mine !== turn || closed || asking || document.hidden) return;
       const key = keyOf(next);
       if (store.has(key)) continue;

@@ -187,23 +187,24 @@ def beside(opened: OpenNotebook, benchmark) -> None:
 
 
 @pytest.fixture(scope="module")
-def stepped():
-    """Median milliseconds of a step by explorer, as the tests of each find them."""
-    return {}
+def found():
+    """Median milliseconds by kind of move and explorer, as the tests of each find them."""
+    return {"step": {}, "jump": {}}
 
 
+# A test for each, since all of them together take longer than a test may.
 @pytest.mark.parametrize(("note", "name"), [(note, name) for note, names in NOTES.items() for name in names])
-def test_every_explorer_shows_what_is_asked(explorer_of, note, name, stepped, benchmark):
+def test_every_explorer_shows_what_is_asked(explorer_of, note, name, found):
     explorer = explorer_of(note, name)
-    benchmark.pedantic(lambda: None, rounds=1)
-    stepped[name] = statistics.median(steps(explorer))
-    if jumped := jumps(explorer):  # where a slider has more than two or three places
-        what = f"explorer `{name}`, any jump in JupyterLab, key press to picture"
-        amount(benchmark, what, statistics.median(jumped), "ms", JUMP_MS)
+    for kind, measure in (("step", steps), ("jump", jumps)):
+        if each := measure(explorer):  # a slider of two or three places has no jumps
+            found[kind][name] = statistics.median(each)
+    assert name in found["step"]
 
 
-def test_a_step_in_every_explorer(stepped, benchmark):
+@pytest.mark.parametrize(("kind", "most"), [("step", STEP_MS), ("jump", JUMP_MS)])
+def test_key_press_to_picture_over_all_explorers(found, benchmark, kind, most):
     benchmark.pedantic(lambda: None, rounds=1)
-    benchmark.extra_info["milliseconds"] = stepped
-    what = "a step in JupyterLab, key press to picture, median over all explorers"
-    amount(benchmark, what, statistics.median(stepped.values()), "ms", STEP_MS)
+    benchmark.extra_info["milliseconds"] = found[kind]
+    what = f"a {kind} in JupyterLab to its picture (median over all explorers)"
+    amount(benchmark, what, statistics.median(found[kind].values()), "ms", most)
