@@ -19,13 +19,19 @@ _EMPTY = np.zeros((1, 1))
 _WHOLE = (0, 0, 1, 1)
 
 
+def _mark(macs: float, row: float) -> list[tuple[float, float]]:
+    return [(macs, row - 0.15), (macs, row + 0.15)]
+
+
 def fill_costs(panel: Panel) -> None:
     """Put a row for each net into a panel: a dot at its multiply-adds, and its name and weights above it."""
     panel.axes.set(xlim=(_LEFT, _RIGHT), ylim=(len(NECKS) - 0.2, -0.7), xlabel="multiply-adds (billions)")
     panel.axes.spines["left"].set_visible(False)
-    panel.upright(lambda data: data.backbone_macs / 1e9, color=FAINT, lw=2, zorder=0)
     small: dict[str, Any] = {"va": "center", "fontsize": 8.5}
     bottom = len(NECKS) - 0.45
+    # A mark in each row, since one line would cross the names.
+    marks = (*range(len(NECKS)), bottom)
+    panel.strokes(lambda data: [_mark(data.backbone_macs / 1e9, row) for row in marks], colors=MUTED, lw=2, zorder=0)
     panel.text("ResNet-50 itself", at=lambda data: (1.2 * data.backbone_macs / 1e9, bottom), color=MUTED, **small)
     rows = np.arange(len(NECKS))
     for row, neck in enumerate(NECKS):
