@@ -312,6 +312,31 @@ def test_an_error_is_shown_and_goes_with_the_next_state(opened):
     assert page.agrees()
 
 
+def test_who_goes_on_at_once_does_not_wait_behind_what_is_asked_ahead(opened):
+    page = opened()
+    # The pause before others are asked for is held until it is let go.
+    page.page.evaluate(
+        """() => {
+            const later = window.setTimeout;
+            window.held = [];
+            window.setTimeout = (act, delay) => delay === 100 ? held.push(act) : later(act, delay);
+        }"""
+    )
+    page.page.get_by_label("phase").focus()
+    page.page.keyboard.press("ArrowRight")
+    page.settle()
+    assert {asked["kind"] for asked in page.asked} <= {"show", "rest"}
+    for _ in range(5):  # on a busy machine a picture may take so long that none is asked ahead
+        page.page.evaluate("held.splice(0).forEach(act => act())")
+        page.settle()
+        if any(asked["kind"] == "ahead" for asked in page.asked):
+            break
+        page.page.keyboard.press("ArrowRight")
+        page.settle()
+    assert "ahead" in {asked["kind"] for asked in page.asked}
+    assert page.agrees()
+
+
 def test_the_store_keeps_within_its_bytes(opened):
     page = opened()
     kept = page.page.evaluate(
